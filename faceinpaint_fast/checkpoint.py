@@ -1,0 +1,127 @@
+"""A model folder: config.json, generator.safetensors, discriminator.safetensors.
+
+config.json names the architecture and the SHA-256 of either weight file, and holds what training and calibration
+found out.  Convolution weights are stored as float16, everything else as float32; all are computed with in float32.
+Nothing in the folder is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from faceinpaint_fast.config import Normalization
+from faceinpaint_fast.errors import ModelError
+from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.images import write_atomically
+
+SHIPPED = Path(__file__).parent / "weights"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """G and D in eval mode on the CPU, float32, and what config.json says of them."""
+
+    generator: DCGANGenerator
+    discriminator: DCGANDiscriminator
+    config: dict[str, Any]
+
+    @property
+    def normalization(self) -> Normalization | None:
+        """Calibrated bounds of Eq. 5 and 6, if the model has been calibrated."""
+        calibration = self.config.get("calibration")
+        if calibration is None:
+            return None
+        return Normalization(**{name: calibration[name] for name in ("s_min", "s_max", "c_min", "c_max")})
+
+
+def load_model(folder: Path | str | None = None) -> Model:
+    """Load a model folder, the shipped one by default; ModelError says what is wrong with it."""
+    folder = SHIPPED if folder is None else Path(folder)
+    config = read_config(folder)
+    try:
+        if config["format"] != FORMAT or config["architecture"] != "dcgan":
+            raise ModelError(
+                f"{folder}: expected a dcgan of format {FORMAT}, got {config['architecture']} of {config['format']}"
+            )
+        width, latent_size, digests = config["width"], config["latent_size"], config["sha256"]
+        if not (isinstance(width, int) and isinstance(latent_size, int) and 0 < width <= 1024 and latent_size > 0):
+            raise ModelError(f"{folder}: expected positive sizes, got width {width}, latent_size {latent_size}")
+        networks = {
+            "generator": DCGANGenerator(width=width, latent_size=latent_size),
+            "discriminator": DCGANDiscriminator(width=width),
+        }
+        for name, network in networks.items():
+            _load_weights(network, folder / f"{name}.safetensors", digests[name])
+        model = Model(networks["generator"], networks["discriminator"], config)
+        _ = model.normalization
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / 'config.json'}: expected a model's description, got: {error!r}") from error
+    return model
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a model folder."""
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except FileNotFoundError:
+        raise ModelError(f"{folder}: expected a model folder, got no config.json there") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / 'config.json'}: expected JSON, got: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{folder / 'config.json'}: expected an object, got {type(config).__name__}")
+    return config
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Replace config.json, atomically."""
+    write_atomically(folder / "config.json", lambda file: file.write((json.dumps(config, indent=2) + "\n").encode()))
+
+
+def save_model(
+    folder: Path, generator: DCGANGenerator, discriminator: DCGANDiscriminator, *, width: int, training: dict[str, Any]
+) -> None:
+    """Write a model folder; the old weights' calibration goes with them.
+
+    Each file is replaced atomically, config.json last: a kill in between leaves a folder that `load_model` refuses.
+    """
+    digests = {}
+    for name, network in {"generator": generator, "discriminator": discriminator}.items():
+        weights = safetensors.torch.save({key: _stored(tensor) for key, tensor in network.state_dict().items()})
+        digests[name] = hashlib.sha256(weights).hexdigest()
+        write_atomically(folder / f"{name}.safetensors", lambda file, weights=weights: file.write(weights))  # type: ignore[misc]
+    sizes = {"width": width, "latent_size": generator.latent_size}
+    config = {"format": FORMAT, "architecture": "dcgan", **sizes, "sha256": digests, "training": training}
+    write_config(folder, config)
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    # convolutions only: a running variance may lie outside the range of float16
+    return tensor.half() if tensor.ndim == 4 else tensor
+
+
+def _load_weights(network: nn.Module, path: Path, digest: str) -> None:
+    try:
+        weights = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: expected the weights, got: {error}") from error
+    found = hashlib.sha256(weights).hexdigest()
+    if found != digest:
+        raise ModelError(f"{path}: expected SHA-256 {digest}, got {found}")
+    try:
+        network.load_state_dict(safetensors.torch.load(weights))
+    except (safetensors.SafetensorError, RuntimeError, ValueError, KeyError) as error:
+        raise ModelError(f"{path}: expected {type(network).__name__}'s weights, got: {error}") from error
+    if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+        raise ModelError(f"{path}: expected finite weights, got NaN or Inf")
+    network.eval().requires_grad_(False)

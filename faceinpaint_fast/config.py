@@ -1,0 +1,102 @@
+"""What the paper (Qiang et al. 2019) lets one choose, with its constants."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from faceinpaint_fast.errors import InputError
+
+Precision = Literal["fp32", "bf16"]
+Search = Literal["adam", "adam-cosine"]
+Blend = Literal["poisson", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """Bounds between which Eq. 5 normalises SSIM and Eq. 6 the L1 norm; the paper: mean -+ 3 std (Fig. 4)."""
+
+    s_min: float
+    s_max: float
+    c_min: float
+    c_max: float
+
+    PAPER: ClassVar[Normalization]
+
+    def __post_init__(self) -> None:
+        for low, high in (("s_min", "s_max"), ("c_min", "c_max")):
+            bounds = getattr(self, low), getattr(self, high)
+            if not (math.isfinite(bounds[0]) and math.isfinite(bounds[1]) and bounds[0] < bounds[1]):
+                raise InputError(f"normalization: expected {low} < {high}, got {bounds[0]} and {bounds[1]}")
+
+
+# as printed; s_min is a slip there: 0.1198 is the std, mean - 3 std = 0.1242
+Normalization.PAPER = Normalization(s_min=0.1198, s_max=0.8431, c_min=739.0, c_max=4861.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InpaintConfig:
+    """How to restore an image.  The defaults are what works best, `InpaintConfig.paper()` is what is printed.
+
+    iterations     steps of the search
+    precision      of the networks; losses, z and the optimiser's state are float32 always
+    search         "adam": Adam at a constant step size; "adam-cosine": decayed to zero along a half cosine
+    restarts       starts per image, of which the one with the least loss is kept
+    learning_rate  Adam's step size in z, at the start
+    lambda_*       Eq. 8's weights of the discriminator, context and structural loss; 0 skips the term
+    k, alpha       Eq. 7's patch size, odd, and slope
+    normalization  Eq. 5 and 6 as printed, with these bounds; or "masked": L1 as a mean over the weights of the known
+                   pixels, SSIM as a mean over windows by how much of each is known, neither ever clamped
+    blend          "poisson" (section 3.3), or "none": G(z^) stitched into the hole as it is
+    batch_invariant  the same bits in batches of any size, at a price: see docs/architecture.md
+    """
+
+    iterations: int = 200
+    precision: Precision = "fp32"
+    search: Search = "adam-cosine"
+    restarts: int = 1
+    learning_rate: float = 0.2
+    lambda_d: float = 0.003
+    lambda_c: float = 0.8
+    lambda_s: float = 0.2
+    k: int = 7
+    alpha: float = 2.0
+    normalization: Normalization | Literal["masked"] = "masked"
+    blend: Blend = "poisson"
+    batch_invariant: bool = False
+
+    def __post_init__(self) -> None:
+        for name, choices in (("precision", Precision), ("search", Search), ("blend", Blend)):
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(f"{name}: expected one of {get_args(choices)}, got {getattr(self, name)!r}")
+        for name in ("iterations", "restarts"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise InputError(f"{name}: expected an integer >= 1, got {getattr(self, name)!r}")
+        if not isinstance(self.k, int) or self.k < 1 or self.k % 2 == 0:
+            raise InputError(f"k: expected an odd integer >= 1, got {self.k!r}")
+        for name in ("lambda_d", "lambda_c", "lambda_s", "alpha"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise InputError(f"{name}: expected a finite number >= 0, got {getattr(self, name)}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise InputError(f"learning_rate: expected a finite number > 0, got {self.learning_rate}")
+        if not (self.normalization == "masked" or isinstance(self.normalization, Normalization)):
+            raise InputError(f"normalization: expected a Normalization or 'masked', got {self.normalization!r}")
+        if self.lambda_c == self.lambda_s == 0:
+            raise InputError("lambda_c, lambda_s: expected one of them > 0, got 0 and 0: nothing would tie G(z) to I")
+
+    @classmethod
+    def paper(cls) -> InpaintConfig:
+        """The printed method to the letter.
+
+        The paper names neither optimiser nor step; Adam at 0.03, without restarts, is what public DIP code uses.
+        """
+        return cls(
+            iterations=1000,
+            search="adam",
+            learning_rate=0.03,
+            lambda_d=0.003,
+            lambda_c=0.2,
+            lambda_s=0.797,
+            normalization=Normalization.PAPER,
+        )

@@ -1,0 +1,98 @@
+"""The generator G and the discriminator D of DCGAN (Radford et al. 2015), and the Protocols that any others meet.
+
+Qiang et al. 2019, section 3.4: z (100) -> 4x4 -> 8x8 -> 16x16 -> 32x32 -> 64x64x3, tanh; D mirrors it.  The paper's
+D ends in a two-class softmax, which equals the one logit and the sigmoid used here.
+
+Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `to_signed` lead to [0, 1] and back.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+IMAGE_SIZE = 64
+LATENT_SIZE = 100
+
+
+class Generator(Protocol):
+    """Any module that draws images from latent codes: (B, latent_size) -> (B, 3, H, W) in [-1, 1].
+
+    In eval mode an image must depend on its own z alone.
+    """
+
+    latent_size: int
+
+    def __call__(self, z: Tensor, /) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """Any module that judges images: (B, 3, H, W) in [-1, 1] -> logit (B,), positive for "real"."""
+
+    def __call__(self, x: Tensor, /) -> Tensor: ...
+
+
+def to_unit(x: Tensor) -> Tensor:
+    """[-1, 1] -> [0, 1]."""
+    return (x + 1) / 2
+
+
+def to_signed(x: Tensor) -> Tensor:
+    """[0, 1] -> [-1, 1]."""
+    return 2 * x - 1
+
+
+class DCGANGenerator(nn.Module):
+    """DCGAN's G with `width` channels at 32x32: (B, latent_size) -> (B, 3, 64, 64) in [-1, 1]."""
+
+    def __init__(self, *, width: int = 64, latent_size: int = LATENT_SIZE) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        channels = [8 * width, 4 * width, 2 * width, width]
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(latent_size, channels[0], 4, bias=False),
+            nn.BatchNorm2d(channels[0]),
+            nn.ReLU(inplace=True),
+        ]
+        for before, after in zip(channels, channels[1:], strict=False):
+            layers += [
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [nn.ConvTranspose2d(channels[-1], 3, 4, stride=2, padding=1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        self.apply(_initialise)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z[:, :, None, None])
+
+
+class DCGANDiscriminator(nn.Module):
+    """DCGAN's D with `width` channels at 32x32: (B, 3, 64, 64) in [-1, 1] -> logit (B,)."""
+
+    def __init__(self, *, width: int = 64) -> None:
+        super().__init__()
+        channels = [width, 2 * width, 4 * width, 8 * width]
+        layers: list[nn.Module] = [nn.Conv2d(3, channels[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        for before, after in zip(channels, channels[1:], strict=False):
+            layers += [
+                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        layers.append(nn.Conv2d(channels[-1], 1, 4))
+        self.layers = nn.Sequential(*layers)
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)[:, 0, 0, 0]
+
+
+def _initialise(module: nn.Module) -> None:
+    """Radford et al. 2015, section 4: weights from N(0, 0.02^2)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)

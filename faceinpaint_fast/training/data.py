@@ -1,0 +1,70 @@
+"""Aligned faces for training: folders of images and tar shards, decoded once into memory."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.generator import IMAGE_SIZE
+from faceinpaint_fast.images import EXTENSIONS, read_image
+
+
+def load_faces(
+    sources: Sequence[Path | str],
+    *,
+    crop: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[int], None] = lambda count: None,
+) -> NDArray[np.uint8]:
+    """Decode the faces of folders and tar files, in the order given and by name within a folder: (N, 64, 64, 3).
+
+    A larger image is cut to its centred square, of `crop` pixels if given (108 for CelebA's 178x218), and resized.
+    `progress` hears how many are there.  12 KB of memory a face.  Raises InputError, naming the file, if one cannot
+    be read, and if there is none.
+    """
+    faces: list[NDArray[np.uint8]] = []
+    for source in sources:
+        for name, file in _files(Path(source)):
+            faces.append(_fit(read_image(file, name=name), crop, name))
+            progress(len(faces))
+            if len(faces) == limit:
+                return np.stack(faces)
+    if not faces:
+        raise InputError(f"data: expected images in {', '.join(map(str, sources)) or 'some source'}, got none")
+    return np.stack(faces)
+
+
+def _files(source: Path) -> Iterator[tuple[str, Path | BinaryIO]]:
+    if source.is_dir():
+        for path in sorted(source.rglob("*")):
+            if path.suffix.lower() in EXTENSIONS and path.is_file():
+                yield str(path), path
+        return
+    try:
+        with tarfile.open(source) as shard:
+            for member in shard:
+                content = shard.extractfile(member) if Path(member.name).suffix.lower() in EXTENSIONS else None
+                if content is not None:
+                    yield f"{source}:{member.name}", BytesIO(content.read())
+    except (OSError, tarfile.TarError) as error:
+        raise InputError(f"{source}: expected a folder of images or a tar file, got: {error}") from error
+
+
+def _fit(image: NDArray[np.uint8], crop: int | None, name: str) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    side = crop or min(height, width)
+    if side > min(height, width):
+        raise InputError(f"{name}: expected at least {side}x{side} to crop, got {width}x{height}")
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image[top : top + side, left : left + side]
+    if side == IMAGE_SIZE:
+        return square
+    return np.asarray(Image.fromarray(square).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS))
