@@ -6,6 +6,7 @@ come from a library that is not there.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,7 +69,6 @@ def pick_device(name: str | torch.device) -> torch.device:
 
 
 def thread_count() -> int:
-    """How many threads compiled code may use: torch's setting."""
-    import torch
-
-    return torch.get_num_threads()
+    """How many threads compiled code may use: torch's setting, or one a core where torch is not in use."""
+    module = sys.modules.get("torch")
+    return module.get_num_threads() if module is not None else len(os.sched_getaffinity(0))
