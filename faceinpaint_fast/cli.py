@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
+import json
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faceinpaint_fast.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class ConfigName(enum.StrEnum):
+    """Presets of `InpaintConfig`."""
+
+    default = "default"
+    paper = "paper"
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,9 +33,99 @@ app = typer.Typer(
 
 @app.callback()
 def _root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; anywhere on the line.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; anywhere on the line.")
+    ] = False,
 ) -> None:
     """Restore missing parts of face photographs by searching the latent space of a generator."""
+
+
+@app.command()
+def inpaint(
+    image: Annotated[Path, typer.Argument(help="Picture of an aligned face, of the model's size (64x64).")],
+    hole: Annotated[
+        str, typer.Argument(help="Picture of the hole, white = fill; or centre, left, free-form, drop-80 ...")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture.")],
+    seed: Annotated[int, typer.Option(help="Of the start of the search, and of a drawn hole.")] = 0,
+    iterations: Annotated[int | None, typer.Option(help="Steps of the search; by default the config's.")] = None,
+    config: Annotated[ConfigName, typer.Option(help="The best default, or the paper as printed.")] = ConfigName.default,
+    model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    invert: Annotated[bool, typer.Option("--invert", help="Black = fill.")] = False,
+    save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
+) -> None:
+    """Restore the missing part of a face."""
+    from rich.progress import Progress
+
+    from faceinpaint_fast import images, masks
+    from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.pipeline import Inpainter
+
+    images.check_writable(out)
+    damaged = images.read_image(image)
+    missing = masks.read_hole(hole, invert=invert) if Path(hole).exists() else masks.draw(hole, damaged.shape[:2], seed)
+    chosen = InpaintConfig.paper() if config is ConfigName.paper else InpaintConfig()
+    if iterations is not None:
+        chosen = dataclasses.replace(chosen, iterations=iterations)
+    inpainter = Inpainter.from_pretrained(model, config=chosen, device=device)
+    with Progress(console=_stderr(), transient=True) as bar, warnings.catch_warnings(record=True) as caught:
+        task = bar.add_task("searching", total=1.0)
+        result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
+    for warning in caught:
+        print(f"faceinpaint: {warning.message}", file=sys.stderr)
+    images.write_image(out, result.image)
+    if save_steps is not None:
+        from faceinpaint_fast.evaluation.steps import panels
+
+        for name, panel in panels(damaged, missing, result.generated, chosen).items():
+            images.write_image(save_steps / f"{name}.png", panel)
+    losses = "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items())
+    print(f"{out}: {losses}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the contact sheet.")] = Path("out/demo.png"),
+    seed: Annotated[int, typer.Option(help="Of the holes and of the start of the search.")] = 0,
+    iterations: Annotated[int | None, typer.Option(help="Steps of the search.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Restore a real face under four kinds of hole, and draw what came of it."""
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from faceinpaint_fast import images
+    from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.evaluation.demo import HOLES, demo_sheet, restore_astronaut
+    from faceinpaint_fast.pipeline import Inpainter
+
+    config = InpaintConfig() if iterations is None else InpaintConfig(iterations=iterations)
+    inpainter = Inpainter.from_pretrained(model, config=config, device=device)
+    with Progress(console=_stderr(), transient=True) as bar:
+        tasks = {name: bar.add_task(name, total=1.0) for name in HOLES}
+        rows = restore_astronaut(
+            inpainter, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
+        )
+    images.write_image(out, demo_sheet(rows))
+
+    table = Table(
+        "hole", "PSNR in it", "SSIM in it", "PSNR", "SSIM", "seconds", title=f"{config.iterations} iterations"
+    )
+    for row in rows:
+        q = row.quality
+        figures = (
+            f"{q.hole_psnr:.2f} dB",
+            f"{q.hole_ssim:.3f}",
+            f"{q.psnr:.2f} dB",
+            f"{q.ssim:.3f}",
+            f"{row.seconds:.1f}",
+        )
+        table.add_row(row.name, *figures)
+    Console().print(table)
+    print(f"{out}: damaged, generated, stitched, blended, original")
 
 
 @app.command()
@@ -33,7 +138,9 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 2e-4,
     ema: Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")] = 0.999,
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")] = "auto",
-    crop: Annotated[int | None, typer.Option(help="Centred square to cut, in pixels: 108 for CelebA's 178x218.")] = None,
+    crop: Annotated[
+        int | None, typer.Option(help="Centred square to cut, in pixels: 108 for CelebA's 178x218.")
+    ] = None,
     checkpoint_minutes: Annotated[float, typer.Option(help="Between checkpoints.")] = 5.0,
     seed: Annotated[int, typer.Option(help="Of weights, order, mirroring and latent codes.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
@@ -61,7 +168,7 @@ def train(
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns) as bar:
+    with Progress(*columns, console=_stderr()) as bar:
         reading = bar.add_task("reading", total=None, note="faces")
         faces = training_data.load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
         bar.update(reading, total=len(faces))
@@ -87,6 +194,61 @@ def train(
             on_progress=show,
         )
     print(f"{out}: a model that has seen {images} images; next: faceinpaint calibrate {out} HELD_OUT")
+
+
+@app.command()
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="Model folder; the bounds are written into it.")],
+    data: Annotated[list[Path], typer.Argument(help="Folders and tar shards of faces it was not trained on.")],
+    images: Annotated[int, typer.Option(help="Held-out images.")] = 64,
+    samples: Annotated[int, typer.Option(help="Generated images.")] = 12_800,
+    crop: Annotated[int | None, typer.Option(help="Centred square to cut, in pixels.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")] = None,
+    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
+    from rich.progress import Progress
+
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.checkpoint import load_model, write_config
+    from faceinpaint_fast.training import calibration
+    from faceinpaint_fast.training.data import load_faces
+
+    loaded = load_model(model)
+    faces = load_faces(data, crop=crop, limit=images)
+    with Progress(console=_stderr(), transient=True) as bar:
+        task = bar.add_task("comparing", total=samples)
+        found = calibration.calibrate(
+            loaded.generator,
+            faces,
+            samples=samples,
+            seed=seed,
+            device=pick_device(device),
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    write_config(model, loaded.config | {"calibration": found.describe()})
+    if plot is not None:
+        calibration.scatter(found, plot)
+    print(json.dumps(found.describe(), indent=2))
+
+
+@app.command()
+def doctor(
+    model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
+) -> None:
+    """What is installed, which devices and kernels are in use, and whether the model is whole."""
+    from faceinpaint_fast.doctor import examine
+
+    for name, finding in examine(model).items():
+        print(f"{name:<12} {finding}")
+
+
+def _stderr() -> Console:
+    """Progress goes to stderr, so that stdout holds results alone."""
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 def main() -> None:

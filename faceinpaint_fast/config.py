@@ -71,9 +71,9 @@ class InpaintConfig:
             if getattr(self, name) not in get_args(choices):
                 raise InputError(f"{name}: expected one of {get_args(choices)}, got {getattr(self, name)!r}")
         for name in ("iterations", "restarts"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise InputError(f"{name}: expected an integer >= 1, got {getattr(self, name)!r}")
-        if not isinstance(self.k, int) or self.k < 1 or self.k % 2 == 0:
+        if type(self.k) is not int or self.k < 1 or self.k % 2 == 0:
             raise InputError(f"k: expected an odd integer >= 1, got {self.k!r}")
         for name in ("lambda_d", "lambda_c", "lambda_s", "alpha"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
@@ -82,8 +82,8 @@ class InpaintConfig:
             raise InputError(f"learning_rate: expected a finite number > 0, got {self.learning_rate}")
         if not (self.normalization == "masked" or isinstance(self.normalization, Normalization)):
             raise InputError(f"normalization: expected a Normalization or 'masked', got {self.normalization!r}")
-        if self.lambda_c == self.lambda_s == 0:
-            raise InputError("lambda_c, lambda_s: expected one of them > 0, got 0 and 0: nothing would tie G(z) to I")
+        if self.lambda_d == self.lambda_c == self.lambda_s == 0:
+            raise InputError("lambda_d, lambda_c, lambda_s: expected one of them > 0, got 0 for all")
 
     @classmethod
     def paper(cls) -> InpaintConfig:

@@ -8,12 +8,21 @@ Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `t
 
 from __future__ import annotations
 
-from typing import Protocol
+import copy
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
+
+from faceinpaint_fast.config import Precision
+from faceinpaint_fast.errors import InputError
 
 IMAGE_SIZE = 64
 LATENT_SIZE = 100
+
+Network = TypeVar("Network")
 
 
 class Generator(Protocol):
@@ -55,7 +64,7 @@ class DCGANGenerator(nn.Module):
             nn.BatchNorm2d(channels[0]),
             nn.ReLU(inplace=True),
         ]
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             layers += [
                 nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(after),
@@ -76,7 +85,7 @@ class DCGANDiscriminator(nn.Module):
         super().__init__()
         channels = [width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = [nn.Conv2d(3, channels[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             layers += [
                 nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(after),
@@ -96,3 +105,21 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def frozen(network: Network, device: torch.device) -> Network:
+    """A copy for inference alone: eval mode, no gradient in its weights; the caller may be training the original."""
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network: expected a torch module, got {type(network).__name__}")
+    return copy.deepcopy(network).to(device).eval().requires_grad_(False)
+
+
+def at_precision(network: Callable[[Tensor], Tensor], precision: Precision) -> Callable[[Tensor], Tensor]:
+    """The network with its inside in bf16 (autocast) if so wanted, and float32 at its ends in any case."""
+
+    def run(inputs: Tensor) -> Tensor:
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            outputs = network(inputs)
+        return outputs.float()
+
+    return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -20,8 +21,8 @@ EXTENSIONS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff"
 def read_image(source: Path | str | BinaryIO, *, name: str | None = None) -> NDArray[np.uint8]:
     """Read an image file as RGB, uint8, (H, W, 3), turned upright by its EXIF orientation.
 
-    Grey is repeated over the channels, 16 bit become 8, transparent parts are laid over black.  `name` stands for
-    the source in messages.  Raises InputError if it cannot be read whole.
+    Grey is repeated over the channels, 16 bit become 8, floats go from 0 to 1, transparent parts are laid over black.
+    `name` stands for the source in messages.  Raises InputError if it cannot be read whole.
     """
     return np.asarray(_decode(source, name).convert("RGB"))
 
@@ -45,29 +46,51 @@ def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
             return upright.convert("L" if upright.mode in {"1", "L"} else "RGB")
     except FileNotFoundError:
         raise InputError(f"{name}: expected an image file, got nothing: no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    # a broken file makes its decoder raise nearly anything: OSError, SyntaxError, struct.error, EOFError, KeyError ...
+    except Exception as error:
         raise InputError(f"{name}: expected an image file that can be read whole, got: {error}") from error
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Pillow's convert would clip 16-bit levels at 255; they are scaled here."""
+    """Pillow's convert would clip 16-bit levels at 255 and take floats for 8-bit levels; they are scaled here."""
     levels = np.asarray(image).astype(np.float64)
-    if levels.size and (levels.min() < 0 or levels.max() > 65535):
-        raise ValueError(f"grey levels outside 0 to 65535 (mode {image.mode})")
-    return Image.fromarray(np.round(levels / 257).astype(np.uint8))
+    white = 1 if image.mode == "F" else 65535
+    # not the other way round: NaN compares false
+    if not (levels.min() >= 0 and levels.max() <= white):
+        raise ValueError(f"grey levels outside 0 to {white} (mode {image.mode})")
+    return Image.fromarray(np.round(levels * 255 / white).astype(np.uint8))
 
 
-def write_image(path: Path | str, image: NDArray[np.uint8]) -> None:
-    """Write (H, W, 3) or (H, W) uint8 to a file whose extension names the format; whole or not at all."""
-    path = Path(path)
+def check_writable(path: Path) -> None:
+    """InputError unless a picture could be written there: asked before the work, not after."""
     if path.suffix.lower() not in EXTENSIONS:
         raise InputError(f"{path}: expected an extension among {', '.join(sorted(EXTENSIONS))}, got {path.suffix!r}")
-    encoded = BytesIO()
-    Image.fromarray(image).save(encoded, format=Image.registered_extensions()[path.suffix.lower()])
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """InputError unless a file could be written there, in folders yet to be made if need be; leaves nothing behind."""
     try:
-        write_atomically(path, lambda file: file.write(encoded.getbuffer()))
+        if path.is_dir():
+            raise InputError(f"{path}: expected a file to write to, got a folder")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        # permissions do not tell: root has them all, a read-only or full disk grants them
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise InputError(f"{path}: expected a place that can be written to, got: {error}") from error
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write (H, W, 3) or (H, W) uint8 in the format that the extension names; the whole file or none."""
+    check_writable(path)
+    encoded = BytesIO()
+    try:
+        Image.fromarray(image).save(encoded, format=Image.registered_extensions()[path.suffix.lower()])
+        write_atomically(path, lambda file: file.write(encoded.getbuffer()))
+    # ValueError: more pixels a side than the format has room for
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a picture that can be written there, got: {error}") from error
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:

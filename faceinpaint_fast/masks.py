@@ -6,12 +6,18 @@ The paper's M is its complement, 1 = known; inside the package that array is cal
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
+from faceinpaint_fast.arrays import to_numpy
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.images import read_grey
+
+Side = Literal["left", "right", "top", "bottom"]
 
 
 def threshold(hole: NDArray[Any], name: str = "hole") -> float:
@@ -34,3 +40,102 @@ def threshold(hole: NDArray[Any], name: str = "hole") -> float:
 def as_hole(hole: NDArray[Any], name: str = "hole") -> NDArray[np.bool_]:
     """`hole` as bool, True = missing; see `threshold`."""
     return np.asarray(hole >= threshold(hole, name))
+
+
+def holes_of(hole: Any, count: int | None, height: int, width: int) -> NDArray[np.bool_]:
+    """The holes (B, H, W), bool, of `count` images, or of one if count is None; one hole may serve all of them.
+
+    Raises InputError where shapes differ and where nothing at all is known of an image.
+    """
+    hole = as_hole(to_numpy(hole))
+    expected = [(height, width)] + ([] if count is None else [(count, height, width)])
+    if hole.shape not in expected:
+        raise InputError(f"hole: expected shape {' or '.join(map(str, expected))}, got {hole.shape}")
+    full = hole.all(axis=(-2, -1))
+    if full.any():
+        where = f"holes[{int(full.argmax())}]" if hole.ndim == 3 else "hole"
+        raise InputError(f"{where}: expected at least one known pixel, got none")
+    return np.broadcast_to(hole, (count or 1, height, width))
+
+
+def read_hole(source: Path | str | NDArray[Any], *, invert: bool = False) -> NDArray[np.bool_]:
+    """A hole (H, W) from an image file or an array, white = fill; `invert` where black is to be filled."""
+    hole = as_hole(source if isinstance(source, np.ndarray) else read_grey(source))
+    if hole.ndim != 2:
+        raise InputError(f"hole: expected shape (H, W), got {hole.shape}")
+    return ~hole if invert else hole
+
+
+def centre(shape: tuple[int, int], size: int | None = None) -> NDArray[np.bool_]:
+    """A centred square of `size` pixels, half the shorter side by default."""
+    height, width = shape
+    size = min(height, width) // 2 if size is None else size
+    return rectangle(shape, top=(height - size) // 2, left=(width - size) // 2, height=size, width=size)
+
+
+def half(shape: tuple[int, int], side: Side) -> NDArray[np.bool_]:
+    """The left, right, top or bottom half."""
+    height, width = shape
+    if side in ("left", "right"):
+        left = 0 if side == "left" else width - width // 2
+        return rectangle(shape, top=0, left=left, height=height, width=width // 2)
+    if side in ("top", "bottom"):
+        top = 0 if side == "top" else height - height // 2
+        return rectangle(shape, top=top, left=0, height=height // 2, width=width)
+    raise InputError(f"side: expected one of {get_args(Side)}, got {side!r}")
+
+
+def rectangle(shape: tuple[int, int], *, top: int, left: int, height: int, width: int) -> NDArray[np.bool_]:
+    """A rectangle, which must lie within the image."""
+    if not (0 <= top < top + height <= shape[0] and 0 <= left < left + width <= shape[1]):
+        box = f"rows {top} to {top + height}, columns {left} to {left + width}"
+        raise InputError(f"rectangle: expected one within {shape[0]}x{shape[1]}, got {box}")
+    hole = np.zeros(shape, dtype=np.bool_)
+    hole[top : top + height, left : left + width] = True
+    return hole
+
+
+def random_pixels(shape: tuple[int, int], fraction: float, seed: int = 0) -> NDArray[np.bool_]:
+    """This fraction of the pixels, rounded to a whole number, each with the same chance."""
+    if not 0 <= fraction <= 1:
+        raise InputError(f"fraction: expected 0 to 1, got {fraction}")
+    hole = np.zeros(shape, dtype=np.bool_)
+    dropped = np.random.default_rng(seed).permutation(hole.size)[: round(fraction * hole.size)]
+    hole.flat[dropped] = True
+    return hole
+
+
+def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDArray[np.bool_]:
+    """Brush strokes that wander over the image; their length and width go with its size."""
+    height, width = shape
+    if strokes < 1:
+        raise InputError(f"strokes: expected >= 1, got {strokes}")
+    rng = np.random.default_rng(seed)
+    picture = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(picture)
+    step, brush = min(height, width) / 5, min(height, width) / 12
+    for _ in range(strokes):
+        point = rng.uniform(0.15, 0.85, 2) * (width, height)
+        angle = rng.uniform(0, 2 * np.pi)
+        for _ in range(rng.integers(3, 7)):
+            angle += rng.normal(0, 0.8)
+            end = np.clip(point + step * np.array([np.cos(angle), np.sin(angle)]), 0, (width - 1, height - 1))
+            draw.line([*point, *end], fill=255, width=max(1, round(brush)))
+            # a round joint: lines alone leave notches where they meet
+            draw.ellipse([*(end - brush / 2), *(end + brush / 2)], fill=255)
+            point = end
+    return np.asarray(picture) > 0
+
+
+def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
+    """A hole by its name: centre, left, right, top, bottom, free-form, or drop-P for P per cent of the pixels."""
+    if name == "centre":
+        return centre(shape)
+    if name in get_args(Side):
+        return half(shape, cast(Side, name))
+    if name == "free-form":
+        return free_form(shape, seed)
+    percent = name.removeprefix("drop-")
+    if percent != name and percent.isdecimal():
+        return random_pixels(shape, int(percent) / 100, seed)
+    raise InputError(f"hole: expected centre, {', '.join(get_args(Side))}, free-form or drop-PERCENT, got {name!r}")

@@ -1,0 +1,13 @@
+from . import reference as reference
+from .blend import poisson_blend as poisson_blend
+from .config import InpaintConfig as InpaintConfig
+from .config import Normalization as Normalization
+from .errors import InputError as InputError
+from .errors import ModelError as ModelError
+from .objective import context_loss as context_loss
+from .objective import structural_loss as structural_loss
+from .ops import ssim as ssim
+from .ops import weighted_l1 as weighted_l1
+from .pipeline import Inpainter as Inpainter
+from .pipeline import Inpainting as Inpainting
+from .weight_map import weight_map as weight_map

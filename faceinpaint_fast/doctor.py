@@ -1,0 +1,43 @@
+"""What this installation consists of, and what it would run on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from pathlib import Path
+
+import torch
+
+from faceinpaint_fast import _cpu
+from faceinpaint_fast.arrays import thread_count
+from faceinpaint_fast.checkpoint import SHIPPED, load_model
+
+PACKAGES = ("faceinpaint_fast", "torch", "triton", "numpy", "scipy", "scikit-image")
+CUPY = ("cupy-cuda12x", "cupy-cuda13x")
+
+
+def examine(model: Path | None = None) -> dict[str, str]:
+    """Findings by name, in the order to print; ModelError if the model is damaged."""
+    loaded = load_model(model)
+    training = loaded.config.get("training")
+    seen = training.get("images") if isinstance(training, dict) else None
+    cupy = next((name for name in CUPY if _version(name) != "not installed"), CUPY[0])
+    return {
+        "python": platform.python_version(),
+        **{name: _version(name) for name in (*PACKAGES, cupy)},
+        "processor": f"{torch.backends.cpu.get_cpu_capability()}, {thread_count()} threads",
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: everything runs on the CPU",
+        "weight map": f"C++ ({Path(_cpu.__file__).name})",
+        "losses": "torch",
+        "search": "torch, eager",
+        "poisson": "SciPy, sparse direct solve",
+        "model": f"{model or SHIPPED}, {seen if seen is not None else 'nobody knows how many'} images seen",
+        **{f"  {name[:9]}": f"sha256 {digest}" for name, digest in loaded.config["sha256"].items()},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,1 @@
+"""How good a restoration is: metrics, the demonstration, contact sheets."""

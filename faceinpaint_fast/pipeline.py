@@ -1,0 +1,163 @@
+"""The whole method: W from the hole, the search for z^, T = G(z^), and T blended into the hole."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faceinpaint_fast.arrays import ImageBatch, like, pick_device
+from faceinpaint_fast.blend import blend_images, check_finite
+from faceinpaint_fast.checkpoint import load_model
+from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.generator import Discriminator, Generator, at_precision, frozen, to_unit
+from faceinpaint_fast.latent_search import Starts, search
+from faceinpaint_fast.masks import holes_of
+from faceinpaint_fast.objective import TERMS, Objective
+from faceinpaint_fast.weight_map import weight_map
+
+
+@dataclass(frozen=True, slots=True)
+class Inpainting:
+    """What came of it: the kind of array that went in, batched as it was, pictures in its layout and dtype.
+
+    image      F, the restored image: the input's known pixels bit for bit, the rest blended
+    generated  T = G(z^), the best generated image
+    z          z^, (latent_size,) or (B, latent_size), float32
+    losses     at z^: "discriminator" (Eq. 3), "context" (Eq. 6), "structural" (Eq. 5), "total" (Eq. 8), each () or (B,)
+    """
+
+    image: Any
+    generated: Any
+    z: Any
+    losses: dict[str, Any]
+
+
+class Inpainter:
+    """Restores missing parts of images by the method of Qiang et al. 2019 with a generator and a discriminator.
+
+    generator      module with a `latent_size`, (B, latent_size) -> (B, 3, H, W) in [-1, 1]: `generator.Generator`
+    discriminator  module, (B, 3, H, W) in [-1, 1] -> logit (B,): `generator.Discriminator`
+    config         what to do, by default what works best
+    device         "auto" is CUDA where there is a device, else the CPU
+
+    Both modules are copied; the originals stay as they are.  An Inpainter keeps no state between calls and may be
+    called from several threads at once.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        *,
+        config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
+        device: str | torch.device = "auto",
+    ) -> None:
+        self.config = config
+        self.device = pick_device(device)
+        self.generator = frozen(generator, self.device)
+        self.discriminator = frozen(discriminator, self.device)
+        self._G = at_precision(self.generator, config.precision)
+        self._D = at_precision(self.discriminator, config.precision)
+        self._image_shape = tuple(self._G(torch.zeros(1, generator.latent_size, device=self.device))[0].shape)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: Path | str | None = None,
+        *,
+        config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
+        device: str | torch.device = "auto",
+    ) -> Inpainter:
+        """With the model of a folder, by default the shipped one, of 64x64 faces; ModelError if it is damaged."""
+        model = load_model(folder)
+        return cls(model.generator, model.discriminator, config=config, device=device)
+
+    def __call__(
+        self,
+        images: Any,
+        holes: Any,
+        *,
+        seed: int | Sequence[int] = 0,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> Inpainting:
+        """Restore `images` where `holes` are missing.
+
+        images    float in [0, 1] or uint8, of the generator's size; NumPy (H, W, 3) or (B, H, W, 3), torch (3, H, W)
+                  or (B, 3, H, W); what they hold inside the hole does not matter
+        holes     (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128
+        seed      of the start; one for all images, or one an image, of which alone an image's result depends
+        progress  hears the share that is done, up to 1
+
+        Raises InputError for what does not fit; ModelError, naming the image, if its loss cannot be kept finite.
+        Warns of a hole without a pixel: that image comes back as it is.
+        """
+        batch = ImageBatch.of(images, "images")
+        count, height, width, channels = batch.pixels.shape
+        if (channels, height, width) != self._image_shape:
+            raise InputError(
+                f"images: expected {'x'.join(map(str, self._image_shape[1:]))} pixels with {self._image_shape[0]} "
+                f"channels, the generator's size, got {height}x{width} with {channels}"
+            )
+        missing = holes_of(holes, batch.count, height, width)
+        check_finite(batch.pixels, missing, "images")
+        known = np.where(missing[..., None], 0, batch.unit())
+        if known.min() < 0 or known.max() > 1:
+            raise InputError(f"images: expected float in [0, 1] or uint8, got {known.min():g} to {known.max():g}")
+        seeds = [seed] * count if isinstance(seed, int) else list(seed)
+        if len(seeds) != count:
+            raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
+        if not missing.any(axis=(1, 2)).all():
+            warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=2)
+
+        # a batch of another size may run other kernels, whose sums round otherwise
+        size = 1 if self.config.batch_invariant else count
+        parts = [slice(start, start + size) for start in range(0, count, size)]
+
+        def report(number: int) -> Callable[[float], None]:
+            return lambda share: progress((number + share) / len(parts))
+
+        found = [self._search(known[part], missing[part], seeds[part], report(i)) for i, part in enumerate(parts)]
+        z, generated, losses = (torch.cat(results).cpu().numpy() for results in zip(*found, strict=True))
+        generated = np.moveaxis(generated, 1, -1)
+        content = generated
+        if self.config.blend == "poisson":
+            content = blend_images(known, generated, missing).clip(0, 1)
+        return Inpainting(
+            image=batch.filled(content, missing),
+            generated=batch.laid_out(batch.rounded(generated)),
+            z=like(batch.strip(z), images),
+            losses={name: like(batch.strip(loss), images) for name, loss in zip(TERMS, losses.T, strict=True)},
+        )
+
+    def _search(
+        self, known: NDArray[Any], missing: NDArray[np.bool_], seeds: list[int], progress: Callable[[float], None]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """z^ (B, latent_size), T (B, 3, H, W) in [0, 1] and the losses (B, 4) of images whose holes hold 0."""
+        restarts = self.config.restarts
+
+        def on_device(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array.astype(np.float32)).to(self.device).repeat_interleave(restarts, dim=0)
+
+        objective = Objective(
+            images=on_device(np.moveaxis(known, -1, 1)),
+            known=on_device(~missing),
+            weights=on_device(weight_map(missing, k=self.config.k, alpha=self.config.alpha)),
+            discriminator=self._D,
+            config=self.config,
+        )
+        z = search(self._G, objective, Starts(seeds, restarts, self.generator.latent_size), self.config, progress)
+        with torch.no_grad():
+            x = self._G(z)
+            losses = objective.terms(x)
+        totals = losses[:, TERMS.index("total")].view(-1, restarts)
+        best = totals.argmin(dim=1) + restarts * torch.arange(len(totals), device=totals.device)
+        return z[best], to_unit(x[best]), losses[best]

@@ -1,0 +1,59 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
+
+# threads of a small problem cost more than they bring, and much more on a busy machine
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20190101)
+
+
+@pytest.fixture(autouse=True)
+def _nan_in_fresh_memory() -> Iterator[None]:
+    """Fill what torch.empty returns with NaN, so that reading it before it was written cannot go unnoticed."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def _with_lively_statistics(network: torch.nn.Module) -> torch.nn.Module:
+    """A fresh DCGAN draws flat grey: larger weights and uneven BatchNorm statistics give it something to draw."""
+    generator = torch.Generator().manual_seed(7)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            with torch.no_grad():
+                # every number of the network is set: its own initialisation drew from the global generator
+                fan_in = module.weight[0].numel() if isinstance(module, torch.nn.Conv2d) else module.in_channels * 4
+                module.weight.normal_(0, fan_in**-0.5, generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
+        if isinstance(module, torch.nn.BatchNorm2d):
+            with torch.no_grad():
+                module.weight.uniform_(0.8, 1.2, generator=generator)
+                module.bias.normal_(0, 0.2, generator=generator)
+            module.running_mean.normal_(0, 0.2, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    return network.eval()
+
+
+@pytest.fixture
+def generator() -> DCGANGenerator:
+    """A small G with random weights whose images are lively."""
+    return _with_lively_statistics(DCGANGenerator(width=4))
+
+
+@pytest.fixture
+def discriminator() -> DCGANDiscriminator:
+    """A small D with random weights."""
+    return _with_lively_statistics(DCGANDiscriminator(width=4))

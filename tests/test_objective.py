@@ -1,0 +1,134 @@
+"""Eq. 3-6 and 8 against the reference's NumPy formulas, by hand at their bounds, and their gradients."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck
+from torch.testing import assert_close
+
+from faceinpaint_fast import InpaintConfig, Normalization, context_loss, masks, reference, structural_loss
+from faceinpaint_fast.objective import TERMS, Objective
+
+PAPER = Normalization.PAPER
+SIZE = 20
+# random images of 20x20 lie far from the paper's bounds for 64x64: these put Eq. 5 and 6 on their slopes
+SLOPES = Normalization(s_min=-0.5, s_max=1.5, c_min=10.0, c_max=4000.0)
+CONFIGS = {
+    "paper": InpaintConfig.paper(),
+    "slopes": dataclasses.replace(InpaintConfig.paper(), normalization=SLOPES),
+    "masked": InpaintConfig(),
+    "no D": InpaintConfig(lambda_d=0.0),
+    "only D and SSIM": InpaintConfig(lambda_c=0.0),
+}
+HOLES = np.stack([masks.centre((SIZE, SIZE)), masks.half((SIZE, SIZE), "left"), masks.random_pixels((SIZE, SIZE), 0.8)])
+
+
+def brightness(x):
+    """A discriminator that can be worked out by hand."""
+    return 3 * x.mean(dim=(1, 2, 3))
+
+
+@pytest.fixture
+def batch(rng):
+    images = torch.from_numpy(rng.random((3, 3, SIZE, SIZE)))
+    known = torch.from_numpy(~HOLES).double()
+    weights = torch.from_numpy(reference.weight_map(HOLES))
+    x = torch.from_numpy(rng.uniform(-1, 1, (3, 3, SIZE, SIZE)))
+    return images, known, weights, x
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_every_term_is_the_reference_s(config, batch):
+    images, known, weights, x = batch
+    found = Objective(images, known, weights, brightness, config).terms(x)
+    drawn, truth = ((x + 1) / 2).movedim(1, -1).numpy(), images.movedim(1, -1).numpy()
+    M, W = known.numpy(), weights.numpy()
+    D = reference.discriminator_loss(brightness(x).numpy())
+    if isinstance(config.normalization, Normalization):
+        w = (W * M)[..., None]
+        S = reference.structural_loss(reference.ssim(w * drawn, w * truth), config.normalization)
+        C = reference.context_loss(reference.weighted_l1(drawn, truth, W * M), config.normalization)
+    else:
+        S = reference.masked_structural_loss(drawn, truth, W, M)
+        C = reference.masked_context_loss(drawn, truth, W, M)
+    expected = np.stack([D, C, S, reference.total_loss(D, C, S, config)], axis=1)
+    assert TERMS == ("discriminator", "context", "structural", "total")
+    assert_close(found, torch.from_numpy(expected), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", ["slopes", "masked"])
+def test_gradcheck(name, batch):
+    images, known, weights, x = batch
+    objective = Objective(images, known, weights, brightness, CONFIGS[name])
+    assert gradcheck(objective.total, x.requires_grad_())
+
+
+def test_the_printed_form_is_flat_outside_its_bounds_and_the_masked_one_is_not(batch):
+    images, known, weights, x = batch
+    x.requires_grad_()
+
+    def gradient(normalization):
+        config = InpaintConfig(lambda_d=0.0, normalization=normalization)
+        (g,) = torch.autograd.grad(Objective(images, known, weights, brightness, config).total(x).sum(), x)
+        return g
+
+    assert not gradient(Normalization(s_min=0.99, s_max=0.999, c_min=0.1, c_max=0.2)).any()
+    pulled = gradient("masked").abs().amax(dim=1) > 0
+    assert torch.equal(pulled, known > 0)
+
+
+@pytest.mark.parametrize("config", [CONFIGS["slopes"], CONFIGS["masked"]], ids=["printed", "masked"])
+def test_what_the_hole_contains_does_not_matter(config, batch):
+    images, known, weights, x = batch
+    expected = Objective(images, known, weights, brightness, config).terms(x)
+    for content in (0.0, 1.0, float("nan")):
+        other = images.where(known[:, None] > 0, content)
+        assert torch.equal(Objective(other, known, weights, brightness, config).terms(x), expected)
+
+
+def test_masked_context_does_not_change_with_how_much_is_known():
+    images = torch.zeros(2, 3, SIZE, SIZE)
+    known = torch.from_numpy(~HOLES[[0, 2]]).float()
+    weights = torch.from_numpy(reference.weight_map(HOLES[[0, 2]])).float()
+    drawn = torch.full_like(images, 0.25)
+    found = Objective(images, known, weights, brightness, InpaintConfig()).context(2 * drawn - 1)
+    assert_close(found, torch.full((2,), 0.25))
+
+
+def test_no_structure_where_no_window_sees_a_known_pixel():
+    """A corner pixel of a large image still lies in one window; of an 11x11 image all do: take none known."""
+    images = torch.rand(1, 3, SIZE, SIZE)
+    known = torch.zeros(1, SIZE, SIZE)
+    objective = Objective(images, known, torch.ones_like(known), brightness, InpaintConfig())
+    assert objective.structural(torch.zeros_like(images)).tolist() == [0.0]
+
+
+def of(kind, values):
+    return {"numpy": np.array, "torch": lambda v: torch.tensor(v, dtype=torch.float64)}[kind](values)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_structural_loss_by_hand(kind):
+    # (0.8431 - 0.4) / (0.8431 - 0.1198) = 0.61261 at SSIM = 0.4
+    found = structural_loss(of(kind, [0.1, 0.1198, 0.4, 0.8431, 0.9]), PAPER)
+    np.testing.assert_allclose(found, [1, 1, 0.4431 / 0.7233, 0, 0], rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_context_loss_by_hand(kind):
+    # as printed: it jumps from 0 to 739 / 4122 at c_min, and from 4861 / 4122 to 1 at c_max
+    found = context_loss(of(kind, [738.0, 739.0, 2061.0, 4861.0, 4862.0]), PAPER)
+    np.testing.assert_allclose(found, [0, 739 / 4122, 0.5, 4861 / 4122, 1], rtol=1e-12)
+
+
+def test_losses_of_plain_numbers():
+    assert structural_loss(0.4, PAPER) == pytest.approx(0.4431 / 0.7233)
+    assert context_loss(2061.0, PAPER) == pytest.approx(0.5)
+
+
+def test_the_printed_bounds():
+    assert (PAPER.s_min, PAPER.s_max, PAPER.c_min, PAPER.c_max) == (0.1198, 0.8431, 739, 4861)

@@ -1,0 +1,250 @@
+"""The whole method: what `Inpainter` promises for any generator that meets the Protocol."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from skimage import data, transform
+from torch import nn
+
+from faceinpaint_fast import InpaintConfig, Inpainter, InputError, ModelError, Normalization, masks, reference
+
+# small steps, so that rounding has little time to grow: see the chaos that docs/architecture.md measures
+FAST = InpaintConfig(iterations=6, learning_rate=0.03)
+NAMES = ("centre", "left", "drop-80")
+HOLES = np.stack([masks.draw(name, (64, 64)) for name in NAMES])
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Three cuts of a photograph, float32 in [0, 1]."""
+    photograph = data.astronaut() / 255
+    cuts = (photograph[:200, 120:320], photograph[40:140, 170:270], photograph[200:400, 200:400])
+    return np.stack([transform.resize(cut, (64, 64), anti_aliasing=True) for cut in cuts]).astype(np.float32)
+
+
+@pytest.fixture
+def inpainter(generator, discriminator):
+    return Inpainter(generator, discriminator, config=FAST, device="cpu")
+
+
+def same(one, other):
+    for name in ("image", "generated", "z"):
+        assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    for name, loss in one.losses.items():
+        assert_array_equal(loss, other.losses[name], err_msg=name)
+
+
+def part(inpainting, i):
+    return dataclasses.replace(
+        inpainting,
+        image=inpainting.image[i],
+        generated=inpainting.generated[i],
+        z=inpainting.z[i],
+        losses={name: loss[i] for name, loss in inpainting.losses.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        FAST,
+        dataclasses.replace(InpaintConfig.paper(), iterations=6),
+        dataclasses.replace(FAST, restarts=3),
+        dataclasses.replace(FAST, blend="none", k=3, alpha=5.0, lambda_d=0.0),
+    ],
+    ids=["default", "paper", "restarts", "stitched"],
+)
+def test_is_the_reference_s(config, faces, generator, discriminator):
+    found = Inpainter(generator, discriminator, config=config, device="cpu")(faces, HOLES, seed=[1, 2, 3])
+    exact = reference.Inpainter(generator.double(), discriminator.double(), config=config)(faces, HOLES, seed=[1, 2, 3])
+    # z within the contract's 1e-4 after few iterations; what is drawn from it varies about as much
+    assert_allclose(found.z, exact.z, atol=1e-4)
+    assert_allclose(found.generated, exact.generated, atol=1e-3)
+    assert_allclose(found.image, exact.image, atol=1 / 255)
+    assert set(found.losses) == set(exact.losses) == {"discriminator", "context", "structural", "total"}
+    for name, loss in exact.losses.items():
+        assert_allclose(found.losses[name], loss, rtol=1e-3, atol=1e-4)
+
+
+def test_known_pixels_are_identical_and_missing_ones_are_filled(faces, inpainter):
+    before = faces.copy()
+    found = inpainter(faces, HOLES)
+    assert_array_equal(found.image[~HOLES], faces[~HOLES])
+    assert (np.abs(found.image - faces)[HOLES].max(axis=-1) > 0).mean() > 0.99
+    assert found.image.min() >= 0
+    assert found.image.max() <= 1
+    assert_array_equal(faces, before)
+
+
+def test_what_the_hole_contains_does_not_matter(faces, inpainter, rng):
+    found = inpainter(faces, HOLES)
+    for content in (0, 1, np.nan, np.inf, rng.random(faces.shape)[HOLES]):
+        other = faces.copy()
+        other[HOLES] = content
+        same(inpainter(other, HOLES), found)
+
+
+def test_neighbours_and_order_do_not_matter(faces, inpainter):
+    found = inpainter(faces, HOLES, seed=[1, 2, 3])
+    order = [2, 0, 1]
+    turned = inpainter(faces[order], HOLES[order], seed=[3, 1, 2])
+    for here, there in enumerate(order):
+        same(part(turned, here), part(found, there))
+    others = inpainter(np.stack([faces[0], faces[0] * 0.5, faces[1]]), HOLES[[0, 2, 2]], seed=[1, 9, 9])
+    same(part(others, 0), part(found, 0))
+
+
+def test_batch_invariant_alone_as_in_a_batch_of_three(faces, generator, discriminator):
+    config = dataclasses.replace(FAST, batch_invariant=True, restarts=2)
+    inpainter = Inpainter(generator, discriminator, config=config, device="cpu")
+    found = inpainter(faces, HOLES, seed=[1, 2, 3])
+    for i in range(3):
+        same(inpainter(faces[i], HOLES[i], seed=i + 1), part(found, i))
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(faces, inpainter):
+    found = inpainter(faces, HOLES, seed=4)
+    same(inpainter(faces, HOLES, seed=[4, 4, 4]), found)
+    assert not np.array_equal(inpainter(faces, HOLES, seed=5).z, found.z)
+
+
+def test_modules_are_left_alone_and_batchnorm_stays_in_eval_mode(faces, generator, discriminator):
+    generator.train()
+    before = copy.deepcopy(generator.state_dict())
+    inpainter = Inpainter(generator, discriminator, config=FAST, device="cpu")
+    found = inpainter(faces, HOLES)
+    assert generator.training
+    assert all(p.requires_grad for p in generator.parameters())
+    for name, tensor in generator.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    same(Inpainter(generator.eval(), discriminator, config=FAST, device="cpu")(faces, HOLES), found)
+    assert not inpainter.generator.training
+    assert inpainter.config == FAST
+
+
+def test_kinds_of_arrays(faces, inpainter):
+    found = inpainter(faces, HOLES)
+    planes = torch.from_numpy(faces).movedim(-1, 1)
+    turned = inpainter(planes, torch.from_numpy(HOLES))
+    assert isinstance(turned.image, torch.Tensor)
+    assert isinstance(turned.losses["total"], torch.Tensor)
+    assert_array_equal(turned.image.movedim(1, -1).numpy(), found.image)
+    assert_array_equal(turned.generated.movedim(1, -1).numpy(), found.generated)
+    assert_array_equal(turned.z.numpy(), found.z)
+
+    single = inpainter(faces[0], HOLES[0])
+    assert single.image.shape == single.generated.shape == (64, 64, 3)
+    assert single.z.shape == (100,)
+    assert single.losses["total"].shape == ()
+
+    levels = np.round(faces * 255).astype(np.uint8)
+    eight_bit = inpainter(levels, HOLES)
+    assert eight_bit.image.dtype == eight_bit.generated.dtype == np.uint8
+    assert_array_equal(eight_bit.image[~HOLES], levels[~HOLES])
+    exact = inpainter(levels / np.float32(255), HOLES)
+    assert_array_equal(eight_bit.generated, np.round(exact.generated * 255).astype(np.uint8))
+
+
+def test_one_hole_for_all(faces, inpainter):
+    same(inpainter(faces, HOLES[0]), inpainter(faces, np.stack([HOLES[0]] * 3)))
+
+
+def test_the_best_of_the_restarts_is_kept(faces, generator, discriminator):
+    inpainter = Inpainter(generator, discriminator, config=dataclasses.replace(FAST, restarts=4), device="cpu")
+    assert (
+        inpainter(faces, HOLES).losses["total"]
+        < Inpainter(generator, discriminator, config=FAST, device="cpu")(faces, HOLES).losses["total"] + 1e-5
+    ).all()
+
+
+def test_bf16_networks_give_nearly_the_same(faces, generator, discriminator):
+    one = dataclasses.replace(FAST, iterations=1)
+    full = Inpainter(generator, discriminator, config=one, device="cpu")(faces, HOLES)
+    half = Inpainter(generator, discriminator, config=dataclasses.replace(one, precision="bf16"), device="cpu")(
+        faces, HOLES
+    )
+    assert not np.array_equal(half.generated, full.generated)
+    # bf16 keeps 8 bits: about 0.4 % a layer
+    assert_allclose(half.losses["total"], full.losses["total"], rtol=0.05)
+
+
+def test_an_empty_hole_returns_the_input_and_says_so(faces, inpainter):
+    hole = np.zeros((64, 64), np.bool_)
+    with pytest.warns(UserWarning, match="hole: expected a missing pixel, got none"):
+        assert_array_equal(inpainter(faces[0], hole).image, faces[0])
+
+
+def test_any_modules_that_meet_the_protocol():
+    class Ramp(nn.Module):
+        latent_size = 2
+
+        def forward(self, z):
+            ramp = torch.linspace(-1, 1, 16)
+            return torch.tanh(z[:, :1, None, None] * ramp + z[:, 1:, None, None]).expand(-1, 3, 12, 16)
+
+    class Indifferent(nn.Module):
+        def forward(self, x):
+            return 0 * x.mean(dim=(1, 2, 3))
+
+    with torch.no_grad():
+        truth = ((Ramp()(torch.tensor([[0.7, -0.3]])) + 1) / 2)[0]
+    hole = torch.from_numpy(masks.centre((12, 16)))
+    found = Inpainter(Ramp(), Indifferent(), config=InpaintConfig(iterations=150, restarts=4))(truth, hole)
+    assert (found.image - truth).abs().max() < 0.02
+    assert (found.z - torch.tensor([0.7, -0.3])).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("images", "holes", "message"),
+    [
+        (np.zeros((32, 32, 3)), HOLES[0], "images: expected 64x64 pixels with 3 channels, .* got 32x32 with 3"),
+        (np.zeros((64, 64, 4)), HOLES[0], "images: expected 64x64 .* got 64x64 with 4"),
+        (np.zeros((64, 64)), HOLES[0], "images: expected shape"),
+        (np.zeros((0, 64, 64, 3)), HOLES[0], "images: expected shape .* not empty"),
+        (np.zeros((64, 64, 3), int), HOLES[0], "images: expected float or uint8, got int64"),
+        (np.full((64, 64, 3), 255.0), HOLES[0], r"images: expected float in \[0, 1\] or uint8, got 0 to 255"),
+        (np.full((2, 64, 64, 3), [[[[0.0]]], [[[np.nan]]]]), HOLES[0], r"images\[1\]: expected finite numbers"),
+        (np.zeros((64, 64, 3)), HOLES[0, :32], r"hole: expected shape \(64, 64\), got \(32, 64\)"),
+        (np.zeros((64, 64, 3)), HOLES, r"hole: expected shape \(64, 64\), got \(3, 64, 64\)"),
+        (np.zeros((2, 64, 64, 3)), HOLES, r"hole: expected shape .* got \(3, 64, 64\)"),
+        (np.zeros((64, 64, 3)), np.ones((64, 64)), "hole: expected at least one known pixel"),
+        (np.zeros((64, 64, 3)), np.full((64, 64), np.nan), "hole: expected numbers, got NaN"),
+        (torch.zeros(64, 64, 3), HOLES[0], "images: expected 64x64"),
+    ],
+)
+def test_bad_input_is_named(images, holes, message, inpainter):
+    with pytest.raises(InputError, match=message):
+        inpainter(images, holes)
+
+
+def test_other_bad_arguments(faces, inpainter, generator, discriminator):
+    with pytest.raises(InputError, match="seed: expected one, or one for each of 3 images, got 2"):
+        inpainter(faces, HOLES, seed=[1, 2])
+    with pytest.raises(InputError, match="device: expected auto or a device at hand"):
+        Inpainter(generator, discriminator, device="abacus")
+    with pytest.raises(ModelError, match="expected a model folder"):
+        Inpainter.from_pretrained("/nowhere")
+
+
+def test_progress_ends_at_one(faces, generator, discriminator):
+    for invariant in (False, True):
+        config = dataclasses.replace(FAST, batch_invariant=invariant)
+        shares = []
+        Inpainter(generator, discriminator, config=config, device="cpu")(faces, HOLES, progress=shares.append)
+        assert shares == sorted(shares)
+        assert shares[-1] == 1
+
+
+def test_the_printed_normalization_stalls_outside_its_bounds(faces, generator, discriminator):
+    """Parity with the paper includes its dead gradient: without D, nothing moves."""
+    bounds = Normalization(s_min=0.99, s_max=0.999, c_min=0.1, c_max=0.2)
+    config = dataclasses.replace(InpaintConfig.paper(), iterations=5, lambda_d=0.0, normalization=bounds)
+    found = Inpainter(generator, discriminator, config=config, device="cpu")(faces[0], HOLES[0], seed=3)
+    start = torch.randn(1, 100, generator=torch.Generator().manual_seed(3))[0]
+    assert_array_equal(found.z, start.numpy())
