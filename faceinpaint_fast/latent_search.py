@@ -19,11 +19,16 @@ ATTEMPTS = 4  # starts of one latent code before its image is given up
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Where the search begins: `restarts` codes from N(0, 1) for each image, which depend on its seed alone."""
+    """Where the search begins: `restarts` codes from N(0, 1) for each image, which depend on its seed alone.
+
+    The rows of a code, a loss and so on are the images', each with its restarts; `first` is the number of the first
+    image in the caller's batch.
+    """
 
     seeds: Sequence[int]
     restarts: int
     latent_size: int
+    first: int = 0
 
     def draw(self, attempt: int = 0) -> Tensor:
         """The draw number `attempt` of every seed: (len(seeds) * restarts, latent_size), float32.
@@ -37,6 +42,18 @@ class Starts:
                 torch.randn(self.restarts, self.latent_size, generator=generator)
             codes.append(torch.randn(self.restarts, self.latent_size, generator=generator))
         return torch.cat(codes)
+
+    def best(self, totals: Tensor) -> Tensor:
+        """Of each image the row with the least loss, (len(seeds),); ModelError names an image that has no finite one."""
+        by_image = totals.where(totals.isfinite(), torch.inf).view(-1, self.restarts)
+        failed = by_image.isinf().all(dim=1)
+        if failed.any():
+            raise self.hopeless(int(failed.nonzero()[0]) * self.restarts)
+        return by_image.argmin(dim=1) + self.restarts * torch.arange(len(by_image), device=totals.device)
+
+    def hopeless(self, row: int) -> ModelError:
+        """What to raise for the image of a row."""
+        return ModelError(f"images[{self.first + row // self.restarts}]: expected a finite loss, got NaN or Inf")
 
 
 def step_size(iteration: int, config: InpaintConfig) -> float:
@@ -75,8 +92,7 @@ def search(
             for row in failed.nonzero()[:, 0].tolist():
                 attempts[row] += 1
                 if attempts[row] == ATTEMPTS:
-                    image = row // starts.restarts
-                    raise ModelError(f"images[{image}]: expected a finite loss, got NaN or Inf from {ATTEMPTS} starts")
+                    raise starts.hopeless(row)
                 z[row] = starts.draw(attempts[row])[row].to(z.device)
                 mean[row], square[row], age[row] = 0, 0, 0
         progress((iteration + 1) / config.iterations)

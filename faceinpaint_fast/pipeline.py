@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ class Inpainter:
         config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
         device: str | torch.device = "auto",
     ) -> None:
+        if not isinstance(getattr(generator, "latent_size", None), int):
+            raise InputError(f"generator: expected a module with a latent_size, got {type(generator).__name__}")
         self.config = config
         self.device = pick_device(device)
         self.generator = frozen(generator, self.device)
@@ -112,7 +115,7 @@ class Inpainter:
         known = np.where(missing[..., None], 0, batch.unit())
         if known.min() < 0 or known.max() > 1:
             raise InputError(f"images: expected float in [0, 1] or uint8, got {known.min():g} to {known.max():g}")
-        seeds = [seed] * count if isinstance(seed, int) else list(seed)
+        seeds = [int(seed)] * count if isinstance(seed, Integral) else [int(s) for s in seed]
         if len(seeds) != count:
             raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
         if not missing.any(axis=(1, 2)).all():
@@ -120,12 +123,15 @@ class Inpainter:
 
         # a batch of another size may run other kernels, whose sums round otherwise
         size = 1 if self.config.batch_invariant else count
-        parts = [slice(start, start + size) for start in range(0, count, size)]
 
-        def report(number: int) -> Callable[[float], None]:
-            return lambda share: progress((number + share) / len(parts))
+        def search_from(first: int) -> tuple[Tensor, Tensor, Tensor]:
+            part = slice(first, first + size)
+            starts = Starts(seeds[part], self.config.restarts, self.generator.latent_size, first)
+            return self._search(
+                known[part], missing[part], starts, lambda share: progress((first + share * size) / count)
+            )
 
-        found = [self._search(known[part], missing[part], seeds[part], report(i)) for i, part in enumerate(parts)]
+        found = [search_from(first) for first in range(0, count, size)]
         z, generated, losses = (torch.cat(results).cpu().numpy() for results in zip(*found, strict=True))
         generated = np.moveaxis(generated, 1, -1)
         content = generated
@@ -139,13 +145,12 @@ class Inpainter:
         )
 
     def _search(
-        self, known: NDArray[Any], missing: NDArray[np.bool_], seeds: list[int], progress: Callable[[float], None]
+        self, known: NDArray[Any], missing: NDArray[np.bool_], starts: Starts, progress: Callable[[float], None]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """z^ (B, latent_size), T (B, 3, H, W) in [0, 1] and the losses (B, 4) of images whose holes hold 0."""
-        restarts = self.config.restarts
 
         def on_device(array: NDArray[Any]) -> Tensor:
-            return torch.from_numpy(array.astype(np.float32)).to(self.device).repeat_interleave(restarts, dim=0)
+            return torch.from_numpy(array.astype(np.float32)).to(self.device).repeat_interleave(starts.restarts, dim=0)
 
         objective = Objective(
             images=on_device(np.moveaxis(known, -1, 1)),
@@ -154,10 +159,9 @@ class Inpainter:
             discriminator=self._D,
             config=self.config,
         )
-        z = search(self._G, objective, Starts(seeds, restarts, self.generator.latent_size), self.config, progress)
+        z = search(self._G, objective, starts, self.config, progress)
         with torch.no_grad():
             x = self._G(z)
             losses = objective.terms(x)
-        totals = losses[:, TERMS.index("total")].view(-1, restarts)
-        best = totals.argmin(dim=1) + restarts * torch.arange(len(totals), device=totals.device)
+        best = starts.best(losses[:, TERMS.index("total")])
         return z[best], to_unit(x[best]), losses[best]

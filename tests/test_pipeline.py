@@ -228,8 +228,43 @@ def test_other_bad_arguments(faces, inpainter, generator, discriminator):
         inpainter(faces, HOLES, seed=[1, 2])
     with pytest.raises(InputError, match="device: expected auto or a device at hand"):
         Inpainter(generator, discriminator, device="abacus")
+    with pytest.raises(InputError, match="generator: expected a module with a latent_size, got DCGANDiscriminator"):
+        Inpainter(discriminator, discriminator)
+    with pytest.raises(InputError, match="network: expected a torch module, got function"):
+        Inpainter(generator, lambda x: x.mean(dim=(1, 2, 3)))
     with pytest.raises(ModelError, match="expected a model folder"):
         Inpainter.from_pretrained("/nowhere")
+
+
+@pytest.mark.parametrize("invariant", [False, True])
+def test_an_image_that_ends_in_nan_is_named(invariant, faces, generator, discriminator):
+    """Only the last z^ is bad, so no iteration sees it: the check at the end does."""
+
+    class Counting(nn.Module):
+        latent_size, calls = generator.latent_size, 0
+
+        def forward(self, z):
+            self.calls += 1
+            # the first call asks for the size; then an iteration and a final look, alone or all together
+            last = self.calls == (7 if invariant else 3)
+            return generator(z) * (torch.tensor([1.0, 1.0, torch.nan])[-len(z) :, None, None, None] if last else 1.0)
+
+    config = dataclasses.replace(FAST, iterations=1, batch_invariant=invariant)
+    with pytest.raises(ModelError, match=r"images\[2\]: expected a finite loss"):
+        Inpainter(Counting(), discriminator, config=config, device="cpu")(faces, HOLES)
+
+
+def test_the_best_finite_restart_is_kept(faces, generator, discriminator):
+    class Brittle(nn.Module):
+        latent_size = generator.latent_size
+
+        def forward(self, z):
+            return generator(z).where((z[:, 0] < 0.5)[:, None, None, None], torch.nan)
+
+    config = dataclasses.replace(FAST, iterations=1, restarts=8, learning_rate=1e-3)
+    found = Inpainter(Brittle(), discriminator, config=config, device="cpu")(faces[0], HOLES[0])
+    assert np.isfinite(found.losses["total"])
+    assert found.z[0] < 0.5
 
 
 def test_progress_ends_at_one(faces, generator, discriminator):

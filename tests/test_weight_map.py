@@ -285,6 +285,7 @@ def compiled_arguments() -> dict[str, Any]:
         ("out", np.broadcast_to(np.float32(0), (2, 4, 6)), TypeError),
         ("out", np.frombuffer(bytes(2 * 4 * 6 * 4), np.float32).reshape(2, 4, 6), ValueError),
         ("threshold", 256, TypeError),
+        ("threshold", 0, ValueError),
         ("radius", -1, ValueError),
         ("threads", 0, ValueError),
     ],

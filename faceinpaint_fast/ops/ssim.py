@@ -33,8 +33,6 @@ def ssim(x: Tensor, y: Tensor, *, data_range: float = 1.0) -> Tensor:
 def ssim_map(x: Tensor, y: Tensor, *, data_range: float = 1.0) -> Tensor:
     """SSIM of each window of the valid region: (..., C, H, W) -> (..., C, H - 10, W - 10); see `ssim`."""
     check_pair(x, y)
-    if min(x.shape[-2:]) < WINDOW:
-        raise InputError(f"x: expected sides of at least {WINDOW}, the window, got {tuple(x.shape)}")
     if not data_range > 0:
         raise InputError(f"data_range: expected > 0, got {data_range}")
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
@@ -55,6 +53,8 @@ def local_mean(x: Tensor) -> Tensor:
 @lru_cache(maxsize=16)
 def banded(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The matrix (size - 10, size) whose product with a signal is its local mean; rows sum to 1."""
+    if size < WINDOW:
+        raise InputError(f"image: expected sides of at least {WINDOW}, the window, got {size}")
     offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     window = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     matrix = torch.zeros(size - WINDOW + 1, size, dtype=torch.float64)

@@ -1,0 +1,361 @@
+"""Image files in and out: every kind of file becomes upright RGB, every broken one an InputError, and no file half."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.images import (
+    EXTENSIONS,
+    check_place,
+    check_writable,
+    read_grey,
+    read_image,
+    write_atomically,
+    write_image,
+)
+
+LOSSLESS = sorted(EXTENSIONS - {".jpg", ".jpeg", ".webp"})
+ORIENTATION = 0x0112  # the EXIF tag
+
+
+@pytest.fixture
+def picture(rng):
+    """No two sides, channels or corners alike: (5, 7, 3) uint8."""
+    return rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def smooth():
+    """What JPEG and WebP keep: a ramp along each side, (32, 48, 3) uint8."""
+    y, x = np.mgrid[:32, :48]
+    return np.stack([4 * x, 6 * y, 255 - 4 * x], axis=-1).astype(np.uint8)
+
+
+def refused(path: Path) -> str:
+    """The message with which a file is refused; it names the file."""
+    with pytest.raises(InputError, match=re.escape(f"{path}: expected an image file")) as caught:
+        read_image(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("extension", LOSSLESS)
+def test_a_picture_comes_back_bit_for_bit(tmp_path, picture, extension):
+    write_image(tmp_path / f"a{extension}", picture)
+    found = read_image(tmp_path / f"a{extension}")
+    assert found.dtype == np.uint8
+    assert_array_equal(found, picture)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".jpeg", ".webp"])
+def test_a_lossy_picture_comes_back_nearly(tmp_path, smooth, extension):
+    write_image(tmp_path / f"a{extension}", smooth)
+    # chroma at half resolution and quality 75 to 80 cost a few grey levels where a ramp meets the border
+    assert_allclose(read_image(tmp_path / f"a{extension}").astype(int), smooth.astype(int), atol=16)
+
+
+@pytest.mark.parametrize(
+    ("extension", "format_"),
+    [(".png", "PNG"), (".PNG", "PNG"), (".jpg", "JPEG"), (".bmp", "BMP"), (".tif", "TIFF"), (".tiff", "TIFF")],
+)
+def test_the_extension_decides_the_format(tmp_path, picture, extension, format_):
+    write_image(tmp_path / f"a{extension}", picture)
+    with Image.open(tmp_path / f"a{extension}") as image:
+        assert image.format == format_
+
+
+def test_the_content_decides_how_a_file_is_read(tmp_path, picture):
+    (tmp_path / "a.png").write_bytes(encoded(picture, "BMP"))
+    assert_array_equal(read_image(tmp_path / "a.png"), picture)
+
+
+def encoded(picture, format_: str, **options) -> bytes:
+    buffer = BytesIO()
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+def read(data: bytes):
+    return read_image(BytesIO(data), name="picture")
+
+
+# what a viewer must do to see the picture upright: EXIF 2.32, tag Orientation
+UPRIGHT = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
+    8: lambda stored: np.rot90(stored),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_is_undone(picture, orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    assert_array_equal(read(encoded(picture, "PNG", exif=exif)), UPRIGHT[orientation](picture))
+
+
+def test_exif_orientation_of_a_jpeg_and_of_16_bit(smooth, rng):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    assert read(encoded(smooth, "JPEG", exif=exif)).shape == (48, 32, 3)
+    deep = rng.integers(0, 256, (5, 7), dtype=np.uint16) * 257
+    found = read(encoded(deep, "PNG", exif=exif))
+    assert_array_equal(found[..., 0], np.rot90(deep // 257, -1))
+
+
+def test_alpha_is_laid_over_black(rng):
+    colours = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    alpha = rng.integers(0, 256, (4, 5, 1), dtype=np.uint8)
+    alpha[0, 0], alpha[0, 1] = 0, 255
+    found = read(encoded(np.concatenate([colours, alpha], axis=-1), "PNG"))
+    # Pillow blends in integers
+    assert_allclose(found, colours * (alpha / 255), atol=1)
+    assert_array_equal(found[0, :2], [[0, 0, 0], colours[0, 1]])
+
+
+def test_grey_with_alpha_is_laid_over_black():
+    found = read(encoded(np.array([[[200, 0], [200, 255], [200, 128]]], np.uint8), "PNG"))
+    assert_allclose(found[0, :, 0], [0, 200, 100], atol=1)
+
+
+def test_palette_with_and_without_a_transparent_colour():
+    image = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8), "L").convert("P")
+    image.putpalette([10, 20, 30, 200, 100, 50, 0, 255, 0])
+    image.putdata([0, 1, 2, 1])
+    expected = np.array([[[10, 20, 30], [200, 100, 50]], [[0, 255, 0], [200, 100, 50]]])
+    assert_array_equal(read(encoded(image, "PNG")), expected)
+    expected[0, 1] = expected[1, 1] = 0
+    assert_array_equal(read(encoded(image, "PNG", transparency=1)), expected)
+
+
+def test_grey_is_repeated_over_the_channels(rng):
+    grey = rng.integers(0, 256, (4, 5), dtype=np.uint8)
+    assert_array_equal(read(encoded(grey, "PNG")), np.repeat(grey[..., None], 3, axis=-1))
+    assert_array_equal(read_grey(BytesIO(encoded(grey, "PNG"))), grey)
+
+
+def test_one_bit_becomes_black_and_white():
+    bits = np.array([[True, False, True], [False, False, True]])
+    assert_array_equal(read(encoded(bits, "PNG")), np.repeat(255 * bits[..., None], 3, axis=-1))
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF"])
+def test_16_bit_grey_is_scaled(format_):
+    deep = np.array([[0, 128, 129, 257, 32768, 65535]], np.uint16)
+    assert_array_equal(read_grey(BytesIO(encoded(deep, format_))), [[0, 0, 1, 1, 128, 255]])
+    assert_array_equal(read(encoded(deep, format_))[..., 2], [[0, 0, 1, 1, 128, 255]])
+
+
+def test_float_grey_goes_from_0_to_1():
+    levels = np.array([[0, 0.5, 1]], np.float32)
+    assert_array_equal(read_grey(BytesIO(encoded(levels, "TIFF"))), [[0, 128, 255]])
+
+
+@pytest.mark.parametrize("level", [np.nan, np.inf, -0.1, 1.1])
+def test_float_grey_out_of_range_is_refused_rather_than_black(tmp_path, level):
+    path = tmp_path / "a.tiff"
+    path.write_bytes(encoded(np.array([[0.5, level]], np.float32), "TIFF"))
+    assert "grey levels outside 0 to 1" in refused(path)
+
+
+@pytest.mark.parametrize("level", [-1, 65536])
+def test_32_bit_grey_out_of_range_is_refused(tmp_path, level):
+    path = tmp_path / "a.tiff"
+    path.write_bytes(encoded(np.array([[0, level]], np.int32), "TIFF"))
+    assert "grey levels outside 0 to 65535" in refused(path)
+
+
+def test_grey_levels_are_those_of_itu_r_601():
+    primaries = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]], np.uint8)
+    # 255 times 0.299, 0.587 and 0.114
+    assert_array_equal(read_grey(BytesIO(encoded(primaries, "PNG"))), [[76, 150, 29, 255]])
+
+
+def test_cmyk_becomes_rgb():
+    cmyk = np.zeros((16, 16, 4), np.uint8)
+    cmyk[..., 1] = cmyk[..., 2] = 255
+    # all magenta and yellow, no cyan: red; JPEG may be off by a few levels
+    found = read(encoded(Image.fromarray(cmyk, "CMYK"), "JPEG", quality=95))
+    assert_allclose(found.astype(int), np.broadcast_to([255, 0, 0], (16, 16, 3)), atol=4)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_truncated_file_is_refused(tmp_path, rng, format_, share):
+    noise = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    data = encoded(noise, format_)
+    path = tmp_path / f"a.{format_.lower()}"
+    path.write_bytes(data[: int(share * len(data))])
+    refused(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
+def test_what_is_not_an_image_is_refused(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    refused(tmp_path / "a.png")
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path):
+    assert "directory" in refused(tmp_path)
+    assert "no such file" in refused(tmp_path / "a.png")
+
+
+def test_broken_files_never_raise_anything_else(rng, smooth):
+    """Decoders of broken files raise struct.error, TypeError and others: 200 files with a few bytes changed."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    whole = encoded(smooth[:8, :8], "JPEG", exif=exif)
+    outcomes = set()
+    for _ in range(200):
+        broken = bytearray(whole)
+        # the headers, where the structure is
+        for where in rng.integers(2, 120, 4):
+            broken[where] = rng.integers(256)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                outcomes.add(read(bytes(broken)).ndim)
+            except InputError as error:
+                outcomes.add(type(error.__cause__))
+    assert {3, OSError} <= outcomes
+
+
+class Broken(BytesIO):
+    """A source whose decoder fails in an unforeseen way."""
+
+    def read(self, *_):
+        raise KeyError("no such chunk")
+
+
+def test_whatever_a_decoder_raises_becomes_an_input_error():
+    with pytest.raises(InputError, match=r"picture: .*no such chunk"):
+        read_image(Broken(), name="picture")
+
+
+@pytest.mark.parametrize("limit", [10, 30])
+def test_a_decompression_bomb_is_refused(tmp_path, picture, monkeypatch, limit):
+    """Pillow warns above its limit and raises above twice of it; where warnings are errors, either is one of ours."""
+    path = tmp_path / "a.png"
+    write_image(path, picture)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert "decompression bomb" in refused(path)
+
+
+def test_only_above_twice_the_limit_where_warnings_are_not_errors(tmp_path, picture, monkeypatch):
+    path = tmp_path / "a.png"
+    write_image(path, picture)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    with pytest.warns(Image.DecompressionBombWarning):
+        assert_array_equal(read_image(path), picture)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    refused(path)
+
+
+def test_writes_grey_and_makes_folders(tmp_path, picture):
+    path = tmp_path / "new" / "folder" / "a.png"
+    write_image(path, picture[..., 0])
+    with Image.open(path) as image:
+        assert image.mode == "L"
+        assert_array_equal(np.asarray(image), picture[..., 0])
+    assert [file.name for file in path.parent.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["a.xyz", "a", "a.txt", ".png"])
+def test_an_unknown_extension_is_refused(tmp_path, picture, name):
+    with pytest.raises(InputError, match=f"{name}: expected an extension"):
+        write_image(tmp_path / name, picture)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_is_not_written_over(tmp_path, picture):
+    (tmp_path / "a.png").mkdir()
+    for attempt in (check_writable, lambda path: write_image(path, picture)):
+        with pytest.raises(InputError, match=r"a\.png: expected a file to write to, got a folder"):
+            attempt(tmp_path / "a.png")
+    assert not any((tmp_path / "a.png").iterdir())
+
+
+@pytest.mark.parametrize("place", ["file/a.png", "file/deeper/a.png", f"{'long' * 70}.png"])
+def test_a_place_that_cannot_be_written_to_is_refused_and_nothing_made(tmp_path, picture, place):
+    (tmp_path / "file").write_text("in the way")
+    for attempt in (check_place, check_writable, lambda path: write_image(path, picture)):
+        with pytest.raises(InputError, match=r"\.png: expected a place that can be written to"):
+            attempt(tmp_path / place)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_in_which_no_file_can_be_made_is_refused(monkeypatch, tmp_path):
+    """Permissions do not stop root, who may be running this: the file system itself refuses here."""
+
+    def refuse(**_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(InputError, match="Read-only file system"):
+        check_writable(tmp_path / "a.png")
+
+
+def test_asking_leaves_nothing_behind(tmp_path):
+    check_writable(tmp_path / "new" / "a.png")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_picture_that_the_format_has_no_room_for_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"a\.webp: expected a picture that can be written there"):
+        write_image(tmp_path / "a.webp", np.zeros((1, 17000, 3), np.uint8))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_an_input_error_and_leaves_the_old_file(tmp_path, picture, monkeypatch):
+    write_image(tmp_path / "a.png", picture)
+
+    def no_space(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(InputError, match=r"a\.png: .*No space left"):
+        write_image(tmp_path / "a.png", picture[::-1])
+    assert_array_equal(read_image(tmp_path / "a.png"), picture)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_the_old_file_stays_when_the_writer_fails_midway(tmp_path):
+    path = tmp_path / "state"
+    path.write_bytes(b"old")
+
+    def fail_midway(file):
+        file.write(b"ne")
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        write_atomically(path, fail_midway)
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "state"
+    path.write_bytes(b"old")
+    seen = []
+
+    def write(file):
+        file.write(b"new")
+        file.flush()
+        seen.append(path.read_bytes())
+
+    write_atomically(path, write)
+    assert seen == [b"old"]
+    assert path.read_bytes() == b"new"

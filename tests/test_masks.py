@@ -1,0 +1,272 @@
+"""Holes: the convention (white = fill), reading them, and drawing each kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from PIL import Image
+
+from faceinpaint_fast import masks
+from faceinpaint_fast.errors import InputError
+
+PATTERN = np.array([[True, False, False], [False, True, True]])
+
+# (dtype, what is known, what is missing): the last known level and the first missing one
+CONVENTION = [
+    (np.bool_, False, True),
+    (np.uint8, 0, 1),
+    (np.uint8, 127, 128),
+    (np.uint8, 0, 255),
+    (np.float16, 0.4995, 0.5),
+    (np.float32, np.nextafter(np.float32(0.5), np.float32(0)), 0.5),
+    (np.float64, np.nextafter(0.5, 0), 1.0),
+    (np.float32, -np.inf, np.inf),
+]
+
+
+@pytest.mark.parametrize(("dtype", "known", "missing"), CONVENTION)
+def test_the_convention(dtype, known, missing):
+    levels = np.where(PATTERN, np.array(missing, dtype), np.array(known, dtype))
+    assert levels.dtype == dtype
+    found = masks.as_hole(levels)
+    assert found.dtype == np.bool_
+    assert_array_equal(found, PATTERN)
+
+
+def test_uint8_ones_are_known_beside_a_larger_level():
+    assert_array_equal(masks.as_hole(np.array([0, 1, 2, 128, 200], np.uint8)), [False, False, False, True, True])
+
+
+def test_uint8_zeros_are_known():
+    assert not masks.as_hole(np.zeros((2, 3), np.uint8)).any()
+
+
+@pytest.mark.parametrize(
+    ("hole", "what"),
+    [
+        (np.array([[0.0, np.nan]]), "NaN"),
+        (np.array([[1.0, np.nan]], np.float32), "NaN"),
+        (np.array([[0, 1]], np.int64), "int64"),
+        (np.array([[0, 1]], np.uint16), "uint16"),
+        (np.array([[0, 1j]]), "complex128"),
+        (np.array([["a"]]), "<U1"),
+    ],
+    ids=str,
+)
+def test_any_other_hole_is_refused(hole, what):
+    with pytest.raises(InputError, match=f"masque: expected .*got {what}"):
+        masks.as_hole(hole, "masque")
+
+
+def test_reads_a_hole_from_a_picture(tmp_path):
+    path = tmp_path / "hole.png"
+    Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)).save(path)
+    assert_array_equal(masks.read_hole(path), [[False, False, True, True]])
+    assert_array_equal(masks.read_hole(str(path), invert=True), [[True, True, False, False]])
+
+
+def test_reads_a_coloured_a_one_bit_and_a_labelled_picture(tmp_path):
+    path = tmp_path / "hole.png"
+    # green is lighter than half, blue and red are not
+    Image.fromarray(np.array([[[0, 255, 0], [0, 0, 255], [255, 0, 0]]], np.uint8)).save(path)
+    assert_array_equal(masks.read_hole(path), [[True, False, False]])
+    Image.fromarray(PATTERN).save(path)
+    assert_array_equal(masks.read_hole(path), PATTERN)
+    # labels 0 and 1, as segmentation tools write them
+    Image.fromarray(PATTERN.astype(np.uint8)).save(path)
+    assert_array_equal(masks.read_hole(path), PATTERN)
+
+
+def test_reads_a_hole_from_an_array():
+    assert_array_equal(masks.read_hole(PATTERN * np.uint8(255)), PATTERN)
+    assert_array_equal(masks.read_hole(PATTERN.astype(np.float32), invert=True), ~PATTERN)
+
+
+def test_refuses_a_hole_that_is_no_plane_or_no_picture(tmp_path):
+    with pytest.raises(InputError, match=r"hole: expected shape \(H, W\), got \(1, 2, 3\)"):
+        masks.read_hole(PATTERN[None])
+    with pytest.raises(InputError, match="no such file"):
+        masks.read_hole(tmp_path / "hole.png")
+
+
+def test_centre():
+    found = masks.centre((64, 64))
+    assert found.dtype == np.bool_
+    assert found[16:48, 16:48].all()
+    assert found.sum() == 32 * 32
+    assert masks.centre((64, 64), 10)[27:37, 27:37].all()
+    assert masks.centre((64, 64), 10).sum() == 100
+    # half the shorter side
+    assert_array_equal(np.argwhere(masks.centre((4, 10))), [[1, 4], [1, 5], [2, 4], [2, 5]])
+    assert masks.centre((5, 5), 5).all()
+
+
+@pytest.mark.parametrize("size", [0, -1, 65])
+def test_centre_must_fit(size):
+    with pytest.raises(InputError, match="rectangle: expected one within 64x64"):
+        masks.centre((64, 64), size)
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (7, 9)])
+def test_halves(shape):
+    height, width = shape
+    left, right, top, bottom = (masks.half(shape, side) for side in ("left", "right", "top", "bottom"))
+    assert left[:, : width // 2].all()
+    assert left.sum() == height * (width // 2)
+    assert_array_equal(right, left[:, ::-1])
+    assert top[: height // 2].all()
+    assert top.sum() == width * (height // 2)
+    assert_array_equal(bottom, top[::-1])
+
+
+def test_half_of_an_unknown_side():
+    with pytest.raises(InputError, match="side: expected one of .*got 'middle'"):
+        masks.half((64, 64), "middle")
+
+
+def test_rectangle():
+    found = masks.rectangle((6, 8), top=1, left=2, height=3, width=4)
+    expected = np.zeros((6, 8), bool)
+    expected[1:4, 2:6] = True
+    assert_array_equal(found, expected)
+    assert masks.rectangle((6, 8), top=0, left=0, height=6, width=8).all()
+
+
+@pytest.mark.parametrize(
+    "change", [{"top": -1}, {"left": -1}, {"height": 6}, {"width": 7}, {"height": 0}, {"width": 0}]
+)
+def test_rectangle_must_lie_within(change):
+    with pytest.raises(InputError, match="rectangle: expected one within 6x8, got rows"):
+        masks.rectangle((6, 8), **({"top": 1, "left": 2, "height": 3, "width": 4} | change))
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0, 0), (0.2, 819), (0.8, 3277), (1, 4096), (1e-4, 0)])
+def test_random_pixels_are_as_many_as_asked_for(fraction, count):
+    assert masks.random_pixels((64, 64), fraction).sum() == count
+
+
+def test_random_pixels_depend_on_the_seed_alone():
+    one, again, other = (masks.random_pixels((64, 64), 0.5, seed) for seed in (3, 3, 4))
+    assert_array_equal(one, again)
+    assert (one != other).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_random_pixels_have_the_same_chance_everywhere():
+    often = np.mean([masks.random_pixels((8, 8), 0.25, seed) for seed in range(400)], axis=0)
+    # 400 draws at 0.25: a standard deviation of 0.022
+    assert abs(often - 0.25).max() < 0.1
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
+def test_random_pixels_of_an_impossible_fraction(fraction):
+    with pytest.raises(InputError, match="fraction: expected 0 to 1"):
+        masks.random_pixels((64, 64), fraction)
+
+
+SHAPES = [(64, 64), (256, 256), (64, 160), (160, 64)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_free_form_covers_a_sane_part_of_any_image(shape):
+    shares = np.array([masks.free_form(shape, seed).mean() for seed in range(50)])
+    # four strokes of 3 to 6 steps, a fifth of the shorter side long and a twelfth wide, that may overlap
+    square = min(shape) / max(shape)
+    assert (shares > 0.08 * square).all()
+    assert (shares < 0.3).all()
+    assert 0.15 * square < shares.mean() < 0.25
+
+
+def test_free_form_depends_on_the_seed_alone():
+    one, again, other = (masks.free_form((64, 64), seed) for seed in (3, 3, 4))
+    assert one.dtype == np.bool_
+    assert_array_equal(one, again)
+    assert (one != other).mean() > 0.05
+
+
+def test_free_form_grows_with_the_image():
+    """The same strokes on an image four times as large, but for the rounding of their width and ends."""
+    for seed in range(10):
+        small, large = masks.free_form((64, 64), seed), masks.free_form((256, 256), seed)
+        enlarged = small.repeat(4, axis=0).repeat(4, axis=1)
+        assert (enlarged & large).sum() / (enlarged | large).sum() > 0.75
+
+
+def test_free_form_is_strokes_not_dust():
+    """A missing pixel's neighbour below is missing too, but for the lower edge of the strokes."""
+    hole = masks.free_form((128, 128), 1)
+    assert (hole[:-1] & hole[1:]).sum() > 0.9 * hole[:-1].sum()
+
+
+def test_more_strokes_cover_more():
+    cover = [np.mean([masks.free_form((64, 64), seed, strokes=n).mean() for seed in range(20)]) for n in (1, 4, 12)]
+    assert cover[0] < cover[1] < cover[2]
+    with pytest.raises(InputError, match="strokes: expected >= 1, got 0"):
+        masks.free_form((64, 64), strokes=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (2, 3)])
+def test_free_form_on_a_tiny_image(shape):
+    assert masks.free_form(shape).shape == shape
+    assert masks.free_form(shape).any()
+
+
+def test_draw_by_name():
+    shape = (64, 48)
+    for name, expected in {
+        "centre": masks.centre(shape),
+        "left": masks.half(shape, "left"),
+        "right": masks.half(shape, "right"),
+        "top": masks.half(shape, "top"),
+        "bottom": masks.half(shape, "bottom"),
+        "free-form": masks.free_form(shape, 5),
+        "drop-80": masks.random_pixels(shape, 0.8, 5),
+        "drop-0": np.zeros(shape, bool),
+        "drop-100": np.ones(shape, bool),
+    }.items():
+        assert_array_equal(masks.draw(name, shape, 5), expected, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["", "center", "drop", "drop-", "drop-x", "drop--5", "drop-0.5", "80", "Left"])
+def test_draw_an_unknown_name(name):
+    with pytest.raises(InputError, match=f"hole: expected centre, .*drop-PERCENT, got '{name}'"):
+        masks.draw(name, (64, 64))
+
+
+def test_draw_too_many_per_cent():
+    with pytest.raises(InputError, match="fraction: expected 0 to 1, got 1.01"):
+        masks.draw("drop-101", (64, 64))
+
+
+def test_one_hole_serves_all_images():
+    found = masks.holes_of(PATTERN, 4, 2, 3)
+    assert_array_equal(found, np.stack([PATTERN] * 4))
+    assert_array_equal(masks.holes_of(PATTERN, None, 2, 3), PATTERN[None])
+
+
+def test_a_hole_for_each_image():
+    several = np.stack([PATTERN, ~PATTERN])
+    assert_array_equal(masks.holes_of(several, 2, 2, 3), several)
+    assert_array_equal(masks.holes_of(torch.from_numpy(several).float(), 2, 2, 3), several)
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [((3, 2), None), ((2, 3, 1), None), ((1, 2, 3), None), ((3, 2, 3), 2), ((1, 2, 3), 2), ((6,), None), ((), 1)],
+)
+def test_holes_of_another_shape_are_refused(shape, count):
+    with pytest.raises(InputError, match=r"hole: expected shape \(2, 3\)"):
+        masks.holes_of(np.zeros(shape, bool), count, 2, 3)
+
+
+def test_a_full_hole_is_refused_by_its_number():
+    full = np.ones_like(PATTERN)
+    with pytest.raises(InputError, match=r"^hole: expected at least one known pixel"):
+        masks.holes_of(full, None, 2, 3)
+    with pytest.raises(InputError, match=r"^holes\[2\]: expected at least one known pixel"):
+        masks.holes_of(np.stack([PATTERN, ~full, full, full]), 4, 2, 3)
+
+
+def test_an_empty_hole_is_nobodys_error():
+    assert not masks.holes_of(np.zeros_like(PATTERN), None, 2, 3).any()
