@@ -20,16 +20,20 @@ from faceinpaint_fast.images import read_grey
 Side = Literal["left", "right", "top", "bottom"]
 
 
-def threshold(hole: NDArray[Any], name: str = "hole") -> float:
-    """The level from which on a pixel of `hole` is missing.
+def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
+    """The level from which on a pixel of `hole`, (H, W) or (B, H, W), is missing.
 
-    True for bool; 0.5 for float; 128 for uint8, or 1 where it holds only 0 and 1.  Raises InputError for any other
-    dtype and for NaN.
+    True for bool; 0.5 for float; 128 for uint8, or 1 where an image's hole holds only 0 and 1: a number, or one an
+    image, (B, 1, 1), where images differ.  Raises InputError for any other dtype and for NaN.
     """
     if hole.dtype == np.bool_:
         return 1
     if hole.dtype == np.uint8:
-        return 1 if hole.max(initial=0) <= 1 else 128
+        highest = hole.reshape(*hole.shape[:-2], -1).max(axis=-1, initial=0)
+        if (highest != 1).all():
+            return 128
+        # an image without a missing pixel is the same by either rule
+        return 1 if (highest <= 1).all() else np.where(highest == 1, 1, 128)[..., None, None]
     if np.issubdtype(hole.dtype, np.floating):
         if np.isnan(hole.max(initial=0.0)):
             raise InputError(f"{name}: expected numbers, got NaN")
