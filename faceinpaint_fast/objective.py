@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import logsigmoid
 
 from faceinpaint_fast.config import InpaintConfig, Normalization
 from faceinpaint_fast.generator import Discriminator, to_unit
@@ -25,7 +25,8 @@ TERMS = ("discriminator", "context", "structural", "total")
 
 def discriminator_loss(logit: Tensor) -> Tensor:
     """Eq. 3: log(1 - D(x)), where D(x) = sigmoid(logit)."""
-    return -softplus(logit)
+    # softplus would switch to the identity above 20, 2e-9 off
+    return logsigmoid(-logit)
 
 
 def structural_loss(ssim: Tensor, normalization: Normalization) -> Tensor:

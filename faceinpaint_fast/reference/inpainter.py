@@ -1,0 +1,63 @@
+"""The whole method on one screen: weights, search, blend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.reference.mask import known_pixels
+from faceinpaint_fast.reference.poisson import poisson_blend
+from faceinpaint_fast.reference.search import search
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Inpainting:
+    """F and T in [0, 1], both of the shape of the images; z^; and at z^ each loss of each image."""
+
+    image: Array
+    generated: Array
+    z: Array
+    losses: dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Inpainter:
+    """Fills holes with what G can draw.  It computes in the networks' dtype: `precision` does not concern it."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    config: InpaintConfig = field(default=InpaintConfig(), kw_only=True)
+
+    def __call__(self, images: ArrayLike, holes: ArrayLike, *, seed: int | Sequence[int] = 0) -> Inpainting:
+        """Images (H, W, 3) or (B, H, W, 3), float in [0, 1] or uint8; holes (H, W) or (B, H, W).
+
+        Raises ValueError for an image without a known pixel.
+        """
+        images = np.asarray(images)
+        images = images / 255.0 if images.dtype == np.uint8 else images.astype(np.float64)
+        missing = ~known_pixels(holes)
+        if missing.all(axis=(-2, -1)).any():
+            raise ValueError("holes: expected at least one known pixel an image, got none")
+        if images.ndim == 3:
+            batch = self(images[None], missing, seed=seed)
+            losses = {name: loss[0] for name, loss in batch.losses.items()}
+            return Inpainting(batch.image[0], batch.generated[0], batch.z[0], losses)
+
+        weight = next(self.generator.parameters())
+        tensor = torch.from_numpy(images).permute(0, 3, 1, 2).to(weight)
+        found = search(self.generator, self.discriminator, tensor, missing, self.config, seed=seed)
+        generated = found.generated.permute(0, 2, 3, 1).cpu().numpy().astype(np.float64)
+        if self.config.blend == "none":
+            filled = np.where(np.broadcast_to(missing, images.shape[:3])[..., None], generated, images)
+        else:
+            filled = poisson_blend(images, generated, missing)
+        losses = {name: loss[-1].cpu().numpy().astype(np.float64) for name, loss in found.losses.items()}
+        return Inpainting(np.clip(filled, 0, 1), generated, found.z.cpu().numpy(), losses)

@@ -1,0 +1,59 @@
+"""The generator G and the discriminator D of DCGAN (Radford et al. 2015), layer by layer; section 3.4.
+
+Their weights are named as those of `faceinpaint_fast.generator`, so that the same model folder fits both.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class DCGANGenerator(nn.Module):
+    """z (B, latent_size) -> 4x4 -> 8x8 -> 16x16 -> 32x32 -> (B, 3, 64, 64) in [-1, 1]."""
+
+    def __init__(self, *, width: int = 64, latent_size: int = 100) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        self.layers = nn.Sequential(
+            nn.ConvTranspose2d(latent_size, 8 * width, kernel_size=4, bias=False),
+            nn.BatchNorm2d(8 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(8 * width, 4 * width, kernel_size=4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4 * width, 2 * width, kernel_size=4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, kernel_size=4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 3, kernel_size=4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z[:, :, None, None])
+
+
+class DCGANDiscriminator(nn.Module):
+    """(B, 3, 64, 64) in [-1, 1] -> 32x32 -> 16x16 -> 8x8 -> 4x4 -> logit (B,); D(x) is its sigmoid."""
+
+    def __init__(self, *, width: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, kernel_size=4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, kernel_size=4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 4 * width, kernel_size=4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(4 * width),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * width, 8 * width, kernel_size=4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(8 * width),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(8 * width, 1, kernel_size=4),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)[:, 0, 0, 0]
