@@ -25,6 +25,7 @@ from faceinpaint_fast.images import write_atomically
 
 SHIPPED = Path(__file__).parent / "weights"
 FORMAT = 1
+MAX_SIZE = 4096  # channels or latent variables; far more than any DCGAN has
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +55,18 @@ def load_model(folder: Path | str | None = None) -> Model:
                 f"{folder}: expected a dcgan of format {FORMAT}, got {config['architecture']} of {config['format']}"
             )
         width, latent_size, digests = config["width"], config["latent_size"], config["sha256"]
-        if not (isinstance(width, int) and isinstance(latent_size, int) and 0 < width <= 1024 and latent_size > 0):
-            raise ModelError(f"{folder}: expected positive sizes, got width {width}, latent_size {latent_size}")
-        networks = {
-            "generator": DCGANGenerator(width=width, latent_size=latent_size),
-            "discriminator": DCGANDiscriminator(width=width),
-        }
-        for name, network in networks.items():
-            _load_weights(network, folder / f"{name}.safetensors", digests[name])
-        model = Model(networks["generator"], networks["discriminator"], config)
+        if not all(type(size) is int and 0 < size <= MAX_SIZE for size in (width, latent_size)):
+            sizes = f"width {width!r}, latent_size {latent_size!r}"
+            raise ModelError(f"{folder}: expected sizes between 1 and {MAX_SIZE}, got {sizes}")
+        # without memory of their own: what config.json claims must not cost more than the weights that are there
+        with torch.device("meta"):
+            generator = DCGANGenerator(width=width, latent_size=latent_size)
+            discriminator = DCGANDiscriminator(width=width)
+        _load_weights(generator, folder / "generator.safetensors", digests["generator"])
+        _load_weights(discriminator, folder / "discriminator.safetensors", digests["discriminator"])
+        model = Model(generator, discriminator, config)
         _ = model.normalization
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{folder / 'config.json'}: expected a model's description, got: {error!r}") from error
     return model
 
@@ -75,7 +77,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads((folder / "config.json").read_text())
     except FileNotFoundError:
         raise ModelError(f"{folder}: expected a model folder, got no config.json there") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder / 'config.json'}: expected JSON, got: {error}") from error
     if not isinstance(config, dict):
         raise ModelError(f"{folder / 'config.json'}: expected an object, got {type(config).__name__}")
@@ -93,12 +95,17 @@ def save_model(
     """Write a model folder; the old weights' calibration goes with them.
 
     Each file is replaced atomically, config.json last: a kill in between leaves a folder that `load_model` refuses.
+    Raises ModelError, with nothing written, if a weight is not finite.
     """
-    digests = {}
+    files = {}
     for name, network in {"generator": generator, "discriminator": discriminator}.items():
-        weights = safetensors.torch.save({key: _stored(tensor) for key, tensor in network.state_dict().items()})
-        digests[name] = hashlib.sha256(weights).hexdigest()
+        stored = {key: _stored(tensor) for key, tensor in network.state_dict().items()}
+        if not all(torch.isfinite(tensor).all() for tensor in stored.values()):
+            raise ModelError(f"{folder}: expected a {name} with finite weights, got NaN or Inf: nothing is written")
+        files[name] = safetensors.torch.save(stored)
+    for name, weights in files.items():
         write_atomically(folder / f"{name}.safetensors", lambda file, weights=weights: file.write(weights))  # type: ignore[misc]
+    digests = {name: hashlib.sha256(weights).hexdigest() for name, weights in files.items()}
     sizes = {"width": width, "latent_size": generator.latent_size}
     config = {"format": FORMAT, "architecture": "dcgan", **sizes, "sha256": digests, "training": training}
     write_config(folder, config)
@@ -119,7 +126,11 @@ def _load_weights(network: nn.Module, path: Path, digest: str) -> None:
     if found != digest:
         raise ModelError(f"{path}: expected SHA-256 {digest}, got {found}")
     try:
-        network.load_state_dict(safetensors.torch.load(weights))
+        dtypes = {key: tensor.dtype for key, tensor in network.state_dict().items()}
+        stored = safetensors.torch.load(weights)
+        # an unknown name keeps its dtype, for load_state_dict to complain about
+        tensors = {key: tensor.to(dtypes.get(key, tensor.dtype)) for key, tensor in stored.items()}
+        network.load_state_dict(tensors, assign=True)
     except (safetensors.SafetensorError, RuntimeError, ValueError, KeyError) as error:
         raise ModelError(f"{path}: expected {type(network).__name__}'s weights, got: {error}") from error
     if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):

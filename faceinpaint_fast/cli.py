@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import logging
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,13 @@ import typer
 from faceinpaint_fast.errors import InputError, ModelError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+
+# click's, which newer versions of typer have taken in: its only address in all of them
+USAGE_ERROR = typer.BadParameter.__mro__[1]
+
+
+MAX_SEED = 2**63 - 1  # what torch takes
 
 
 class ConfigName(enum.StrEnum):
@@ -25,10 +33,7 @@ class ConfigName(enum.StrEnum):
     paper = "paper"
 
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -47,7 +52,9 @@ def inpaint(
         str, typer.Argument(help="Picture of the hole, white = fill; or centre, left, free-form, drop-80 ...")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture.")],
-    seed: Annotated[int, typer.Option(help="Of the start of the search, and of a drawn hole.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Of the start of the search, and of a drawn hole.")
+    ] = 0,
     iterations: Annotated[int | None, typer.Option(help="Steps of the search; by default the config's.")] = None,
     config: Annotated[ConfigName, typer.Option(help="The best default, or the paper as printed.")] = ConfigName.default,
     model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
@@ -56,20 +63,25 @@ def inpaint(
     save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
 ) -> None:
     """Restore the missing part of a face."""
-    from rich.progress import Progress
-
     from faceinpaint_fast import images, masks
     from faceinpaint_fast.config import InpaintConfig
-    from faceinpaint_fast.pipeline import Inpainter
 
     images.check_writable(out)
+    if save_steps is not None:
+        images.check_place(save_steps / "weights.png")
     damaged = images.read_image(image)
-    missing = masks.read_hole(hole, invert=invert) if Path(hole).exists() else masks.draw(hole, damaged.shape[:2], seed)
+    is_file = Path(hole).exists() or Path(hole).suffix.lower() in images.EXTENSIONS
+    missing = masks.read_hole(hole if is_file else masks.draw(hole, damaged.shape[:2], seed), invert=invert)
     chosen = InpaintConfig.paper() if config is ConfigName.paper else InpaintConfig()
     if iterations is not None:
         chosen = dataclasses.replace(chosen, iterations=iterations)
+
+    # torch takes seconds to import: a mistake in the line is told before
+    from faceinpaint_fast.pipeline import Inpainter
+
     inpainter = Inpainter.from_pretrained(model, config=chosen, device=device)
-    with Progress(console=_stderr(), transient=True) as bar, warnings.catch_warnings(record=True) as caught:
+    with _progress(transient=True) as bar, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
         task = bar.add_task("searching", total=1.0)
         result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
     for warning in caught:
@@ -87,14 +99,13 @@ def inpaint(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the contact sheet.")] = Path("out/demo.png"),
-    seed: Annotated[int, typer.Option(help="Of the holes and of the start of the search.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the holes and of the start of the search.")] = 0,
     iterations: Annotated[int | None, typer.Option(help="Steps of the search.")] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Restore a real face under four kinds of hole, and draw what came of it."""
     from rich.console import Console
-    from rich.progress import Progress
     from rich.table import Table
 
     from faceinpaint_fast import images
@@ -102,9 +113,10 @@ def demo(
     from faceinpaint_fast.evaluation.demo import HOLES, demo_sheet, restore_astronaut
     from faceinpaint_fast.pipeline import Inpainter
 
+    images.check_writable(out)
     config = InpaintConfig() if iterations is None else InpaintConfig(iterations=iterations)
     inpainter = Inpainter.from_pretrained(model, config=config, device=device)
-    with Progress(console=_stderr(), transient=True) as bar:
+    with _progress(transient=True) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in HOLES}
         rows = restore_astronaut(
             inpainter, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
@@ -132,23 +144,24 @@ def demo(
 def train(
     data: Annotated[list[Path], typer.Argument(help="Folders of images and tar shards of aligned faces.")],
     out: Annotated[Path, typer.Option(help="Model folder; a run that is there already is resumed.")],
-    images: Annotated[int, typer.Option(help="How many images to see in all.")] = 2_000_000,
+    images: Annotated[int, typer.Option(min=1, help="How many images to see in all.")] = 2_000_000,
     width: Annotated[int, typer.Option(help="Channels at 32x32; 128 is the paper's.")] = 64,
     batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 2e-4,
     ema: Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")] = 0.999,
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")] = "auto",
     crop: Annotated[
-        int | None, typer.Option(help="Centred square to cut, in pixels: 108 for CelebA's 178x218.")
+        int | None, typer.Option(min=1, help="Centred square to cut, in pixels: 108 for CelebA's 178x218.")
     ] = None,
     checkpoint_minutes: Annotated[float, typer.Option(help="Between checkpoints.")] = 5.0,
-    seed: Annotated[int, typer.Option(help="Of weights, order, mirroring and latent codes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of weights, order, mirroring and latent codes.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.images import check_place
     from faceinpaint_fast.training import data as training_data
     from faceinpaint_fast.training import dcgan
 
@@ -161,6 +174,7 @@ def train(
         precision=dcgan.best_precision(place) if precision == "auto" else precision,
         seed=seed,
     )
+    check_place(out / "config.json")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -168,7 +182,7 @@ def train(
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=_stderr()) as bar:
+    with _progress(*columns) as bar:
         reading = bar.add_task("reading", total=None, note="faces")
         faces = training_data.load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
         bar.update(reading, total=len(faces))
@@ -200,24 +214,28 @@ def train(
 def calibrate(
     model: Annotated[Path, typer.Argument(help="Model folder; the bounds are written into it.")],
     data: Annotated[list[Path], typer.Argument(help="Folders and tar shards of faces it was not trained on.")],
-    images: Annotated[int, typer.Option(help="Held-out images.")] = 64,
-    samples: Annotated[int, typer.Option(help="Generated images.")] = 12_800,
-    crop: Annotated[int | None, typer.Option(help="Centred square to cut, in pixels.")] = None,
+    images: Annotated[int, typer.Option(min=1, help="Held-out images.")] = 64,
+    samples: Annotated[int, typer.Option(min=1, help="Generated images.")] = 12_800,
+    crop: Annotated[int | None, typer.Option(min=1, help="Centred square to cut, in pixels.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")] = None,
-    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the samples.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
-    from rich.progress import Progress
-
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.checkpoint import load_model, write_config
+    from faceinpaint_fast.checkpoint import load_model, read_config, write_config
+    from faceinpaint_fast.images import check_place, check_writable
     from faceinpaint_fast.training import calibration
     from faceinpaint_fast.training.data import load_faces
 
+    check_place(model / "config.json")
+    if plot is not None:
+        check_writable(plot)
+        if find_spec("matplotlib") is None:
+            raise InputError("--plot: expected matplotlib, of the extra faceinpaint_fast[plots], got none")
     loaded = load_model(model)
     faces = load_faces(data, crop=crop, limit=images)
-    with Progress(console=_stderr(), transient=True) as bar:
+    with _progress(transient=True) as bar:
         task = bar.add_task("comparing", total=samples)
         found = calibration.calibrate(
             loaded.generator,
@@ -227,7 +245,11 @@ def calibrate(
             device=pick_device(device),
             progress=lambda done: bar.update(task, completed=done),
         )
-    write_config(model, loaded.config | {"calibration": found.describe()})
+    described = loaded.config | {"calibration": found.describe()}
+    # a training run that goes on may have replaced the weights meanwhile, and these are not their bounds
+    if read_config(model).get("sha256") != loaded.config["sha256"]:
+        raise ModelError(f"{model}: expected the weights that were calibrated, got others that were written since")
+    write_config(model, described)
     if plot is not None:
         calibration.scatter(found, plot)
     print(json.dumps(found.describe(), indent=2))
@@ -244,23 +266,31 @@ def doctor(
         print(f"{name:<12} {finding}")
 
 
-def _stderr() -> Console:
-    """Progress goes to stderr, so that stdout holds results alone."""
+def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    """A progress bar on stderr, so that stdout holds results alone; none where nobody would see it move."""
     from rich.console import Console
+    from rich.progress import Progress
 
-    return Console(stderr=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=transient, disable=not console.is_terminal)
 
 
 def main() -> None:
     """Errors of the user's are one line on stderr and exit status 2; --debug, anywhere, shows the traceback."""
-    debug = "--debug" in sys.argv
-    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    # what Pillow says of a broken file, besides raising an error, would be a second line
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
-        app()
-    except (InputError, ModelError) as error:
-        if debug:
+        # not standalone, where typer would draw a frame around a usage error
+        sys.exit(app(arguments or ["--help"], prog_name="faceinpaint", standalone_mode=False))
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        if "--debug" in sys.argv or not isinstance(error, InputError | ModelError | OSError | USAGE_ERROR):
             raise
-        print(f"faceinpaint: {' '.join(str(error).split())}", file=sys.stderr)
+        message = getattr(error, "format_message", error.__str__)()
+        print(f"faceinpaint: {' '.join(message.split())}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -20,7 +20,7 @@ def examine(model: Path | None = None) -> dict[str, str]:
     """Findings by name, in the order to print; ModelError if the model is damaged."""
     loaded = load_model(model)
     training = loaded.config.get("training")
-    seen = training.get("images") if isinstance(training, dict) else None
+    seen = training.get("images", "?") if isinstance(training, dict) else "?"
     cupy = next((name for name in CUPY if _version(name) != "not installed"), CUPY[0])
     return {
         "python": platform.python_version(),
@@ -31,7 +31,7 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "losses": "torch",
         "search": "torch, eager",
         "poisson": "SciPy, sparse direct solve",
-        "model": f"{model or SHIPPED}, {seen if seen is not None else 'nobody knows how many'} images seen",
+        "model": f"{model or SHIPPED}, {seen} images seen",
         **{f"  {name[:9]}": f"sha256 {digest}" for name, digest in loaded.config["sha256"].items()},
     }
 

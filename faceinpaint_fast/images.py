@@ -11,10 +11,20 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from faceinpaint_fast.errors import InputError
 
+ORIENTATION = 0x0112  # the EXIF tag, and what undoes its values
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 EXTENSIONS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
@@ -37,7 +47,7 @@ def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
     name = name or str(source)
     try:
         with Image.open(source) as image:
-            upright = ImageOps.exif_transpose(image)
+            upright = _upright(image)
             if upright.mode.startswith("I") or upright.mode == "F":
                 upright = _to_8_bit(upright)
             if upright.has_transparency_data:
@@ -49,6 +59,14 @@ def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
     # a broken file makes its decoder raise nearly anything: OSError, SyntaxError, struct.error, EOFError, KeyError ...
     except Exception as error:
         raise InputError(f"{name}: expected an image file that can be read whole, got: {error}") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Pillow's exif_transpose would also rewrite the other EXIF tags, and fail where a camera wrote them oddly."""
+    # the decoder of TIFF turns the image by itself, and takes the tag away
+    image.load()
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    return image.copy() if turn is None else image.transpose(turn)
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:

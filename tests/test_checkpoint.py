@@ -305,9 +305,7 @@ def test_weights_that_are_not_finite_are_not_saved(folder, generator, discrimina
 
 
 @pytest.mark.parametrize("victim", ["discriminator.safetensors", "config.json"])
-def test_a_kill_between_two_files_leaves_a_folder_that_is_refused(
-    folder, generator, discriminator, monkeypatch, victim
-):
+def test_a_kill_between_two_files_leaves_no_model(folder, generator, discriminator, monkeypatch, victim):
     """Half of the old model and half of the new one must not pass for a model."""
 
     def killed_before(path, write):

@@ -122,7 +122,7 @@ def test_halves(shape):
 
 
 def test_half_of_an_unknown_side():
-    with pytest.raises(InputError, match="side: expected one of .*got 'middle'"):
+    with pytest.raises(InputError, match=r"side: expected one of .*got 'middle'"):
         masks.half((64, 64), "middle")
 
 
@@ -235,7 +235,7 @@ def test_draw_an_unknown_name(name):
 
 
 def test_draw_too_many_per_cent():
-    with pytest.raises(InputError, match="fraction: expected 0 to 1, got 1.01"):
+    with pytest.raises(InputError, match=r"fraction: expected 0 to 1, got 1\.01"):
         masks.draw("drop-101", (64, 64))
 
 

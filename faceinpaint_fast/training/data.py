@@ -22,7 +22,7 @@ def load_faces(
     *,
     crop: int | None = None,
     limit: int | None = None,
-    progress: Callable[[int], None] = lambda count: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.uint8]:
     """Decode the faces of folders and tar files, in the order given and by name within a folder: (N, 64, 64, 3).
 
@@ -51,18 +51,18 @@ def _files(source: Path) -> Iterator[tuple[str, Path | BinaryIO]]:
     try:
         with tarfile.open(source) as shard:
             for member in shard:
-                content = shard.extractfile(member) if Path(member.name).suffix.lower() in EXTENSIONS else None
-                if content is not None:
-                    yield f"{source}:{member.name}", BytesIO(content.read())
-    except (OSError, tarfile.TarError) as error:
+                if member.isfile() and Path(member.name).suffix.lower() in EXTENSIONS:
+                    yield f"{source}:{member.name}", BytesIO(shard.extractfile(member).read())  # type: ignore[union-attr]
+    # a broken shard: TarError, OSError, and of compressed ones EOFError, zlib.error, LZMAError ...
+    except Exception as error:
         raise InputError(f"{source}: expected a folder of images or a tar file, got: {error}") from error
 
 
 def _fit(image: NDArray[np.uint8], crop: int | None, name: str) -> NDArray[np.uint8]:
     height, width = image.shape[:2]
-    side = crop or min(height, width)
-    if side > min(height, width):
-        raise InputError(f"{name}: expected at least {side}x{side} to crop, got {width}x{height}")
+    side = min(height, width) if crop is None else crop
+    if not 0 < side <= min(height, width):
+        raise InputError(f"{name}: expected at least the {side}x{side} to be cropped, got {width}x{height}")
     top, left = (height - side) // 2, (width - side) // 2
     square = image[top : top + side, left : left + side]
     if side == IMAGE_SIZE:

@@ -92,12 +92,13 @@ class Game:
         self.G = self._placed(DCGANGenerator(width=config.width))
         self.D = self._placed(DCGANDiscriminator(width=config.width))
         self.average = AveragedModel(self.G, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999)}
-        self.adam_G = torch.optim.Adam(self.G.parameters(), **adam)
-        self.adam_D = torch.optim.Adam(self.D.parameters(), **adam)
+        self.adam_G, self.adam_D = (
+            torch.optim.Adam(network.parameters(), config.learning_rate, (config.beta1, 0.999))
+            for network in (self.G, self.D)
+        )
 
     def _placed(self, network: M) -> M:
-        return network.to(self.device, memory_format=torch.channels_last)
+        return network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def play(self) -> Tensor:
         """One step of D, one of G: their losses, (2,), left on the device."""
@@ -178,7 +179,7 @@ def train(
     images: int,
     device: torch.device,
     checkpoint_minutes: float = 5.0,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> None:
     """Train until `images` faces have been seen, keeping a model in the folder `out` from the first checkpoint on.
 
