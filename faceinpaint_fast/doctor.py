@@ -29,7 +29,7 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: everything runs on the CPU",
         "weight map": f"C++ ({Path(_cpu.__file__).name})",
         "losses": "torch",
-        "search": "torch, eager",
+        "search": "torch; on the CPU, DCGAN's adjoint over oneDNN",
         "poisson": "SciPy, sparse direct solve",
         "model": f"{model or SHIPPED}, {seen} images seen",
         **{f"  {name[:9]}": f"sha256 {digest}" for name, digest in loaded.config["sha256"].items()},

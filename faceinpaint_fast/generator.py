@@ -9,14 +9,12 @@ Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `t
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from faceinpaint_fast.config import Precision
 from faceinpaint_fast.errors import InputError
 
 IMAGE_SIZE = 64
@@ -112,14 +110,3 @@ def frozen(network: Network, device: torch.device) -> Network:
     if not isinstance(network, nn.Module):
         raise InputError(f"network: expected a torch module, got {type(network).__name__}")
     return copy.deepcopy(network).to(device).eval().requires_grad_(False)
-
-
-def at_precision(network: Callable[[Tensor], Tensor], precision: Precision) -> Callable[[Tensor], Tensor]:
-    """The network with its inside in bf16 (autocast) if so wanted, and float32 at its ends in any case."""
-
-    def run(inputs: Tensor) -> Tensor:
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            outputs = network(inputs)
-        return outputs.float()
-
-    return run

@@ -44,7 +44,7 @@ class Starts:
         return torch.cat(codes)
 
     def best(self, totals: Tensor) -> Tensor:
-        """Of each image the row with the least loss, (len(seeds),); ModelError names an image that has no finite one."""
+        """The row with the least loss of each image, (len(seeds),); ModelError names one that has no finite loss."""
         by_image = totals.where(totals.isfinite(), torch.inf).view(-1, self.restarts)
         failed = by_image.isinf().all(dim=1)
         if failed.any():

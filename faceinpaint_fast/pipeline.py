@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from faceinpaint_fast.blend import blend_images, check_finite
 from faceinpaint_fast.checkpoint import load_model
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.generator import Discriminator, Generator, at_precision, frozen, to_unit
+from faceinpaint_fast.generator import Discriminator, Generator, frozen, to_unit
 from faceinpaint_fast.latent_search import Starts, search
 from faceinpaint_fast.masks import holes_of
 from faceinpaint_fast.objective import TERMS, Objective
+from faceinpaint_fast.step import fastest
 from faceinpaint_fast.weight_map import weight_map
 
 
@@ -68,8 +68,8 @@ class Inpainter:
         self.device = pick_device(device)
         self.generator = frozen(generator, self.device)
         self.discriminator = frozen(discriminator, self.device)
-        self._G = at_precision(self.generator, config.precision)
-        self._D = at_precision(self.discriminator, config.precision)
+        self._G = fastest(self.generator, self.device, config.precision)
+        self._D = fastest(self.discriminator, self.device, config.precision)
         self._image_shape = tuple(self._G(torch.zeros(1, generator.latent_size, device=self.device))[0].shape)
 
     @classmethod
@@ -115,7 +115,7 @@ class Inpainter:
         known = np.where(missing[..., None], 0, batch.unit())
         if known.min() < 0 or known.max() > 1:
             raise InputError(f"images: expected float in [0, 1] or uint8, got {known.min():g} to {known.max():g}")
-        seeds = [int(seed)] * count if isinstance(seed, Integral) else [int(s) for s in seed]
+        seeds = np.full(count, seed).tolist() if np.ndim(seed) == 0 else np.asarray(seed).tolist()
         if len(seeds) != count:
             raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
         if not missing.any(axis=(1, 2)).all():

@@ -50,7 +50,7 @@ def astronaut_face() -> NDArray[np.uint8]:
 
 
 def restore_astronaut(
-    inpainter: Inpainter, *, seed: int = 0, progress: Callable[[str, float], None] = lambda name, share: None
+    inpainter: Inpainter, *, seed: int = 0, progress: Callable[[str, float], None] = lambda *_: None
 ) -> list[Restored]:
     """Restore the face under each of HOLES, one after the other as a user would."""
     face = astronaut_face()
