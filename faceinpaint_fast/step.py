@@ -58,13 +58,16 @@ class ExplicitAdjoint(torch.autograd.Function):
         for stage in stages:
             x = stage.forward(x)
             outputs.append(x)
-        ctx.stages, ctx.outputs = stages, outputs
+        ctx.stages = stages
+        # kept as an attribute, the last of them would hold this function, which holds it: memory for the garbage
+        # collector to find
+        ctx.save_for_backward(*outputs)
         return x.float()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         gradient = gradient.to(ctx.stages[0].dtype)
-        for stage, out in zip(reversed(ctx.stages), reversed(ctx.outputs), strict=True):
+        for stage, out in zip(reversed(ctx.stages), reversed(ctx.saved_tensors), strict=True):
             gradient = stage.backward(gradient, out)
         return gradient.float(), None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -74,3 +76,23 @@ def test_the_network_s_own_weights_stay_as_they_are(case):
     fastest(network, CPU, "fp32")(inputs)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+def test_nothing_is_left_for_the_garbage_collector(case):
+    network, inputs, weights = case
+    function = fastest(network, CPU, "fp32")
+
+    def tensors():
+        # type(), since isinstance() would wake lazy modules up
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    value_and_gradient(function, inputs, weights)
+    gc.collect()
+    gc.disable()
+    try:
+        before = tensors()
+        for _ in range(3):
+            value_and_gradient(function, inputs, weights)
+        assert tensors() == before
+    finally:
+        gc.enable()
