@@ -18,7 +18,8 @@ HOLES = np.stack([masks.draw(name, (64, 64)) for name in ("centre", "left", "dro
 CONFIGS = {
     "paper": InpaintConfig.paper(),
     "default": InpaintConfig(),
-    "no D": InpaintConfig(lambda_d=0.0, search="adam"),
+    "default with D": InpaintConfig(lambda_d=0.003),
+    "without decay": InpaintConfig(search="adam"),
 }
 
 

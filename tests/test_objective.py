@@ -20,9 +20,9 @@ SLOPES = Normalization(s_min=-0.5, s_max=1.5, c_min=10.0, c_max=4000.0)
 CONFIGS = {
     "paper": InpaintConfig.paper(),
     "slopes": dataclasses.replace(InpaintConfig.paper(), normalization=SLOPES),
-    "masked": InpaintConfig(),
-    "no D": InpaintConfig(lambda_d=0.0),
-    "only D and SSIM": InpaintConfig(lambda_c=0.0),
+    "masked": InpaintConfig(lambda_d=0.003),
+    "default, without D": InpaintConfig(),
+    "only D and SSIM": InpaintConfig(lambda_d=0.003, lambda_c=0.0),
 }
 HOLES = np.stack([masks.centre((SIZE, SIZE)), masks.half((SIZE, SIZE), "left"), masks.random_pixels((SIZE, SIZE), 0.8)])
 
