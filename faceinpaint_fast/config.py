@@ -44,7 +44,7 @@ class InpaintConfig:
     search         "adam": Adam at a constant step size; "adam-cosine": decayed to zero along a half cosine
     restarts       starts per image, of which the one with the least loss is kept
     learning_rate  Adam's step size in z, at the start
-    lambda_*       Eq. 8's weights of the discriminator, context and structural loss; 0 leaves the term out of the search
+    lambda_*       Eq. 8's weights of the discriminator, context and structural loss; one of 0 has no part in the search
     k, alpha       Eq. 7's patch size, odd, and slope
     normalization  Eq. 5 and 6 as printed, with these bounds; or "masked": L1 as a mean over the weights of the known
                    pixels, SSIM as a mean over windows by how much of each is known, neither ever clamped

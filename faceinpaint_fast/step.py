@@ -88,12 +88,12 @@ def stages_of(layers: nn.Sequential, dtype: torch.dtype) -> list[Stage]:
 
 
 def folded(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution and the BatchNorm behind it, in eval mode, as one convolution."""
-    weight, bias = convolution.weight, convolution.bias
-    bias = weight.new_zeros(convolution.out_channels) if bias is None else bias
+    """A convolution and the BatchNorm behind it, in eval mode, as one convolution's weight and bias, float64."""
+    weight, bias = convolution.weight.double(), convolution.bias
+    bias = weight.new_zeros(convolution.out_channels) if bias is None else bias.double()
     if norm is None:
         return weight, bias
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     outputs = (1, -1, 1, 1) if isinstance(convolution, nn.ConvTranspose2d) else (-1, 1, 1, 1)
     return weight * scale.view(outputs), norm.bias + (bias - norm.running_mean) * scale
 

