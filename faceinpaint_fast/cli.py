@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # click's, which newer versions of typer have taken in: its only address in all of them
 USAGE_ERROR = typer.BadParameter.__mro__[1]
-
-
 MAX_SEED = 2**63 - 1  # what torch takes
 
 
@@ -276,7 +274,7 @@ def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
 
 
 def main() -> None:
-    """Errors of the user's are one line on stderr and exit status 2; --debug, anywhere, shows the traceback."""
+    """Errors are one line on stderr and exit status 2; --debug, anywhere, shows the traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     # what Pillow says of a broken file, besides raising an error, would be a second line
     warnings.filterwarnings("ignore", module="PIL")
@@ -287,9 +285,11 @@ def main() -> None:
     except typer.Abort:
         sys.exit(130)
     except Exception as error:
-        if "--debug" in sys.argv or not isinstance(error, InputError | ModelError | OSError | USAGE_ERROR):
+        if "--debug" in sys.argv:
             raise
         message = getattr(error, "format_message", error.__str__)()
+        if not isinstance(error, InputError | ModelError | OSError | USAGE_ERROR):
+            message = f"unforeseen {type(error).__name__}, please report it with what --debug shows: {message}"
         print(f"faceinpaint: {' '.join(message.split())}", file=sys.stderr)
         sys.exit(2)
 

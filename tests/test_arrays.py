@@ -75,7 +75,7 @@ def test_fills_the_hole_and_leaves_the_rest_bit_for_bit(pixels, single):
     images, hole = (pixels[:1], holes[:1]) if single else (pixels, holes)
     content = np.full(images.shape, 0.5)
     for kind in (lambda array: array, as_torch):
-        given = kind(images[0] if single else images)
+        given = kind(images[0].copy() if single else images.copy())
         filled = ImageBatch.of(given, "images").filled(content, hole)
         assert type(filled) is type(given)
         assert filled.shape == given.shape

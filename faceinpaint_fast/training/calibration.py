@@ -1,0 +1,108 @@
+"""Calibration of Eq. 5 and 6 (Fig. 4): how SSIM and L1 between held-out and generated images spread.
+
+s_min, s_max = mean -+ 3 std of SSIM, c_min, c_max the same of L1, over all pairs of an image and a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faceinpaint_fast.config import Normalization
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.generator import DCGANGenerator, frozen, to_unit
+from faceinpaint_fast.images import write_image
+from faceinpaint_fast.ops import ssim
+
+BATCH = 64  # samples at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """SSIM and L1 of every pair, each (images, samples), on the [0, 1] scale."""
+
+    ssim: NDArray[np.float32]
+    l1: NDArray[np.float32]
+    seed: int
+
+    @property
+    def normalization(self) -> Normalization:
+        """The four bounds."""
+        spread_s, spread_c = 3 * self.ssim.std(dtype=np.float64), 3 * self.l1.std(dtype=np.float64)
+        mean_s, mean_c = self.ssim.mean(dtype=np.float64), self.l1.mean(dtype=np.float64)
+        return Normalization(
+            s_min=float(mean_s - spread_s),
+            s_max=float(mean_s + spread_s),
+            c_min=float(mean_c - spread_c),
+            c_max=float(mean_c + spread_c),
+        )
+
+    def describe(self) -> dict[str, float | int]:
+        """What the model folder keeps."""
+        images, samples = self.ssim.shape
+        figures = {
+            f"{name}_{figure}": float(getattr(values, figure)(dtype=np.float64))
+            for name, values in (("ssim", self.ssim), ("l1", self.l1))
+            for figure in ("mean", "std")
+        }
+        return {"images": images, "samples": samples, "seed": self.seed} | figures | asdict(self.normalization)
+
+
+@torch.no_grad()
+def calibrate(
+    generator: DCGANGenerator,
+    images: NDArray[np.uint8],
+    *,
+    samples: int = 12_800,
+    seed: int = 0,
+    device: torch.device,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Calibration:
+    """Compare held-out images (N, 64, 64, 3) with samples of G; `progress` hears how many samples are done."""
+    if samples < 1:
+        raise InputError(f"samples: expected >= 1, got {samples}")
+    G = frozen(generator, device)
+    held_out = torch.from_numpy(images).to(device).movedim(-1, 1).float() / 255
+    similarities, distances = [], []
+    random = torch.Generator().manual_seed(seed)
+    for start in range(0, samples, BATCH):
+        z = torch.randn(min(BATCH, samples - start), G.latent_size, generator=random)
+        drawn = to_unit(G(z.to(device)))
+        similarities.append(torch.stack([_against(image, drawn) for image in held_out]).cpu())
+        distances.append(torch.cdist(held_out.flatten(1), drawn.flatten(1), p=1).cpu())
+        progress(start + len(z))
+    return Calibration(torch.cat(similarities, dim=1).numpy(), torch.cat(distances, dim=1).numpy(), seed)
+
+
+def _against(image: Tensor, drawn: Tensor) -> Tensor:
+    return ssim(drawn, image.expand_as(drawn))
+
+
+def scatter(calibration: Calibration, path: Path, *, points: int = 20_000) -> None:
+    """Draw Fig. 4: SSIM and L1 of `points` pairs, evenly taken, with mean and bounds."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    bounds = calibration.normalization
+    panels = (
+        ("SSIM", calibration.ssim, bounds.s_min, bounds.s_max),
+        ("L1", calibration.l1, bounds.c_min, bounds.c_max),
+    )
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    for axes, (name, values, low, high) in zip(figure.subplots(1, 2), panels, strict=True):
+        shown = values.ravel()[:: max(1, values.size // points)]
+        axes.plot(shown, ".", markersize=1, alpha=0.4)
+        axes.axhline(values.mean(dtype=np.float64), color="black")
+        for bound in (low, high):
+            axes.axhline(bound, color="tab:red", linestyle="--")
+        axes.set(title=f"{name} of held-out against generated images", xlabel="pair", ylabel=name)
+        axes.set_xticks([])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    write_image(path, np.asarray(canvas.buffer_rgba())[..., :3])

@@ -1,0 +1,610 @@
+"""The command line: what each command does, and that an error of the user's is one line and exit status 2."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from PIL import Image
+from rich.console import Console
+from skimage import data, transform
+
+from faceinpaint_fast import InpaintConfig, Inpainter, InputError, cli, masks
+from faceinpaint_fast.checkpoint import load_model, read_config, save_model
+from faceinpaint_fast.evaluation import demo
+from faceinpaint_fast.evaluation.sheet import contact_sheet
+from faceinpaint_fast.images import read_grey, read_image, write_image
+from faceinpaint_fast.training import calibration, dcgan
+
+COMMANDS = ("inpaint", "demo", "train", "calibrate", "doctor")
+
+
+@pytest.fixture
+def faceinpaint(monkeypatch, capsys):
+    """Run the command line: (exit status, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["faceinpaint", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        out, err = capsys.readouterr()
+        return exit_.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def refused(faceinpaint, tmp_path):
+    """Run a command line that must be refused, with nothing written: the one line on stderr."""
+
+    def run(*arguments):
+        before = sorted(tmp_path.rglob("*"))
+        status, out, err = faceinpaint(*arguments)
+        assert status == 2
+        assert out == ""
+        assert err.startswith("faceinpaint: ")
+        assert err.count("\n") == 1
+        assert err.endswith("\n")
+        assert sorted(tmp_path.rglob("*")) == before
+        return err
+
+    return run
+
+
+@pytest.fixture
+def model(tmp_path, generator, discriminator):
+    """A model folder with the tests' small networks."""
+    save_model(tmp_path / "model", generator, discriminator, width=4, training={"images": 640})
+    return tmp_path / "model"
+
+
+@pytest.fixture(scope="module")
+def face():
+    """A photograph of a face: (64, 64, 3) uint8."""
+    cut = transform.resize(data.astronaut()[0:200, 120:320], (64, 64), anti_aliasing=True)
+    return np.round(cut * 255).astype(np.uint8)
+
+
+@pytest.fixture
+def picture(tmp_path, face):
+    write_image(tmp_path / "face.png", face)
+    return tmp_path / "face.png"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "restored" / "face.png"
+
+
+def restored(model, face, hole, *, seed=0, config=InpaintConfig(), iterations=3):  # noqa: B008 - frozen
+    """The same by the Python interface."""
+    inpainter = Inpainter.from_pretrained(model, config=dataclasses.replace(config, iterations=iterations))
+    return inpainter(face, hole, seed=seed)
+
+
+# ----------------------------------------------------------------------------------------------------------- the frame
+
+
+def test_help_does_not_wait_for_torch():
+    script = """
+import sys
+from faceinpaint_fast import cli
+sys.argv = ["faceinpaint", "--help"]
+try:
+    cli.main()
+except SystemExit as exit:
+    assert not exit.code, exit.code
+slow = {"torch", "scipy", "skimage", "cupy", "triton", "matplotlib"} & set(sys.modules)
+assert not slow, slow
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for command in COMMANDS:
+        assert command in done.stdout
+    assert done.stderr == ""
+
+
+def test_help_is_what_a_bare_command_says(faceinpaint):
+    status, out, err = faceinpaint()
+    assert (status, err) == (0, "")
+    assert all(command in out for command in COMMANDS)
+    assert faceinpaint("--help") == (0, out, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("inpaint", ["--out", "--seed", "--iterations", "--config", "--model", "--device", "--invert", "--save-steps"]),
+        ("demo", ["--out", "--seed", "--iterations", "--model", "--device"]),
+        ("train", ["--out", "--images", "--width", "--batch", "--ema", "--precision", "--seed", "--device"]),
+        ("calibrate", ["--images", "--samples", "--plot", "--seed", "--device"]),
+        ("doctor", ["--model"]),
+    ],
+)
+def test_each_command_has_help(faceinpaint, monkeypatch, command, options):
+    monkeypatch.setenv("COLUMNS", "200")
+    status, out, err = faceinpaint(command, "--help")
+    assert (status, err) == (0, "")
+    assert [option for option in options if option not in out] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["restore"], "No such command 'restore'."),
+        (["inpaint"], "Missing argument"),
+        (["inpaint", "a.png", "centre"], "Missing option '--out'"),
+        (["inpaint", "a.png", "centre", "-o", "b.png", "--fast"], "No such option: --fast"),
+        (["inpaint", "a.png", "centre", "-o", "b.png", "--config", "best"], "'best' is not one of"),
+        (["inpaint", "a.png", "centre", "-o", "b.png", "--iterations", "many"], "--iterations"),
+        (["inpaint", "a.png", "centre", "-o", "b.png", "--seed", "-1"], "--seed"),
+        (["inpaint", "a.png", "centre", "-o", "b.png", "--seed", str(2**64)], "--seed"),
+        (["train", "--out", "model"], "Missing argument"),
+        (["train", "data", "--out", "model", "--images", "0"], "--images"),
+        (["calibrate", "model", "data", "--samples", "0"], "--samples"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_is_one_line(refused, arguments, message):
+    assert message in refused(*arguments)
+
+
+def test_debug_shows_the_traceback_from_anywhere(monkeypatch):
+    line = ["inpaint", "nowhere.png", "centre", "-o", "a.png"]
+    for place in range(len(line) + 1):
+        monkeypatch.setattr(sys, "argv", ["faceinpaint", *line[:place], "--debug", *line[place:]])
+        with pytest.raises(InputError, match=r"nowhere\.png: expected an image file"):
+            cli.main()
+
+
+def test_an_error_of_the_programs_own_is_not_hidden(monkeypatch, picture, model, out):
+    def fail(*_, **__):
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(Inpainter, "__call__", fail)
+    monkeypatch.setattr(sys, "argv", ["faceinpaint", "inpaint", str(picture), "centre", "-o", str(out)])
+    monkeypatch.setattr("faceinpaint_fast.checkpoint.SHIPPED", model)
+    with pytest.raises(AttributeError, match="a bug"):
+        cli.main()
+
+
+def test_ctrl_c_is_no_traceback(monkeypatch, faceinpaint, picture, model, out):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Inpainter, "__call__", interrupt)
+    assert faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model) == (130, "", "")
+    assert not out.exists()
+
+
+def broken_tiff(path):
+    """A TIFF of which Pillow not only raises an error, but also logs one and warns."""
+    write_image(path, np.zeros((64, 64, 3), np.uint8))
+    whole = path.read_bytes()
+    tag, short, many = 277, 3, 61  # samples per pixel
+    assert whole.count(struct.pack("<HHI", tag, short, 1)) == 1
+    path.write_bytes(
+        whole.replace(struct.pack("<HHIH", tag, short, 1, 3), struct.pack("<HHIH", tag, short, 1, many)).replace(
+            # a resolution that lies beyond the end of the file
+            struct.pack("<HHI", 284, short, 1),
+            struct.pack("<HHI", 284, short, 10**6),
+        )
+    )
+
+
+def test_a_real_process_prints_one_line_or_a_traceback(tmp_path):
+    path, out = tmp_path / "broken.tif", tmp_path / "out.png"
+    broken_tiff(path)
+    command = [sys.executable, "-m", "faceinpaint_fast.cli", "inpaint", str(path), "centre", "-o", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"faceinpaint: {path}: expected an image file that can be read whole, got: ")
+    assert done.stderr.count("\n") == 1
+    done = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "InputError" in done.stderr.splitlines()[-1]
+    assert not out.exists()
+
+
+# ------------------------------------------------------------------------------------------------------------- inpaint
+
+
+def test_inpaint_restores_a_face(faceinpaint, picture, face, model, out, tmp_path):
+    hole = masks.rectangle((64, 64), top=20, left=10, height=30, width=15)
+    write_image(tmp_path / "hole.png", hole * np.uint8(255))
+    status, said, err = faceinpaint(
+        "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 3, "--device", "cpu"
+    )
+    assert (status, err) == (0, "")
+    expected = restored(model, face, hole)
+    found = read_image(out)
+    assert_array_equal(found, expected.image)
+    assert_array_equal(found[~hole], face[~hole])
+    assert (found[hole] != face[hole]).any()
+    assert said == f"{out}: " + "  ".join(f"{name} {loss:.4f}" for name, loss in expected.losses.items()) + "\n"
+    assert [path.name for path in out.parent.iterdir()] == ["face.png"]
+
+
+@pytest.mark.parametrize("name", ["centre", "left", "free-form", "drop-80"])
+def test_inpaint_draws_a_hole_by_its_name(faceinpaint, picture, face, model, out, name):
+    status, _, _ = faceinpaint(
+        "inpaint", picture, name, "-o", out, "--model", model, "--iterations", 1, "--seed", 4, "--device", "cpu"
+    )
+    assert status == 0
+    hole = masks.draw(name, (64, 64), 4)
+    assert_array_equal(read_image(out), restored(model, face, hole, seed=4, iterations=1).image)
+
+
+@pytest.mark.parametrize("name", ["hole.png", "left"])
+def test_inpaint_inverts_any_hole(faceinpaint, picture, face, model, out, tmp_path, name):
+    hole = masks.draw("left", (64, 64))
+    write_image(tmp_path / "hole.png", hole * np.uint8(255))
+    given = tmp_path / name if name == "hole.png" else name
+    status, _, _ = faceinpaint("inpaint", picture, given, "-o", out, "--model", model, "--iterations", 1, "--invert")
+    assert status == 0
+    changed = (read_image(out) != face).any(axis=-1)
+    assert not changed[hole].any()
+    assert changed[~hole].mean() > 0.5
+
+
+def test_inpaint_as_the_paper_has_it(faceinpaint, picture, face, model, out):
+    status, _, _ = faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--config", "paper",
+                               "--iterations", 3)  # fmt: skip
+    assert status == 0
+    hole = masks.centre((64, 64))
+    assert_array_equal(read_image(out), restored(model, face, hole, config=InpaintConfig.paper()).image)
+    assert (read_image(out) != restored(model, face, hole).image).any()
+
+
+def test_inpaint_takes_the_configs_iterations_unless_told(faceinpaint, monkeypatch, picture, model, out):
+    configs = []
+
+    def remember(inpainter, *_, **__):
+        configs.append(inpainter.config)
+        raise InputError("enough")
+
+    monkeypatch.setattr(Inpainter, "__call__", remember)
+    for options in ([], ["--config", "paper"], ["--config", "paper", "--iterations", 7]):
+        faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, *options)
+    paper = InpaintConfig.paper()
+    assert configs == [InpaintConfig(), paper, dataclasses.replace(paper, iterations=7)]
+
+
+def test_the_seed_changes_the_result(faceinpaint, picture, face, model, out):
+    results = []
+    for seed in (1, 1, 2):
+        faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 3, "--seed", seed)
+        results.append(read_image(out))
+    assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+    assert_array_equal(results[2], restored(model, face, masks.centre((64, 64)), seed=2).image)
+
+
+def test_save_steps_writes_the_panels_of_figure_6(faceinpaint, picture, face, model, out, tmp_path):
+    hole = masks.centre((64, 64))
+    steps = tmp_path / "deep" / "steps"
+    faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 3, "--save-steps", steps)
+    assert sorted(path.name for path in steps.iterdir()) == [
+        "divergence.png",
+        "generated.png",
+        "gradients.png",
+        "weights.png",
+    ]
+    assert_array_equal(read_image(steps / "generated.png"), restored(model, face, hole).generated)
+    weights = read_grey(steps / "weights.png")
+    # black where no missing pixel is within reach, white where all are missing
+    assert weights[0, 0] == 0
+    assert weights[32, 32] == 255
+    assert 0 < weights[16, 32] < 255
+    for name in ("gradients", "divergence"):
+        panel = read_grey(steps / f"{name}.png")
+        assert panel.shape == (64, 64)
+        assert panel.std() > 5
+
+
+def test_an_empty_hole_returns_the_input_and_says_so(faceinpaint, picture, face, model, out, tmp_path):
+    write_image(tmp_path / "hole.png", np.zeros((64, 64), np.uint8))
+    status, said, err = faceinpaint(
+        "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 1
+    )
+    assert status == 0
+    assert said.startswith(f"{out}: ")
+    assert err == "faceinpaint: hole: expected a missing pixel, got none: that image comes back as it is\n"
+    assert_array_equal(read_image(out), face)
+
+
+def test_a_full_hole_is_refused(refused, picture, model, out, tmp_path):
+    write_image(tmp_path / "hole.png", np.full((64, 64), 255, np.uint8))
+    for hole, options in ((tmp_path / "hole.png", []), ("drop-100", []), ("drop-0", ["--invert"])):
+        err = refused("inpaint", picture, hole, "-o", out, "--model", model, *options)
+        assert "hole: expected at least one known pixel" in err
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [((64, 60), "images: expected 64x64 pixels"), ((128, 128), "images: expected 64x64 pixels")],
+)
+def test_a_picture_of_another_size_is_refused(refused, model, out, tmp_path, size, message):
+    write_image(tmp_path / "face.png", np.zeros((*size, 3), np.uint8))
+    assert message in refused("inpaint", tmp_path / "face.png", "centre", "-o", out, "--model", model)
+
+
+def test_a_hole_of_another_size_is_refused(refused, picture, model, out, tmp_path):
+    write_image(tmp_path / "hole.png", np.eye(32, dtype=np.uint8) * 255)
+    err = refused("inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model)
+    assert "hole: expected shape (64, 64), got (32, 32)" in err
+
+
+def bad_files(tmp_path):
+    """What is no picture, and why."""
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    text, truncated, nan = tmp_path / "text.png", tmp_path / "truncated.png", tmp_path / "nan.tif"
+    text.write_text("not a picture")
+    write_image(truncated, data.astronaut()[:64, :64])
+    truncated.write_bytes(truncated.read_bytes()[:500])
+    Image.fromarray(np.full((64, 64), np.nan, np.float32)).save(nan)
+    yield tmp_path / "missing.png", "no such file"
+    yield folder, "directory"
+    yield text, "cannot identify image file"
+    yield truncated, "read whole"
+    yield nan, "grey levels outside 0 to 1"
+
+
+def test_what_is_no_picture_is_refused(refused, picture, model, out, tmp_path):
+    for path, message in bad_files(tmp_path):
+        for image, hole in ((path, "centre"), (picture, path)):
+            err = refused("inpaint", image, hole, "-o", out, "--model", model)
+            assert err.startswith(f"faceinpaint: {path}: expected an image file")
+            assert message in err
+
+
+def test_an_unknown_hole_is_refused(refused, picture, model, out):
+    assert "hole: expected centre" in refused("inpaint", picture, "middle", "-o", out, "--model", model)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--iterations", "0"], "iterations: expected"), (["--device", "gpu"], "device: expected auto or a device")],
+)
+def test_options_that_do_not_fit_are_refused(refused, picture, model, out, options, message):
+    assert message in refused("inpaint", picture, "centre", "-o", out, "--model", model, *options)
+
+
+def test_an_unwritable_place_is_refused_before_any_work(refused, picture, model, tmp_path):
+    """Before so much as the model is looked at, which is not even there."""
+    (tmp_path / "in the way").write_text("a file")
+    (tmp_path / "folder.png").mkdir()
+    here = ["inpaint", picture, "centre", "--model", tmp_path / "nowhere"]
+    for place, message in (
+        (tmp_path / "in the way" / "a.png", "expected a place that can be written to"),
+        (tmp_path / "folder.png", "expected a file to write to, got a folder"),
+        (tmp_path / "a.docx", "expected an extension among"),
+    ):
+        assert message in refused(*here, "-o", place)
+        assert message in refused("demo", "--model", tmp_path / "nowhere", "-o", place)
+        assert message in refused("calibrate", model, tmp_path / "nowhere", "--plot", place)
+    good = tmp_path / "a.png"
+    assert "expected a place" in refused(*here, "-o", good, "--save-steps", tmp_path / "in the way" / "steps")
+    assert "expected a place" in refused("train", tmp_path / "nowhere", "--out", tmp_path / "in the way")
+    assert "expected a place" in refused("calibrate", tmp_path / "in the way", tmp_path / "nowhere")
+
+
+def test_a_damaged_model_is_refused(refused, picture, model, out):
+    weights = model / "discriminator.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    for command in (["inpaint", picture, "centre", "-o", out], ["demo", "-o", out], ["doctor"]):
+        assert f"{weights}: expected SHA-256" in refused(*command, "--model", model)
+    assert "expected SHA-256" in refused("calibrate", model, picture.parent)
+    weights.write_bytes(whole)
+    # torch's own message takes several lines
+    (model / "config.json").write_text(json.dumps(read_config(model) | {"width": 5}))
+    assert "size mismatch" in refused("inpaint", picture, "centre", "-o", out, "--model", model)
+    (model / "config.json").write_text("{}")
+    assert "expected a model's description" in refused("inpaint", picture, "centre", "-o", out, "--model", model)
+
+
+# ------------------------------------------------------------------------------------------------- train and calibrate
+
+
+@pytest.fixture
+def faces(tmp_path, face):
+    """A folder of eight faces, each a little lighter than the one before."""
+    for i in range(8):
+        write_image(tmp_path / "faces" / f"{i}.png", np.minimum(face.astype(int) + 8 * i, 255).astype(np.uint8))
+    return tmp_path / "faces"
+
+
+TINY = ["--width", "2", "--batch", "4", "--device", "cpu"]
+
+
+def test_train_then_calibrate_then_inpaint(faceinpaint, refused, faces, picture, face, tmp_path, out, monkeypatch):
+    monkeypatch.setattr(dcgan, "GRID", 2)
+    model = tmp_path / "new" / "model"
+    status, said, err = faceinpaint("train", faces, "--out", model, *TINY, "--images", 16, "--precision", "fp32")
+    assert (status, err) == (0, "")
+    assert said.startswith(f"{model}: a model that has seen 16 images")
+    training = load_model(model).config["training"]
+    assert {key: training[key] for key in ("width", "batch", "images", "faces", "precision")} == {
+        "width": 2,
+        "batch": 4,
+        "images": 16,
+        "faces": 8,
+        "precision": "fp32",
+    }
+    # the samples are of noise that has hardly learnt anything; that a seed decides is shown in test_training.py
+    assert len(list((model / "training" / "samples").iterdir())) == 1
+
+    err = refused("train", faces, "--out", model, *TINY, "--width", 3, "--images", 24, "--precision", "fp32")
+    assert "expected the config it was begun with" in err
+
+    plot = tmp_path / "plots" / "fig4.png"
+    status, said, err = faceinpaint("calibrate", model, faces, "--images", 3, "--samples", 5, "--plot", plot)
+    assert (status, err) == (0, "")
+    described = json.loads(said)
+    assert (described["images"], described["samples"]) == (3, 5)
+    assert read_config(model)["calibration"] == described
+    assert load_model(model).normalization.c_max == described["c_max"]
+    assert read_image(plot).shape == (400, 1100, 3)
+
+    status, _, err = faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 2)
+    assert (status, err) == (0, "")
+    assert_array_equal(read_image(out), restored(model, face, masks.centre((64, 64)), iterations=2).image)
+
+    status, _, _ = faceinpaint("train", faces, "--out", model, *TINY, "--images", 24, "--precision", "fp32")
+    assert status == 0
+    assert load_model(model).normalization is None
+    assert load_model(model).config["training"]["images"] == 24
+
+
+def test_train_shows_how_fast_it_is_and_how_long_it_takes(faceinpaint, faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(dcgan, "GRID", 2)
+    monkeypatch.setattr(dcgan, "LOG_EVERY", 1)
+    monkeypatch.setattr(Console, "is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "120")
+    status, _, err = faceinpaint("train", faces, "--out", tmp_path / "model", *TINY, "--images", 12)
+    assert status == 0
+    assert "images/s" in err
+    assert "12/12" in err
+    assert "0:00:00" in err
+
+
+def test_train_takes_what_the_device_has(faceinpaint, faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(dcgan, "GRID", 2)
+    for best in ("fp32", "bf16"):
+        monkeypatch.setattr(dcgan, "best_precision", lambda _, best=best: best)
+        assert faceinpaint("train", faces, "--out", tmp_path / best, *TINY, "--images", 4)[0] == 0
+        assert load_model(tmp_path / best).config["training"]["precision"] == best
+
+
+def test_train_passes_every_option_on(faceinpaint, faces, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(dcgan, "train", lambda *args, **options: calls.append((args, options)))
+    write_image(tmp_path / "large" / "a.png", np.zeros((109, 120, 3), np.uint8))
+    status, _, _ = faceinpaint(
+        *("train", faces, tmp_path / "large", "--out", tmp_path / "model", "--images", 100, "--width", 3, "--batch", 5),
+        *("--learning-rate", 0.01, "--ema", 0.5, "--precision", "bf16", "--crop", 64, "--checkpoint-minutes", 7),
+        *("--seed", 9, "--device", "cpu"),
+    )
+    assert status == 0
+    ((given, out, config), options) = calls[0]
+    assert given.shape == (9, 64, 64, 3)
+    assert out == tmp_path / "model"
+    assert config == dcgan.TrainConfig(width=3, batch=5, learning_rate=0.01, ema=0.5, precision="bf16", seed=9)
+    assert (options["images"], options["checkpoint_minutes"], options["device"].type) == (100, 7.0, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch", "9"], "data: expected at least one batch, 9 faces, got 8"),
+        (["--ema", "1"], "learning_rate, beta1, ema: expected"),
+        (["--precision", "fp16"], "precision: expected fp32 or bf16"),
+        (["--crop", "65"], "0.png: expected at least the 65x65 to be cropped, got 64x64"),
+        (["--device", "gpu"], "device: expected auto or a device at hand"),
+    ],
+)
+def test_train_refuses_what_does_not_fit(refused, faces, tmp_path, options, message):
+    assert message in refused("train", faces, "--out", tmp_path / "model", *TINY, "--images", "8", *options)
+
+
+def test_train_and_calibrate_refuse_data_that_are_none(refused, model, faces, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (faces / "3.png").write_bytes(b"broken")
+    for source, message in (
+        (tmp_path / "nowhere", "nowhere: expected a folder of images or a tar file"),
+        (tmp_path / "empty", "data: expected images in"),
+        (faces, "3.png: expected an image file"),
+    ):
+        assert message in refused("train", source, "--out", tmp_path / "new", *TINY)
+        assert message in refused("calibrate", model, source)
+
+
+def test_train_on_a_full_disk_is_one_line(faceinpaint, faces, tmp_path, monkeypatch):
+    def no_space(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_space)
+    status, out, err = faceinpaint("train", faces, "--out", tmp_path / "model", *TINY, "--images", 4)
+    assert (status, out) == (2, "")
+    assert "No space left on device" in err
+    assert err.count("\n") == 1
+
+
+def test_calibrate_refuses_weights_that_were_replaced_meanwhile(refused, faces, model, discriminator, monkeypatch):
+    """A training run that goes on in the same folder."""
+
+    def replace_then_calibrate(generator, *args, **options):
+        found = calibrate(generator, *args, **options)
+        generator.layers[12].bias.data += 1
+        save_model(model, generator, discriminator, width=4, training={})
+        return found
+
+    calibrate = calibration.calibrate
+    monkeypatch.setattr(calibration, "calibrate", replace_then_calibrate)
+    assert "expected the weights that were calibrated" in refused("calibrate", model, faces, "--samples", "3")
+    assert load_model(model).normalization is None
+
+
+def test_calibrate_without_matplotlib(refused, faces, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "find_spec", lambda _: None)
+    err = refused("calibrate", model, faces, "--plot", tmp_path / "a.png")
+    assert "expected matplotlib" in err
+    assert "faceinpaint_fast[plots]" in err
+
+
+# ----------------------------------------------------------------------------------------------------- demo and doctor
+
+
+def test_demo_writes_a_contact_sheet_and_prints_figures(faceinpaint, model, out, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    status, said, err = faceinpaint("demo", "--model", model, "--iterations", 2, "-o", out, "--device", "cpu")
+    assert (status, err) == (0, "")
+    blank = np.zeros((64, 64, 3), np.uint8)
+    expected = contact_sheet(demo.COLUMNS, {name: [blank] * len(demo.COLUMNS) for name in demo.HOLES})
+    sheet = read_image(out)
+    assert sheet.shape == expected.shape
+    assert sheet.std() > 20
+    for word in (*demo.HOLES, "PSNR", "SSIM", "seconds", "dB", str(out)):
+        assert word in said.replace("\n", ""), word
+
+
+def test_demo_follows_the_seed(faceinpaint, model, tmp_path):
+    sheets = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        faceinpaint("demo", "--model", model, "--iterations", 1, "-o", tmp_path / f"{name}.png", "--seed", seed)
+        sheets.append(read_image(tmp_path / f"{name}.png"))
+    assert_array_equal(sheets[0], sheets[1])
+    assert (sheets[0] != sheets[2]).any()
+
+
+def test_doctor_tells_versions_and_sha256(faceinpaint, model):
+    status, said, err = faceinpaint("doctor", "--model", model)
+    assert (status, err) == (0, "")
+    findings = dict(line.split(maxsplit=1) for line in said.splitlines())
+    assert findings["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert findings["torch"] == torch.__version__
+    assert findings["numpy"] == np.__version__
+    assert f"{torch.get_num_threads()} threads" in findings["processor"]
+    assert "640 images seen" in findings["model"]
+    for name in ("generator", "discriminator"):
+        digest = hashlib.sha256((model / f"{name}.safetensors").read_bytes()).hexdigest()
+        assert findings[name[:9]] == f"sha256 {digest}"
+
+
+def test_doctor_of_a_model_without_a_past(faceinpaint, model):
+    for training in ({}, None, "long"):
+        config = read_config(model) | {"training": training}
+        (model / "config.json").write_text(json.dumps(config))
+        status, said, _ = faceinpaint("doctor", "--model", model)
+        assert status == 0
+        assert "? images seen" in said
