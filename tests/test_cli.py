@@ -164,15 +164,18 @@ def test_debug_shows_the_traceback_from_anywhere(monkeypatch):
             cli.main()
 
 
-def test_an_error_of_the_programs_own_is_not_hidden(monkeypatch, picture, model, out):
+def test_an_error_of_the_programs_own_is_one_line_that_says_so(monkeypatch, capsys, picture, model, out):
     def fail(*_, **__):
         raise AttributeError("a bug")
 
     monkeypatch.setattr(Inpainter, "__call__", fail)
     monkeypatch.setattr(sys, "argv", ["faceinpaint", "inpaint", str(picture), "centre", "-o", str(out)])
     monkeypatch.setattr("faceinpaint_fast.checkpoint.SHIPPED", model)
-    with pytest.raises(AttributeError, match="a bug"):
+    with pytest.raises(SystemExit) as end:
         cli.main()
+    assert end.value.code == 2
+    message = "faceinpaint: unforeseen AttributeError, please report it with what --debug shows: a bug\n"
+    assert capsys.readouterr().err == message
 
 
 def test_ctrl_c_is_no_traceback(monkeypatch, faceinpaint, picture, model, out):
