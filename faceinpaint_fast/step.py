@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from faceinpaint_fast.config import Precision
 from faceinpaint_fast.generator import IMAGE_SIZE, DCGANDiscriminator, DCGANGenerator
 
 mkldnn = torch.ops.mkldnn
+
+Activation = tuple[str, list[float]]  # oneDNN's name of it, and its numbers
 
 
 def fastest(network: Any, device: torch.device, precision: Precision) -> Callable[[Tensor], Tensor]:
@@ -116,8 +119,7 @@ class Stage(ABC):
     def backward(self, gradient: Tensor, out: Tensor) -> Tensor:
         """The gradient in x, from that in `out` = forward(x)."""
 
-    def _fused(self) -> tuple[str, list[float]]:
-        """The activation as oneDNN's name and numbers."""
+    def _fused(self) -> Activation:
         match self.activation:
             case nn.ReLU():
                 return "relu", []
@@ -138,32 +140,27 @@ class Stage(ABC):
         return gradient
 
 
-class Doubling(Stage):
-    """A transposed convolution of stride 2, weight (inputs, outputs, 4, 4): (B, C, H, W) -> (B, C', 2H, 2W)."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.up, self.down = packed(self.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return doubled(x, self.up, self.bias, *self._fused())
-
-    def backward(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return halved(self._before_activation(gradient, out), self.down)
-
-
 class Halving(Stage):
-    """A convolution of stride 2, weight (outputs, inputs, 4, 4): (B, C, 2H, 2W) -> (B, C', H, W)."""
+    """D's convolution of stride 2, weight (outputs, inputs, 4, 4): (B, C, 2H, 2W) -> (B, C', H, W)."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.up, self.down = packed(self.weight)
+        down, up = packed(self.weight)
+        self.there, self.back = partial(halved, weight=down), partial(doubled, weight=up)
 
     def forward(self, x: Tensor) -> Tensor:
-        return halved(x, self.down, self.bias, *self._fused())
+        return self.there(x, bias=self.bias, activation=self._fused())
 
     def backward(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return doubled(self._before_activation(gradient, out), self.up)
+        return self.back(self._before_activation(gradient, out))
+
+
+class Doubling(Halving):
+    """G's transposed one, weight (inputs, outputs, 4, 4), which is the adjoint of the former."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.there, self.back = self.back, self.there
 
 
 class First(Stage):
@@ -200,20 +197,18 @@ class Last(Stage):
 
 
 def packed(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The weight in oneDNN's order, for `doubled` and for `halved`."""
+    """The weight in oneDNN's order, for `halved` and for `doubled`."""
     return (
-        mkldnn._reorder_convolution_transpose_weight(weight, [1, 1], [0, 0], [2, 2], [1, 1]),
         mkldnn._reorder_convolution_weight(weight, [1, 1], [2, 2], [1, 1]),
+        mkldnn._reorder_convolution_transpose_weight(weight, [1, 1], [0, 0], [2, 2], [1, 1]),
     )
 
 
-def doubled(x: Tensor, weight: Tensor, bias: Tensor | None = None, name: str = "none", numbers: Any = ()) -> Tensor:
-    """Transposed convolution, stride 2, padding 1, with an activation."""
-    return mkldnn._convolution_transpose_pointwise(
-        x, weight, bias, [1, 1], [0, 0], [2, 2], [1, 1], 1, name, numbers, ""
-    )
+def halved(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = ("none", [])) -> Tensor:
+    """Convolution, stride 2, padding 1."""
+    return mkldnn._convolution_pointwise(x, weight, bias, [1, 1], [2, 2], [1, 1], 1, *activation, "")
 
 
-def halved(x: Tensor, weight: Tensor, bias: Tensor | None = None, name: str = "none", numbers: Any = ()) -> Tensor:
-    """Convolution, stride 2, padding 1, with an activation."""
-    return mkldnn._convolution_pointwise(x, weight, bias, [1, 1], [2, 2], [1, 1], 1, name, numbers, "")
+def doubled(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = ("none", [])) -> Tensor:
+    """Transposed convolution, stride 2, padding 1."""
+    return mkldnn._convolution_transpose_pointwise(x, weight, bias, [1, 1], [0, 0], [2, 2], [1, 1], 1, *activation, "")
