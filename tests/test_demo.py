@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -92,17 +94,20 @@ def test_the_same_bits_with_other_neighbours_and_in_another_order():
         assert_array_equal(alone(faces[i], holes[i], seed=i + 1).z, together.z[i])
 
 
-def test_ten_iterations_are_the_reference_s():
+def test_ten_iterations_of_the_paper_are_the_reference_s():
     """The contract on the shipped model and a real face: z within 1e-4 after 10 iterations in float32.
 
-    Of most starts, hence the median: see test_latent_search.py.
+    Of most starts, hence the median: see test_latent_search.py, and docs/architecture.md for what was measured.
     """
     model = load_model()
-    config = InpaintConfig(iterations=10, search="adam", learning_rate=0.03, lambda_d=0.003)
-    faces, hole, seeds = np.stack([astronaut_face()] * 7), masks.centre((64, 64)), range(7)
-    found = Inpainter(model.generator, model.discriminator, config=config, device="cpu")(faces, hole, seed=list(seeds))
+    config = dataclasses.replace(InpaintConfig.paper(), iterations=10)
+    seeds = list(range(12))
+    faces = np.stack([astronaut_face()] * len(seeds))
+    names = ("centre", "left", "drop-80", "free-form")
+    holes = np.stack([masks.draw(names[seed % 4], (64, 64), seed) for seed in seeds])
+    found = Inpainter(model.generator, model.discriminator, config=config, device="cpu")(faces, holes, seed=seeds)
     exact = reference.Inpainter(model.generator.double(), model.discriminator.double(), config=config)(
-        faces, hole, seed=list(seeds)
+        faces, holes, seed=seeds
     )
     assert np.median(np.abs(found.z - exact.z).max(axis=1)) < 1e-4
     # the blended image, of bytes: half a level of rounding, and what z's deviation is worth
