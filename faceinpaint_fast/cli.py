@@ -261,7 +261,7 @@ def doctor(
     from faceinpaint_fast.doctor import examine
 
     for name, finding in examine(model).items():
-        print(f"{name:<12} {finding}")
+        print(f"{name:<16} {finding}")
 
 
 def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:

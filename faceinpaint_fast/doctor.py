@@ -32,7 +32,7 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "search": "torch; on the CPU, DCGAN's adjoint over oneDNN",
         "poisson": "SciPy, sparse direct solve",
         "model": f"{model or SHIPPED}, {seen} images seen",
-        **{f"  {name[:9]}": f"sha256 {digest}" for name, digest in loaded.config["sha256"].items()},
+        **{name: f"sha256 {digest}" for name, digest in loaded.config["sha256"].items()},
     }
 
 
