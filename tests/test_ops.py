@@ -90,9 +90,14 @@ def test_gradient_of_weighted_l1_is_0_where_images_agree():
     assert not x.grad.any()
 
 
-def test_one_weight_map_serves_all_images(rng):
-    x, y, w = images((3, 3, 12, 15), rng)
-    assert_close(weighted_l1(x, y, w[0]), weighted_l1(x, y, w[:1].expand(3, -1, -1)))
+def test_weights_of_any_shape_that_fits(rng):
+    x, y, w = images((2, 3, 12, 15), rng)
+    expected = weighted_l1(x, y, w)
+    assert_close(weighted_l1(x, y, w[:, None]), expected)
+    assert_close(weighted_l1(x, y, w[:, None].expand_as(x)), expected)
+    assert_close(weighted_l1(x, y, w[0])[0], expected[0])
+    by_channel = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64).view(1, 3, 1, 1) * w[:, None]
+    assert_close(weighted_l1(x, y, by_channel), weighted_l1(x[:, :1], y[:, :1], w))
 
 
 def test_without_a_batch_axis(rng):

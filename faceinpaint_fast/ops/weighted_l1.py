@@ -8,15 +8,19 @@ from faceinpaint_fast.errors import InputError
 
 
 def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """Sum of w |x - y| over pixels and channels: (B, C, H, W), (B, C, H, W), (H, W) or (B, H, W) -> (B,).
+    """Sum of w |x - y| over pixels and channels: (B, C, H, W), (B, C, H, W), w -> (B,).
 
-    Without the batch axis, (C, H, W) -> ().  Differentiable in x and y; the gradient where they are equal is 0.
+    w is (H, W), for all images and channels, (B, H, W), for all channels, (B, 1, H, W) or (B, C, H, W).  Without the
+    batch axis, (C, H, W) -> ().  Differentiable in x and y; the gradient where they are equal is 0.
     Raises InputError where shapes do not fit.  Qiang et al. 2019, the norm of Eq. 6, with W of Eq. 7.
     """
     check_pair(x, y)
-    if w.shape not in (x.shape[-2:], (*x.shape[:-3], *x.shape[-2:])):
-        raise InputError(f"w: expected shape (H, W) or (B, H, W) of x {tuple(x.shape)}, got {tuple(w.shape)}")
-    return (w.unsqueeze(-3) * (x - y).abs()).sum(dim=(-3, -2, -1))
+    *batch, channels, height, width = x.shape
+    if w.shape in ((height, width), (*batch, height, width)):
+        w = w.unsqueeze(-3)
+    elif w.shape not in ((*batch, 1, height, width), (*batch, channels, height, width)):
+        raise InputError(f"w: expected shape (H, W), (B, H, W) or that of x, {tuple(x.shape)}, got {tuple(w.shape)}")
+    return (w * (x - y).abs()).sum(dim=(-3, -2, -1))
 
 
 def check_pair(x: Tensor, y: Tensor) -> None:
