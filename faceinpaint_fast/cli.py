@@ -250,7 +250,7 @@ def calibrate(
     write_config(model, described)
     if plot is not None:
         calibration.scatter(found, plot)
-    print(json.dumps(found.describe(), indent=2))
+    print(json.dumps(described["calibration"], indent=2))
 
 
 @app.command()

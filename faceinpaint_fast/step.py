@@ -108,8 +108,12 @@ class Stage(ABC):
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, activation: nn.Module | None, dtype: torch.dtype) -> None:
-        self.weight, self.bias, self.dtype = weight.to(dtype), bias.to(dtype), dtype
-        self.activation = activation
+        self.bias, self.dtype, self.activation = bias.to(dtype), dtype, activation
+        self._take(weight.to(dtype))
+
+    @abstractmethod
+    def _take(self, weight: Tensor) -> None:
+        """Keep the weight in the order that this stage computes with, and in no other."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -143,9 +147,8 @@ class Stage(ABC):
 class Halving(Stage):
     """D's convolution of stride 2, weight (outputs, inputs, 4, 4): (B, C, 2H, 2W) -> (B, C', H, W)."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        down, up = packed(self.weight)
+    def _take(self, weight: Tensor) -> None:
+        down, up = packed(weight)
         self.there, self.back = partial(halved, weight=down), partial(doubled, weight=up)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -158,17 +161,16 @@ class Halving(Stage):
 class Doubling(Halving):
     """G's transposed one, weight (inputs, outputs, 4, 4), which is the adjoint of the former."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def _take(self, weight: Tensor) -> None:
+        super()._take(weight)
         self.there, self.back = self.back, self.there
 
 
 class First(Stage):
     """G's first layer, 1x1 -> 4x4, which is a matrix product: (B, inputs) -> (B, C, 4, 4)."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.matrix = self.weight.permute(0, 2, 3, 1).flatten(1).contiguous()
+    def _take(self, weight: Tensor) -> None:
+        self.matrix = weight.permute(0, 2, 3, 1).flatten(1).contiguous()
         self.offset = self.bias.repeat(16)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -182,9 +184,8 @@ class First(Stage):
 class Last(Stage):
     """D's last layer, 4x4 -> 1x1, which is a dot product: (B, C, 4, 4) -> (B, 1)."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.vector = self.weight.permute(2, 3, 1, 0).flatten()
+    def _take(self, weight: Tensor) -> None:
+        self.vector = weight.permute(2, 3, 1, 0).flatten()
 
     def forward(self, x: Tensor) -> Tensor:
         # not a matrix product: BLAS sums the rows of small batches in an order that depends on their place

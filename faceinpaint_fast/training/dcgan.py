@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -80,6 +81,12 @@ def best_precision(device: torch.device) -> str:
     return "bf16" if has_bf16 else "fp32"
 
 
+@lru_cache(maxsize=1)
+def order_of_epoch(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """A permutation of `count` faces; drawn once an epoch, since every step of it asks."""
+    return np.random.default_rng((seed, 1, epoch)).permutation(count)
+
+
 class Game:
     """G, its average, D and their optimisers, one step at a time."""
 
@@ -130,7 +137,7 @@ class Game:
         """Faces in an order of their own each epoch, every other mirrored: (batch, 3, 64, 64) in [-1, 1]."""
         batches = len(self.faces) // self.config.batch
         epoch, batch = divmod(self.step, batches)
-        order = np.random.default_rng((self.config.seed, 1, epoch)).permutation(len(self.faces))
+        order = order_of_epoch(self.config.seed, epoch, len(self.faces))
         faces = self.faces[order[batch * self.config.batch : (batch + 1) * self.config.batch]]
         mirrored = rng.random(len(faces)) < 0.5
         faces[mirrored] = faces[mirrored, :, ::-1]
