@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+# all arrays of a call are of one kind
+_Reals = NDArray[np.float32] | NDArray[np.float64]
+
 def weight_map(
     hole: NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64],
     threshold: float,
@@ -11,3 +14,24 @@ def weight_map(
     threads: int,
     out: NDArray[np.float32],
 ) -> None: ...
+def window_statistics(v: _Reals, taps: _Reals, pad: int, threads: int, mean: _Reals, variance: _Reals) -> None: ...
+def ssim_l1(
+    x: _Reals,
+    w: _Reals,
+    v: _Reals,
+    mean: _Reals,
+    variance: _Reals,
+    share: _Reals,
+    taps: _Reals,
+    pad: int,
+    c1: float,
+    c2: float,
+    a: _Reals,
+    b: _Reals,
+    threads: int,
+    ssim: _Reals,
+    l1: _Reals,
+    gradient: _Reals,
+) -> None: ...
+def weighted_l1(x: _Reals, y: _Reals, w: _Reals, threads: int, out: _Reals) -> None: ...
+def weighted_l1_gradient(grad: _Reals, x: _Reals, y: _Reals, w: _Reals, threads: int, out: _Reals) -> None: ...

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import ModelError
 from faceinpaint_fast.objective import Objective
-
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma and Ba 2015
-ATTEMPTS = 4  # starts of one latent code before its image is given up
+from faceinpaint_fast.step import ATTEMPTS, Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +52,18 @@ class Starts:
         return ModelError(f"images[{self.first + row // self.restarts}]: expected a finite loss, got NaN or Inf")
 
 
-def step_size(iteration: int, config: InpaintConfig) -> float:
-    """Constant for "adam"; for "adam-cosine" from learning_rate to 0 along a half cosine."""
-    if config.search == "adam":
-        return config.learning_rate
-    return config.learning_rate * (1 + math.cos(math.pi * iteration / config.iterations)) / 2
-
-
 def search(
-    generator: Callable[[Tensor], Tensor],
-    objective: Objective,
-    starts: Starts,
-    config: InpaintConfig,
-    progress: Callable[[float], None] = lambda _: None,
-) -> Tensor:
-    """Minimise the objective from every start, each on its own: z^ (len(seeds) * restarts, latent_size), float32.
+    engine: Engine, objective: Objective, starts: Starts, progress: Callable[[float], None] = lambda _: None
+) -> tuple[Tensor, Tensor]:
+    """Minimise the objective from every start, each on its own.
 
-    A code whose loss or gradient is not finite begins again, alone, from the next draw of its seed; ModelError names
-    the image of one that failed ATTEMPTS times.  `progress` hears the share that is done.
+    Returns z^ (len(seeds) * restarts, latent_size) and the losses of all iterations (iterations, len(seeds) *
+    restarts), float32.  A code whose loss or gradient is not finite begins again, alone, from the next draw of its
+    seed; ModelError names the image of one that failed ATTEMPTS times.  `progress` hears the share that is done.
     """
-    z = starts.draw().to(objective.images.device)
-    mean, square, age = torch.zeros_like(z), torch.zeros_like(z), torch.zeros_like(z[:, :1])
-    attempts = [0] * len(z)
-    for iteration in range(config.iterations):
-        z.requires_grad_(True)
-        loss = objective.total(generator(z))
-        (gradient,) = torch.autograd.grad(loss.sum(), z)
-        with torch.no_grad():
-            age += 1
-            mean.lerp_(gradient, 1 - BETA1)
-            square.lerp_(gradient**2, 1 - BETA2)
-            direction = (mean / (1 - BETA1**age)) / ((square / (1 - BETA2**age)).sqrt() + EPSILON)
-            z = z - step_size(iteration, config) * direction
-            failed = ~(loss.isfinite() & z.isfinite().all(dim=1))
-            for row in failed.nonzero()[:, 0].tolist():
-                attempts[row] += 1
-                if attempts[row] == ATTEMPTS:
-                    raise starts.hopeless(row)
-                z[row] = starts.draw(attempts[row])[row].to(z.device)
-                mean[row], square[row], age[row] = 0, 0, 0
-        progress((iteration + 1) / config.iterations)
-    return z
+    draws = torch.stack([starts.draw(attempt) for attempt in range(ATTEMPTS)])
+    z, losses, attempts = engine.run(objective, draws.to(objective.device), progress)
+    hopeless = (attempts == ATTEMPTS).nonzero()
+    if len(hopeless):
+        raise starts.hopeless(int(hopeless[0]))
+    return z, losses

@@ -11,14 +11,17 @@ SSIM over windows by how much of each is known, and clamps neither.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from faceinpaint_fast.adjoint import Differentiable
 from faceinpaint_fast.config import InpaintConfig, Normalization
-from faceinpaint_fast.generator import Discriminator, to_unit
-from faceinpaint_fast.ops import weighted_l1
-from faceinpaint_fast.ops.ssim import local_mean, ssim_map
+from faceinpaint_fast.generator import to_unit
+from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
+from faceinpaint_fast.ops.window import Window
 
 TERMS = ("discriminator", "context", "structural", "total")
 
@@ -49,52 +52,91 @@ def context_loss(l1: Tensor, normalization: Normalization) -> Tensor:
 class Objective:
     """Eq. 8 for a batch of targets, with all that depends on them alone computed once.
 
-    images   I, (B, 3, H, W) in [0, 1]; what its hole contains does not matter
-    known    M, (B, H, W) float, 1 = known, 0 = missing
-    weights  W, (B, H, W), Eq. 7
+    images         I, (B, 3, H, W) in [0, 1]; what its hole contains does not matter
+    known          M, (B, H, W) float, 1 = known, 0 = missing
+    weights        W, (B, H, W), Eq. 7
+    discriminator  with its pullback: `adjoint.differentiable`
     """
 
     def __init__(
-        self, images: Tensor, known: Tensor, weights: Tensor, discriminator: Discriminator, config: InpaintConfig
+        self, images: Tensor, known: Tensor, weights: Tensor, discriminator: Differentiable, config: InpaintConfig
     ) -> None:
-        self.D = discriminator
-        self.normalization = config.normalization
-        self.lambdas = {"discriminator": config.lambda_d, "context": config.lambda_c, "structural": config.lambda_s}
+        self.D, self.config = discriminator, config
         channels = images.shape[-3]
-        # where, not a product: the hole may hold NaN
-        self.images = images.where(known.unsqueeze(-3) > 0, 0)
-        self.weights = known * weights  # W*M
-        self.target = self.weights.unsqueeze(-3) * self.images  # W*M*I
-        self.total_weight = channels * self.weights.sum(dim=(-2, -1))
-        self.window_known = local_mean(known)
-        self.windows_known = channels * self.window_known.sum(dim=(-2, -1))
+        window = Window()
+        # how much of each window is known
+        windows = window.local_mean(known)
+        if config.normalization == "masked":
+            total = channels * windows.sum(dim=(-2, -1))
+            windows = windows / total.where(total > 0, 1)[:, None, None]
+        else:
+            total = torch.ones_like(windows[:, 0, 0])
+            windows = torch.full_like(windows, 1 / (channels * windows[0].numel()))
+        # an image of which no window sees a known pixel has no structure to agree with
+        self.structured = (total > 0).to(images.dtype)
+        # W*M; where, not a product, for the image: the hole may hold NaN
+        w = known * weights
+        self.total_weight = channels * w.sum(dim=(-2, -1))
+        self.target = Target.of(images.where(known.unsqueeze(-3) > 0, 0), w, windows, window=window)
 
-    def total(self, x: Tensor) -> Tensor:
-        """Eq. 8 of images (B, 3, H, W) in [-1, 1] -> (B,); a term of weight 0 is not computed."""
-        terms = [weight * getattr(self, name)(x) for name, weight in self.lambdas.items() if weight]
-        return torch.stack(terms).sum(dim=0)
+    @property
+    def device(self) -> torch.device:
+        """Of all that it holds."""
+        return self.target.v.device
+
+    def clone(self) -> Objective:
+        """The same in memory of its own."""
+        other = copy.copy(self)
+        other.target = self.target.clone()
+        other.total_weight, other.structured = self.total_weight.clone(), self.structured.clone()
+        return other
+
+    def copy_(self, other: Objective) -> None:
+        """Become `other`, of the same shapes and config, in place."""
+        self.target.copy_(other.target)
+        self.total_weight.copy_(other.total_weight)
+        self.structured.copy_(other.structured)
 
     def terms(self, x: Tensor) -> Tensor:
         """All of TERMS, of images (B, 3, H, W) in [-1, 1]: (B, 4)."""
-        return torch.stack([getattr(self, name)(x) for name in TERMS], dim=1)
+        none = x.new_zeros(len(x))
+        similarity, l1, _ = ssim_l1(to_unit(x), self.target, none, none, with_gradient=False)
+        return self._terms(discriminator_loss(self.D(x)[0]), similarity, l1)
 
-    def discriminator(self, x: Tensor) -> Tensor:
-        """L_d, Eq. 3: (B, 3, H, W) -> (B,)."""
-        return discriminator_loss(self.D(x))
+    def with_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 8 of images (B, 3, H, W) in [-1, 1] -> (B,), and its gradient in x; a term of weight 0 is left out."""
+        config = self.config
+        a, b = self._slopes(x)
+        # x in [-1, 1] is twice as long as in [0, 1]
+        similarity, l1, gradient = ssim_l1(to_unit(x), self.target, a / 2, b / 2)
+        loss = torch.zeros_like(l1)
+        if config.lambda_d:
+            logit, pull = self.D(x)
+            loss = discriminator_loss(logit)
+            # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
+            gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit))
+        return self._terms(loss, similarity, l1)[:, -1], gradient
 
-    def context(self, x: Tensor) -> Tensor:
-        """L_c, Eq. 6 or masked: (B, 3, H, W) -> (B,)."""
-        l1 = weighted_l1(to_unit(x), self.images, self.weights)
-        if isinstance(self.normalization, Normalization):
-            return context_loss(l1, self.normalization)
-        return l1 / self.total_weight
+    def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor) -> Tensor:
+        config, bounds = self.config, self.config.normalization
+        if isinstance(bounds, Normalization):
+            context, structural = context_loss(l1, bounds), structural_loss(similarity, bounds)
+        else:
+            context, structural = l1 / self.total_weight, self.structured - similarity
+        total = config.lambda_d * discriminator + config.lambda_c * context + config.lambda_s * structural
+        return torch.stack([discriminator, context, structural, total], dim=1)
 
-    def structural(self, x: Tensor) -> Tensor:
-        """L_s, Eq. 5 or masked: (B, 3, H, W) -> (B,)."""
-        similarity = ssim_map(self.weights.unsqueeze(-3) * to_unit(x), self.target)
-        if isinstance(self.normalization, Normalization):
-            return structural_loss(similarity.mean(dim=(-3, -2, -1)), self.normalization)
-        known = (similarity * self.window_known.unsqueeze(-3)).sum(dim=(-3, -2, -1))
-        # an image of which no window sees a known pixel has no structure to agree with
-        seen = self.windows_known > 0
-        return (1 - known / self.windows_known.where(seen, 1)).where(seen, 0)
+    def _slopes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Derivatives of Eq. 8 in SSIM and in L1, each (B,)."""
+        config, bounds = self.config, self.config.normalization
+        if not isinstance(bounds, Normalization):
+            return -config.lambda_s * self.structured, config.lambda_c / self.total_weight
+        none = x.new_zeros(len(x))
+        similarity, l1, _ = ssim_l1(to_unit(x), self.target, none, none, with_gradient=False)
+        # Eq. 5 and 6 are flat outside their bounds
+        sloping = (similarity >= bounds.s_min) & (similarity <= bounds.s_max)
+        rising = (l1 >= bounds.c_min) & (l1 <= bounds.c_max)
+        return (
+            sloping * (-config.lambda_s / (bounds.s_max - bounds.s_min)),
+            rising * (config.lambda_c / (bounds.c_max - bounds.c_min)),
+        )

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faceinpaint_fast.adjoint import differentiable
 from faceinpaint_fast.arrays import ImageBatch, like, pick_device
 from faceinpaint_fast.blend import blend_images, check_finite
 from faceinpaint_fast.checkpoint import load_model
@@ -22,7 +23,7 @@ from faceinpaint_fast.generator import Discriminator, Generator, frozen, to_unit
 from faceinpaint_fast.latent_search import Starts, search
 from faceinpaint_fast.masks import holes_of
 from faceinpaint_fast.objective import TERMS, Objective
-from faceinpaint_fast.step import fastest
+from faceinpaint_fast.step import Engine
 from faceinpaint_fast.weight_map import weight_map
 
 
@@ -68,9 +69,10 @@ class Inpainter:
         self.device = pick_device(device)
         self.generator = frozen(generator, self.device)
         self.discriminator = frozen(discriminator, self.device)
-        self._G = fastest(self.generator, self.device, config.precision)
-        self._D = fastest(self.discriminator, self.device, config.precision)
-        self._image_shape = tuple(self._G(torch.zeros(1, generator.latent_size, device=self.device))[0].shape)
+        self._engine = Engine(self.generator, config, self.device)
+        self._D = differentiable(self.discriminator, self.device, config.precision)
+        drawn, _ = self._engine.generator(torch.zeros(1, generator.latent_size, device=self.device))
+        self._image_shape = tuple(drawn[0].shape)
 
     @classmethod
     def from_pretrained(
@@ -159,9 +161,8 @@ class Inpainter:
             discriminator=self._D,
             config=self.config,
         )
-        z = search(self._G, objective, starts, self.config, progress)
-        with torch.no_grad():
-            x = self._G(z)
-            losses = objective.terms(x)
+        z, _ = search(self._engine, objective, starts, progress)
+        x, _ = self._engine.generator(z)
+        losses = objective.terms(x)
         best = starts.best(losses[:, TERMS.index("total")])
         return z[best], to_unit(x[best]), losses[best]

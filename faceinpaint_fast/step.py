@@ -1,215 +1,208 @@
-"""One iteration made fast: G and D with their adjoints written out.
+"""One iteration of the search as a pure function, (z, Adam's state) -> (z, Adam's state) and Eq. 8's loss on the way,
+and what runs it fast: on a CPU as it is, on a CUDA device as one graph that is captured once and replayed.
 
-The gradient of a transposed convolution is a convolution with the same weights, and the other way round; that of an
-activation follows from what came out of it.  So a DCGAN needs no tape but its activations; its BatchNorm, in eval
-mode, is folded into the weights once, and these are packed once for either direction, as oneDNN wants them.  Left to
-autograd, they are packed anew in every iteration.
+No tape is kept, nothing waits for the device, and memory does not grow with iterations.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Sequence
+import math
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from faceinpaint_fast.config import Precision
-from faceinpaint_fast.generator import IMAGE_SIZE, DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.adjoint import AnyNetwork, Differentiable, differentiable
+from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.objective import Objective
 
-mkldnn = torch.ops.mkldnn
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma and Ba 2015
+ATTEMPTS = 4  # starts of one latent code before its image is given up
+WORTH_COMPILING = 100  # iterations: compiling takes half a minute
+WARM_UP = 3  # iterations before a capture, by which every library has chosen its kernels
 
-Activation = tuple[str, list[float]]  # oneDNN's name of it, and its numbers
-
-
-def fastest(network: Any, device: torch.device, precision: Precision) -> Callable[[Tensor], Tensor]:
-    """A frozen network as a function, float32 at its ends, differentiable in its input; `precision` is of its inside.
-
-    A DCGAN on a CPU that oneDNN serves gets the explicit adjoint, anything else autograd's.
-    """
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    if device.type == "cpu" and onednn_serves(dtype) and isinstance(network, DCGANGenerator | DCGANDiscriminator):
-        stages = stages_of(network.layers, dtype)
-        shape = (-1, 3, IMAGE_SIZE, IMAGE_SIZE) if isinstance(network, DCGANGenerator) else (-1,)
-        return lambda inputs: ExplicitAdjoint.apply(inputs, stages).view(shape)
-
-    def run(inputs: Tensor) -> Tensor:
-        with torch.autocast(inputs.device.type, dtype, enabled=precision == "bf16"):
-            outputs: Tensor = network(inputs)
-        return outputs.float()
-
-    return run
+# z (B, latent_size) and the objective -> Eq. 8 (B,) and its gradient (B, latent_size)
+Gradient = Callable[[Tensor, Objective], tuple[Tensor, Tensor]]
 
 
-def onednn_serves(dtype: torch.dtype) -> bool:
-    """Whether this build of torch and this processor have oneDNN's convolutions in this dtype."""
-    if not torch.backends.mkldnn.is_available():
-        return False
-    return dtype == torch.float32 or bool(mkldnn._is_mkldnn_bf16_supported())
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """Where the search is: a latent code a row, each on its own.
 
-
-class ExplicitAdjoint(torch.autograd.Function):
-    """A chain of stages as one function, differentiable in its input."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, stages: Sequence[Stage]) -> Tensor:
-        outputs = []
-        x = inputs.to(stages[0].dtype)
-        for stage in stages:
-            x = stage.forward(x)
-            outputs.append(x)
-        ctx.stages = stages
-        # kept as an attribute, the last of them would hold this function, which holds it: memory for the garbage
-        # collector to find
-        ctx.save_for_backward(*outputs)
-        return x.float()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        gradient = gradient.to(ctx.stages[0].dtype)
-        for stage, out in zip(reversed(ctx.stages), reversed(ctx.saved_tensors), strict=True):
-            gradient = stage.backward(gradient, out)
-        return gradient.float(), None
-
-
-def stages_of(layers: nn.Sequential, dtype: torch.dtype) -> list[Stage]:
-    """The layers of a DCGAN's G or D, each convolution with the BatchNorm and the activation that follow it."""
-    kinds = {nn.ConvTranspose2d: (First, Doubling), nn.Conv2d: (Last, Halving)}
-    stages: list[Stage] = []
-    modules = deque(layers)
-    while modules:
-        convolution = modules.popleft()
-        norm = modules.popleft() if modules and isinstance(modules[0], nn.BatchNorm2d) else None
-        activation = modules.popleft() if modules and type(modules[0]) not in kinds else None
-        at_the_end, inside = kinds[type(convolution)]
-        kind = at_the_end if convolution.stride == (1, 1) else inside
-        stages.append(kind(*folded(convolution, norm), activation, dtype))
-    return stages
-
-
-def folded(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
-    """A convolution and the BatchNorm behind it, in eval mode, as one convolution's weight and bias, float64."""
-    weight, bias = convolution.weight.double(), convolution.bias
-    bias = weight.new_zeros(convolution.out_channels) if bias is None else bias.double()
-    if norm is None:
-        return weight, bias
-    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    outputs = (1, -1, 1, 1) if isinstance(convolution, nn.ConvTranspose2d) else (-1, 1, 1, 1)
-    return weight * scale.view(outputs), norm.bias + (bias - norm.running_mean) * scale
-
-
-class Stage(ABC):
-    """A convolution of 4x4 with its activation, forwards and backwards.
-
-    Images are (B, C, H, W) in channels_last order, which oneDNN reads and writes without another copy.
+    z          (B, latent_size); mean, square: Adam's moments of its gradient
+    age        (B, 1), iterations since the row's start
+    attempt    (B,), which of its starts the row is at; ATTEMPTS once it has none left
+    iteration  (1,), of the search
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, activation: nn.Module | None, dtype: torch.dtype) -> None:
-        self.bias, self.dtype, self.activation = bias.to(dtype), dtype, activation
-        self._take(weight.to(dtype))
+    z: Tensor
+    mean: Tensor
+    square: Tensor
+    age: Tensor
+    attempt: Tensor
+    iteration: Tensor
 
-    @abstractmethod
-    def _take(self, weight: Tensor) -> None:
-        """Keep the weight in the order that this stage computes with, and in no other."""
-
-    @abstractmethod
-    def forward(self, x: Tensor) -> Tensor:
-        """activation(convolution(x))."""
-
-    @abstractmethod
-    def backward(self, gradient: Tensor, out: Tensor) -> Tensor:
-        """The gradient in x, from that in `out` = forward(x)."""
-
-    def _fused(self) -> Activation:
-        match self.activation:
-            case nn.ReLU():
-                return "relu", []
-            case nn.LeakyReLU(negative_slope=slope):
-                return "leaky_relu", [slope]
-            case nn.Tanh():
-                return "tanh", []
-        return "none", []
-
-    def _before_activation(self, gradient: Tensor, out: Tensor) -> Tensor:
-        match self.activation:
-            case nn.ReLU():
-                return torch.ops.aten.threshold_backward(gradient, out, 0)
-            case nn.LeakyReLU(negative_slope=slope):
-                return torch.ops.aten.leaky_relu_backward(gradient, out, slope, True)
-            case nn.Tanh():
-                return torch.ops.aten.tanh_backward(gradient, out)
-        return gradient
+    @classmethod
+    def at(cls, z: Tensor) -> State:
+        """Before the first iteration."""
+        return cls(
+            z=z.clone(),
+            mean=torch.zeros_like(z),
+            square=torch.zeros_like(z),
+            age=z.new_zeros(len(z), 1),
+            attempt=z.new_zeros(len(z), dtype=torch.int64),
+            iteration=z.new_zeros(1, dtype=torch.int64),
+        )
 
 
-class Halving(Stage):
-    """D's convolution of stride 2, weight (outputs, inputs, 4, 4): (B, C, 2H, 2W) -> (B, C', H, W)."""
-
-    def _take(self, weight: Tensor) -> None:
-        down, up = packed(weight)
-        self.there, self.back = partial(halved, weight=down), partial(doubled, weight=up)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.there(x, bias=self.bias, activation=self._fused())
-
-    def backward(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return self.back(self._before_activation(gradient, out))
+def step_sizes(config: InpaintConfig) -> Tensor:
+    """Of each iteration: constant for "adam"; for "adam-cosine" from learning_rate to 0 along a half cosine."""
+    if config.search == "adam":
+        return torch.full((config.iterations,), config.learning_rate)
+    phase = torch.arange(config.iterations, dtype=torch.float64) * (math.pi / config.iterations)
+    return (config.learning_rate * (1 + phase.cos()) / 2).float()
 
 
-class Doubling(Halving):
-    """G's transposed one, weight (inputs, outputs, 4, 4), which is the adjoint of the former."""
-
-    def _take(self, weight: Tensor) -> None:
-        super()._take(weight)
-        self.there, self.back = self.back, self.there
-
-
-class First(Stage):
-    """G's first layer, 1x1 -> 4x4, which is a matrix product: (B, inputs) -> (B, C, 4, 4)."""
-
-    def _take(self, weight: Tensor) -> None:
-        self.matrix = weight.permute(0, 2, 3, 1).flatten(1).contiguous()
-        self.offset = self.bias.repeat(16)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = torch.addmm(self.offset, x, self.matrix).relu_()
-        return out.view(len(x), 4, 4, -1).permute(0, 3, 1, 2)
-
-    def backward(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return self._before_activation(gradient, out).permute(0, 2, 3, 1).flatten(1) @ self.matrix.T
+def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+    """Eq. 8 of G(z), (B,), and its gradient in z, (B, latent_size)."""
+    x, pull = generator(z)
+    loss, gradient = objective.with_gradient(x)
+    return loss, pull(gradient)
 
 
-class Last(Stage):
-    """D's last layer, 4x4 -> 1x1, which is a dot product: (B, C, 4, 4) -> (B, 1)."""
+def iterate(state: State, loss: Tensor, gradient: Tensor, sizes: Tensor, starts: Tensor) -> State:
+    """Adam's step of every row; one whose loss or code is not finite begins again, alone, from its next start.
 
-    def _take(self, weight: Tensor) -> None:
-        self.vector = weight.permute(2, 3, 1, 0).flatten()
-
-    def forward(self, x: Tensor) -> Tensor:
-        # not a matrix product: BLAS sums the rows of small batches in an order that depends on their place
-        return (x.permute(0, 2, 3, 1).flatten(1) * self.vector).sum(
-            dim=1, keepdim=True, dtype=torch.float32
-        ) + self.bias
-
-    def backward(self, gradient: Tensor, out: Tensor) -> Tensor:  # noqa: ARG002 - it has no activation
-        return (gradient * self.vector).view(len(gradient), 4, 4, -1).permute(0, 3, 1, 2)
-
-
-def packed(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The weight in oneDNN's order, for `halved` and for `doubled`."""
-    return (
-        mkldnn._reorder_convolution_weight(weight, [1, 1], [2, 2], [1, 1]),
-        mkldnn._reorder_convolution_transpose_weight(weight, [1, 1], [0, 0], [2, 2], [1, 1]),
+    starts  (ATTEMPTS, B, latent_size)
+    """
+    s = state
+    age = s.age + 1
+    mean, square = s.mean.lerp(gradient, 1 - BETA1), s.square.lerp(gradient * gradient, 1 - BETA2)
+    direction = (mean / (1 - BETA1**age)) / ((square / (1 - BETA2**age)).sqrt() + EPSILON)
+    z = s.z - sizes[s.iteration] * direction
+    failed = ~(loss.isfinite() & z.isfinite().all(dim=1))
+    attempt = (s.attempt + failed).clamp(max=ATTEMPTS)
+    rows = torch.arange(len(z), device=z.device)
+    again = starts[attempt.clamp(max=ATTEMPTS - 1), rows]
+    failed = failed[:, None]
+    return State(
+        z=torch.where(failed, again, z),
+        mean=mean.masked_fill(failed, 0),
+        square=square.masked_fill(failed, 0),
+        age=age.masked_fill(failed, 0),
+        attempt=attempt,
+        iteration=s.iteration + 1,
     )
 
 
-def halved(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = ("none", [])) -> Tensor:
-    """Convolution, stride 2, padding 1."""
-    return mkldnn._convolution_pointwise(x, weight, bias, [1, 1], [2, 2], [1, 1], 1, *activation, "")
+class Engine:
+    """Runs the iterations of searches with one generator, for one config; from several threads at once, if need be.
+
+    generator  `generator.Generator`, frozen, on the device
+    """
+
+    def __init__(self, generator: Any, config: InpaintConfig, device: torch.device) -> None:
+        self.generator = differentiable(generator, device, config.precision)
+        self._sizes = step_sizes(config).to(device)
+        self._gradient: Gradient = partial(loss_and_gradient, self.generator)
+        # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
+        if device.type == "cuda" and config.iterations >= WORTH_COMPILING and isinstance(self.generator, AnyNetwork):
+            self._gradient = Compiled(self._gradient)
+        self._graphs: dict[tuple[int, ...], tuple[Loop, Callable[[], None]]] = {}
+        self._graphs_in_use = threading.Lock()
+
+    def run(
+        self, objective: Objective, starts: Tensor, progress: Callable[[float], None]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """z^ (B, latent_size), the losses (iterations, B) and the attempts (B,) of a search.
+
+        starts    (ATTEMPTS, B, latent_size): where each code begins, and begins again
+        progress  hears the share that was done, or on a CUDA device was sent there
+        """
+        if not starts.is_cuda:
+            loop = Loop(self._gradient, objective, starts, self._sizes)
+            return loop.run(loop.advance, progress)
+        with self._graphs_in_use:
+            if starts.shape not in self._graphs:
+                loop = Loop(self._gradient, objective.clone(), starts.clone(), self._sizes)
+                self._graphs[starts.shape] = loop, captured(loop)
+            loop, replay = self._graphs[starts.shape]
+            loop.begin(objective, starts)
+            return loop.run(replay, progress)
 
 
-def doubled(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = ("none", [])) -> Tensor:
-    """Transposed convolution, stride 2, padding 1."""
-    return mkldnn._convolution_transpose_pointwise(x, weight, bias, [1, 1], [0, 0], [2, 2], [1, 1], 1, *activation, "")
+class Loop:
+    """The iterations of one search, in memory that is theirs from the first to the last."""
+
+    def __init__(self, gradient: Gradient, objective: Objective, starts: Tensor, sizes: Tensor) -> None:
+        self._gradient, self.objective, self.starts, self.sizes = gradient, objective, starts, sizes
+        self.state = State.at(starts[0])
+        self.losses = starts.new_zeros(len(sizes), starts.shape[1])
+
+    def run(
+        self, advance: Callable[[], None], progress: Callable[[float], None]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Engine.run`; `advance` is this loop's, or what stands for it."""
+        for iteration in range(len(self.sizes)):
+            advance()
+            progress((iteration + 1) / len(self.sizes))
+        return self.state.z.clone(), self.losses.clone(), self.state.attempt.clone()
+
+    def advance(self) -> None:
+        """One iteration."""
+        loss, gradient = self._gradient(self.state.z, self.objective)
+        self.losses.index_copy_(0, self.state.iteration, loss[None])
+        self._become(iterate(self.state, loss, gradient, self.sizes, self.starts))
+
+    def begin(self, objective: Objective, starts: Tensor) -> None:
+        """Another search of the same shapes, in this one's memory."""
+        self.objective.copy_(objective)
+        self.starts.copy_(starts)
+        self._become(State.at(starts[0]))
+
+    def _become(self, state: State) -> None:
+        for field in fields(State):
+            getattr(self.state, field.name).copy_(getattr(state, field.name))
+
+
+def captured(loop: Loop) -> Callable[[], None]:
+    """`loop.advance` as a CUDA graph; where it cannot be one, itself, with a warning that says why."""
+    objective, starts = loop.objective.clone(), loop.starts.clone()
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            loop.advance()
+            loop.begin(objective, starts)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph):
+            loop.advance()
+    except RuntimeError as error:
+        warnings.warn(f"generator: no CUDA graph, its kernels are launched one by one: {error}", stacklevel=2)
+        return loop.advance
+    return graph.replay
+
+
+class Compiled:
+    """torch.compile of a function; where that fails, the function as it is, with a warning that says why."""
+
+    def __init__(self, function: Gradient) -> None:
+        self._plain, self._function = function, torch.compile(function, dynamic=False)
+
+    def __call__(self, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+        try:
+            return self._function(z, objective)
+        except Exception as error:
+            if self._function is self._plain:
+                raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            warnings.warn(f"generator: not compiled, runs as it is: {reason}", stacklevel=2)
+            self._function = self._plain
+        return self._plain(z, objective)

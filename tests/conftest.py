@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,9 @@ from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
 torch.set_num_threads(1)
+
+# Triton reads it when it is imported, and nothing has imported it yet: without a GPU its interpreter runs the kernels
+os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())))
 
 
 @pytest.fixture

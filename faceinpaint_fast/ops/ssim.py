@@ -1,63 +1,115 @@
 """Windowed SSIM, Eq. 2:  ((2 mu1 mu2 + c1)(2 s12 + c2)) / ((mu1^2 + mu2^2 + c1)(s1^2 + s2^2 + c2)).
 
-The window is that of Wang et al. 2004: an 11x11 Gaussian, sigma 1.5, slid over the valid region.  It is separable,
-so a local mean is two products with banded matrices, K_h x K_w^T.
+The window is that of Wang et al. 2004: an 11x11 Gaussian, sigma 1.5, slid over the valid region.  The kernels are those
+of `ssim_l1`, where its equations stand, with w = 1.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import math
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.library import custom_op
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.ops.weighted_l1 import check_pair
-
-WINDOW = 11
-SIGMA = 1.5
-K1, K2 = 0.01, 0.03
+from faceinpaint_fast.ops.ssim_l1 import K1, K2, Target, ssim_l1
+from faceinpaint_fast.ops.tensors import accumulator, check_pair
+from faceinpaint_fast.ops.window import Padding, Window
 
 
-def ssim(x: Tensor, y: Tensor, *, data_range: float = 1.0) -> Tensor:
-    """Mean SSIM over the valid region and channels: (B, C, H, W), (B, C, H, W) -> (B,), in [-1, 1].
+def ssim(
+    x: Tensor,
+    y: Tensor,
+    *,
+    data_range: float = 1.0,
+    window_size: int = 11,
+    sigma: float = 1.5,
+    padding: Padding = "valid",
+) -> Tensor:
+    """Mean SSIM over all windows and channels: (B, C, H, W), (B, C, H, W) -> (B,), in [-1, 1].
 
-    Without the batch axis, (C, H, W) -> ().  Differentiable in x and y.  Population covariance; equals
-    skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False).
-    Raises InputError where shapes do not fit or a side is shorter than the window.
-    Qiang et al. 2019, Eq. 2, with c1 = (0.01 data_range)^2, c2 = (0.03 data_range)^2.
+    data_range   the largest value that a pixel may have, less the least
+    window_size  of the Gaussian, in pixels a side, odd, 3 to 31
+    sigma        of the Gaussian, in pixels
+    padding      "valid": the windows within the image, as Wang's; "same": one a pixel, zeros beyond the border, as
+                 fused-ssim's
+
+    Without the batch axis, (C, H, W) -> ().  Differentiable once in x and y.  Sums are float32, of float64 images
+    float64; so is the result.  By default it equals skimage.metrics.structural_similarity(gaussian_weights=True,
+    sigma=1.5, use_sample_covariance=False).
+    Raises InputError where shapes do not fit, a side is shorter than the window or an option is out of its range.
+    Qiang et al. 2019, Eq. 2, with population covariance, c1 = (0.01 data_range)^2, c2 = (0.03 data_range)^2.
     """
-    return ssim_map(x, y, data_range=data_range).mean(dim=(-3, -2, -1))
-
-
-def ssim_map(x: Tensor, y: Tensor, *, data_range: float = 1.0) -> Tensor:
-    """SSIM of each window of the valid region: (..., C, H, W) -> (..., C, H - 10, W - 10); see `ssim`."""
     check_pair(x, y)
-    if not data_range > 0:
-        raise InputError(f"data_range: expected > 0, got {data_range}")
+    if not (math.isfinite(data_range) and data_range > 0):
+        raise InputError(f"data_range: expected a finite number > 0, got {data_range}")
+    window = Window(size=window_size, sigma=sigma, padding=padding)
+    for side in x.shape[-2:]:
+        window.positions(side)
+    images = [image.unsqueeze(0) if image.ndim == 3 else image for image in (x, y)]
+    to_x, to_y = (torch.is_grad_enabled() and image.requires_grad for image in (x, y))
+    value, _, _ = _ssim(*images, window_size, sigma, padding, data_range, to_x, to_y)
+    return value.squeeze(0) if x.ndim == 3 else value
+
+
+def ssim_map(x: Tensor, y: Tensor, *, data_range: float = 1.0, window: Window = Window()) -> Tensor:  # noqa: B008 - frozen
+    """Eq. 2 under each window, by its definition: (..., H, W) -> (..., H', W')."""
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
-    mu1, mu2 = local_mean(x), local_mean(y)
-    mu1_mu2, mu_squares = mu1 * mu2, mu1 * mu1 + mu2 * mu2
+    mu1, mu2 = window.local_mean(x), window.local_mean(y)
     # population covariance: E[xy] - E[x] E[y]
-    s12 = local_mean(x * y) - mu1_mu2
-    variances = local_mean(x * x + y * y) - mu_squares
-    return ((2 * mu1_mu2 + c1) * (2 * s12 + c2)) / ((mu_squares + c1) * (variances + c2))
+    s1, s2 = window.local_mean(x * x) - mu1 * mu1, window.local_mean(y * y) - mu2 * mu2
+    s12 = window.local_mean(x * y) - mu1 * mu2
+    return ((2 * mu1 * mu2 + c1) * (2 * s12 + c2)) / ((mu1 * mu1 + mu2 * mu2 + c1) * (s1 + s2 + c2))
 
 
-def local_mean(x: Tensor) -> Tensor:
-    """Mean of x under the window at each position of the valid region: (..., H, W) -> (..., H - 10, W - 10)."""
-    rows, columns = (banded(size, x.dtype, x.device) for size in x.shape[-2:])
-    return rows @ x @ columns.T
+@custom_op("faceinpaint_fast::ssim", mutates_args=())
+def _ssim(
+    x: Tensor, y: Tensor, window_size: int, sigma: float, padding: str, data_range: float, to_x: bool, to_y: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean SSIM (B,) and its gradients in x and in y, empty where not asked for, all in the dtype of the sums."""
+    window = Window(size=window_size, sigma=sigma, padding=cast(Padding, padding))
+    value, in_x = _against(x, y, window, data_range, to_x)
+    in_y = _against(y, x, window, data_range, True)[1] if to_y else value.new_empty(0)
+    return value, in_x, in_y
 
 
-@lru_cache(maxsize=16)
-def banded(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The matrix (size - 10, size) whose product with a signal is its local mean; rows sum to 1."""
-    if size < WINDOW:
-        raise InputError(f"image: expected sides of at least {WINDOW}, the window, got {size}")
-    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    window = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    matrix = torch.zeros(size - WINDOW + 1, size, dtype=torch.float64)
-    for row in range(len(matrix)):
-        matrix[row, row : row + WINDOW] = window / window.sum()
-    return matrix.to(device, dtype)
+@_ssim.register_fake
+def _(x, y, window_size, sigma, padding, data_range, to_x, to_y):  # type: ignore[no-untyped-def] # noqa: ARG001
+    value = x.new_empty(len(x), dtype=accumulator(x, y))
+    return value, value.new_empty(x.shape if to_x else (0,)), value.new_empty(y.shape if to_y else (0,))
+
+
+def _against(x: Tensor, y: Tensor, window: Window, data_range: float, with_gradient: bool) -> tuple[Tensor, Tensor]:
+    """Mean SSIM (B,) of x against y, and its gradient in x."""
+    images, channels, *sides = x.shape
+    sides = [window.positions(side) for side in sides]
+    y = y.to(accumulator(x, y))
+    target = Target.of(
+        y,
+        w=y.new_ones(1, *y.shape[-2:]),
+        share=y.new_full((1, *sides), 1 / (channels * math.prod(sides))),
+        window=window,
+        data_range=data_range,
+    )
+    one = y.new_ones(images)
+    value, _, gradient = ssim_l1(x, target, one, torch.zeros_like(one), with_gradient=with_gradient)
+    return value, gradient
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.dtypes = [image.dtype for image in inputs[:2]]
+    ctx.save_for_backward(*output[1:])
+    ctx.mark_non_differentiable(*output[1:])
+
+
+def _differentiate(ctx: Any, value: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    gradients = [
+        (value[:, None, None, None] * gradient).to(dtype) if needed else None
+        for gradient, dtype, needed in zip(ctx.saved_tensors, ctx.dtypes, ctx.needs_input_grad, strict=False)
+    ]
+    return *gradients, None, None, None, None, None, None
+
+
+_ssim.register_autograd(_differentiate, setup_context=_save)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any
 
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from faceinpaint_fast import _cpu
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.ops.tensors import accumulator, check_pair, on_cpu, threads_for
 
 
 def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     """Sum of w |x - y| over pixels and channels: (B, C, H, W), (B, C, H, W), w -> (B,).
 
     w is (H, W), for all images and channels, (B, H, W), for all channels, (B, 1, H, W) or (B, C, H, W).  Without the
-    batch axis, (C, H, W) -> ().  Differentiable in x and y; the gradient where they are equal is 0.
+    batch axis, (C, H, W) -> ().  Differentiable once in x and y, not in w; the gradient where x and y are equal is 0.
+    Sums are float32, of float64 images float64; so is the result.
     Raises InputError where shapes do not fit.  Qiang et al. 2019, the norm of Eq. 6, with W of Eq. 7.
     """
     check_pair(x, y)
@@ -20,12 +27,69 @@ def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
         w = w.unsqueeze(-3)
     elif w.shape not in ((*batch, 1, height, width), (*batch, channels, height, width)):
         raise InputError(f"w: expected shape (H, W), (B, H, W) or that of x, {tuple(x.shape)}, got {tuple(w.shape)}")
+    if w.requires_grad:
+        raise InputError("w: expected weights without requires_grad, weighted_l1 is not differentiable in them")
+    images = [image.unsqueeze(0) if image.ndim == 3 else image for image in (x, y, w)]
+    loss = _weighted_l1(*images)
+    return loss.squeeze(0) if x.ndim == 3 else loss
+
+
+def weighted_l1_reference(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    """The same by its definition, (B, C, H, W), (B, C, H, W), (1 or B, 1 or C, H, W) -> (B,)."""
     return (w * (x - y).abs()).sum(dim=(-3, -2, -1))
 
 
-def check_pair(x: Tensor, y: Tensor) -> None:
-    """Two images or batches of one shape and one floating dtype."""
-    if x.ndim not in (3, 4) or x.shape != y.shape:
-        raise InputError(f"x, y: expected one shape, (C, H, W) or (B, C, H, W), got {tuple(x.shape)}, {tuple(y.shape)}")
-    if not x.is_floating_point() or x.dtype != y.dtype:
-        raise InputError(f"x, y: expected one floating dtype, got {x.dtype}, {y.dtype}")
+@custom_op("faceinpaint_fast::weighted_l1", mutates_args=(), device_types="cuda")
+def _weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    from faceinpaint_fast.ops import triton_kernels
+
+    return triton_kernels.weighted_l1(x, y, w)
+
+
+@_weighted_l1.register_kernel("cpu")
+def _(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    dtype = accumulator(x, y)
+    loss = x.new_empty(len(x), dtype=dtype)
+    _cpu.weighted_l1(*(on_cpu(t.to(dtype)) for t in (x, y, w)), threads_for(x), loss.numpy())
+    return loss
+
+
+@_weighted_l1.register_fake
+def _(x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # noqa: ARG001
+    return x.new_empty(len(x), dtype=accumulator(x, y))
+
+
+@custom_op("faceinpaint_fast::weighted_l1_gradient", mutates_args=(), device_types="cuda")
+def _gradient(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    """loss_gradient w sign(x - y), (B, C, H, W), in the dtype of the sums."""
+    from faceinpaint_fast.ops import triton_kernels
+
+    return triton_kernels.weighted_l1_gradient(loss_gradient, x, y, w)
+
+
+@_gradient.register_kernel("cpu")
+def _(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    dtype = accumulator(x, y)
+    gradient = x.new_empty(x.shape, dtype=dtype)
+    inputs = (on_cpu(t.to(dtype)) for t in (loss_gradient, x, y, w))
+    _cpu.weighted_l1_gradient(*inputs, threads_for(x), gradient.numpy())
+    return gradient
+
+
+@_gradient.register_fake
+def _(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # noqa: ARG001
+    return x.new_empty(x.shape, dtype=accumulator(x, y))
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG001
+    ctx.save_for_backward(*inputs)
+
+
+def _differentiate(ctx: Any, loss_gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    x, y, _ = ctx.saved_tensors
+    gradient = _gradient(loss_gradient, *ctx.saved_tensors)
+    to_x, to_y, _ = ctx.needs_input_grad
+    return gradient.to(x.dtype) if to_x else None, -gradient.to(y.dtype) if to_y else None, None
+
+
+_weighted_l1.register_autograd(_differentiate, setup_context=_save)

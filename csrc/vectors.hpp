@@ -1,0 +1,87 @@
+// As many neighbouring numbers as a register holds, as one value with + - * /: the vectors of GCC and Clang, which both
+// compile for any processor.
+#pragma once
+
+#include <cstdint>
+
+namespace faceinpaint {
+
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64;
+#elif defined(__AVX__)
+constexpr int VECTOR_BYTES = 32;
+#else
+constexpr int VECTOR_BYTES = 16;
+#endif
+
+template <class T>
+constexpr int LANES = VECTOR_BYTES / sizeof(T);
+
+template <class T>
+struct VectorOf {
+    typedef T type __attribute__((vector_size(VECTOR_BYTES)));
+    // the same anywhere in an array of T
+    typedef T unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias));
+    // as many doubles as there are T
+    typedef double doubles __attribute__((vector_size(VECTOR_BYTES / sizeof(T) * sizeof(double))));
+};
+template <class T>
+using Vector = typename VectorOf<T>::type;
+
+template <class T>
+Vector<T> load(const T* from) {
+    return *reinterpret_cast<const typename VectorOf<T>::unaligned*>(from);
+}
+
+template <class T>
+void store(const Vector<T>& values, T* to) {
+    *reinterpret_cast<typename VectorOf<T>::unaligned*>(to) = values;
+}
+
+// The first `count` of them, the others 0.
+template <class T>
+Vector<T> load(const T* from, std::int64_t count) {
+    if (count >= LANES<T>) return load(from);
+    T values[LANES<T>];
+    for (std::int64_t lane = 0; lane < LANES<T>; ++lane) values[lane] = lane < count ? from[lane] : T{0};
+    return load(values);
+}
+
+template <class T>
+void store(const Vector<T>& values, T* to, std::int64_t count) {
+    if (count >= LANES<T>) return store(values, to);
+    T lanes[LANES<T>];
+    store(values, lanes);
+    for (std::int64_t lane = 0; lane < count; ++lane) to[lane] = lanes[lane];
+}
+
+// NaN stays NaN
+template <class V>
+V absolute(const V& values) {
+    return values < 0 ? -values : values;
+}
+
+// sign(0) = 0
+template <class V>
+V sign(const V& values) {
+    const V zero{}, one = zero + 1;
+    return values > 0 ? one : (values < 0 ? -one : zero);
+}
+
+// Sums of many vectors, lane by lane in double.
+template <class T>
+class Sum {
+public:
+    void add(const Vector<T>& values) { lanes_ += __builtin_convertvector(values, Doubles); }
+    double total() const {
+        double sum = 0;
+        for (int lane = 0; lane < LANES<T>; ++lane) sum += lanes_[lane];
+        return sum;
+    }
+
+private:
+    using Doubles = typename VectorOf<T>::doubles;
+    Doubles lanes_{};
+};
+
+}  // namespace faceinpaint

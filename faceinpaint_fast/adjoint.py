@@ -1,0 +1,282 @@
+"""Networks with their vector-Jacobian products: x -> f(x) and the way of a gradient back through it.
+
+The gradient of a transposed convolution is a convolution with the same weights, and the other way round; that of a
+ReLU follows from what came out of it.  So a DCGAN needs no tape but its activations, and its weights are packed once for
+either direction; autograd, in its place, reorders them anew in every iteration.  BatchNorm, in eval mode, is a scale and
+a bias behind a convolution: folded into the weights, it would take their precision, which is half of a float32's where
+they were kept so, and with it half of the time that it takes to read them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from faceinpaint_fast import _cpu
+from faceinpaint_fast.config import Precision
+from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
+
+# x -> f(x), and the function that takes the gradient in f(x), once, to the gradient in x
+Pullback = Callable[[Tensor], Tensor]
+Differentiable = Callable[[Tensor], tuple[Tensor, Pullback]]
+
+IMAGES_A_THREAD = 4  # at least: with fewer a thread costs more than it brings
+
+
+def differentiable(network: Any, device: torch.device, precision: Precision) -> Differentiable:
+    """A frozen network, float32 at its ends; `precision` is of its inside.
+
+    A DCGAN has its adjoint written out.
+    """
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    if isinstance(network, DCGANGenerator | DCGANDiscriminator):
+        return ExplicitNetwork(network, PackedProduct if device.type == "cpu" else TorchProduct, dtype)
+    return AnyNetwork(network, device, dtype)
+
+
+class AnyNetwork:
+    """Any network: torch.func.vjp where it is compiled, autograd's tape where it is not."""
+
+    def __init__(self, network: Callable[[Tensor], Tensor], device: torch.device, dtype: torch.dtype) -> None:
+        self._network = network
+        self._autocast = partial(torch.autocast, device.type, dtype, enabled=dtype != torch.float32)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        """float32 to float32."""
+        if torch.compiler.is_compiling():
+            y, vjp, *_ = torch.func.vjp(self._run, x)
+            return y, lambda gradient: vjp(gradient)[0]
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            y = self._run(x)
+        return y.detach(), lambda gradient: torch.autograd.grad(y, x, gradient)[0]
+
+    def _run(self, x: Tensor) -> Tensor:
+        with self._autocast():
+            return self._network(x).float()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A 4x4 convolution of a DCGAN, and BatchNorm, in eval mode, as a scale and a bias behind it.
+
+    G's layers double an image, D's halve it; the one between 1x1 and 4x4 pixels connects all with all.
+
+    weight       (deep channels, channels of the larger image, 4, 4)
+    scale, bias  (output channels,), float32
+    slope        of the activation below 0: 0 for ReLU, 0.2 for DCGAN's leaky one, 1 for none
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor
+    slope: float
+    connects: bool
+
+    @property
+    def matrix(self) -> Tensor:
+        """The weight as that of a product, (deep channels, 16 * channels): columns count (ky, kx, channel)."""
+        return self.weight.permute(0, 2, 3, 1).flatten(1)
+
+
+def layers_of(network: DCGANGenerator | DCGANDiscriminator) -> list[Layer]:
+    """The network's layers, from its input on."""
+    layers = []
+    modules = deque(network.layers)
+    while modules:
+        convolution: Any = modules.popleft()
+        norm = modules.popleft() if modules and isinstance(modules[0], nn.BatchNorm2d) else None
+        ends = not modules or isinstance(modules[0], nn.Conv2d | nn.ConvTranspose2d)
+        slope = slope_of(None if ends else modules.popleft())
+        affine = scale_and_bias(convolution, norm)
+        layers.append(Layer(convolution.weight.detach(), *affine, slope, convolution.stride == (1, 1)))
+    return layers
+
+
+def slope_of(activation: nn.Module | None) -> float:
+    """Below 0; G's tanh, at its end, is none of a layer's."""
+    match activation:
+        case nn.ReLU():
+            return 0.0
+        case nn.LeakyReLU(negative_slope=slope):
+            return slope
+    return 1.0
+
+
+def scale_and_bias(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
+    """Of what a convolution without a bias gives, (output channels,) each, float32, worked out in float64."""
+    zeros = torch.zeros(convolution.out_channels, dtype=torch.float64, device=convolution.weight.device)
+    bias = zeros if convolution.bias is None else convolution.bias.detach().double()
+    if norm is None:
+        return torch.ones_like(zeros).float(), bias.float()
+    scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+    return scale.float(), (norm.bias.detach() + (bias - norm.running_mean) * scale).float()
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What becomes of a product's sums: times scale, + bias; and times slope where that, or a gate at its place, is not
+    above 0.
+
+    Forwards that is BatchNorm and the activation.  Backwards, with what an activation once gave as the gate, it is the
+    way of the gradient back through both.
+    """
+
+    scale: Tensor
+    bias: Tensor
+    slope: float
+
+    def for_pixels(self, count: int) -> Finish:
+        """For that many pixels as one row of channels."""
+        return Finish(self.scale.repeat(count), self.bias.repeat(count), self.slope)
+
+
+class Product(ABC):
+    """A layer's weight for either direction; images are (B, H, W, C) here, the larger one's half is (B, H, W, D).
+
+    Where the layer connects all with all, the half is (B, D), and the larger image has 4x4 pixels.  The result may take
+    the gate's place.
+    """
+
+    @abstractmethod
+    def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """From the half to the larger image: the transposed convolution."""
+
+    @abstractmethod
+    def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """From the larger image to the half: the convolution."""
+
+
+class PackedProduct(Product):
+    """On a CPU: products with packed weights, csrc/convolution.hpp."""
+
+    def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
+        self.connects = layer.connects
+        self.depth, self.channels = layer.weight.shape[:2]
+        pack: Any = _cpu.PackedBFloat16 if dtype == torch.bfloat16 else _cpu.PackedFloat32
+
+        def packed(matrix: Tensor) -> Any:
+            return pack(matrix.float().contiguous().numpy(), not layer.connects)
+
+        # the processor's matrix tiles want multiples of 32, to which an unfolded image is filled up
+        missing = 0 if layer.connects or dtype != torch.bfloat16 else -16 * self.channels % 32
+        self.widening, self.narrowing = packed(layer.matrix), packed(F.pad(layer.matrix.T, (0, 0, 0, missing)))
+
+    def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        if self.connects:
+            gate = None if gate is None else gate.view(len(x), -1)
+            out = self._run(self.widening.connect, x, finish, gate, dtype, (len(x), 16 * self.channels))
+            return out.view(len(x), 4, 4, self.channels)
+        count, height, width, _ = x.shape
+        shape = count, 2 * height, 2 * width, self.channels
+        return self._run(self.widening.double, x, finish, gate, dtype, shape)
+
+    def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        if self.connects:
+            return self._run(self.narrowing.connect, x.view(len(x), -1), finish, gate, dtype, (len(x), self.depth))
+        count, height, width, _ = x.shape
+        shape = count, height // 2, width // 2, self.depth
+        return self._run(self.narrowing.halve, x, finish, gate, dtype, shape)
+
+    @staticmethod
+    def _run(
+        function: Callable[..., None],
+        x: Tensor,
+        finish: Finish,
+        gate: Tensor | None,
+        dtype: torch.dtype,
+        shape: tuple[int, ...],
+    ) -> Tensor:
+        out = torch.empty(shape, dtype=dtype) if gate is None else gate
+        threads = max(1, min(torch.get_num_threads(), len(x) // IMAGES_A_THREAD))
+        scale, bias = finish.scale.numpy(), finish.bias.numpy()
+        function(numbers(x), scale, bias, finish.slope, gate is not None, threads, numbers(out))
+        return out
+
+
+def numbers(tensor: Tensor) -> NDArray[Any]:
+    """The same memory for NumPy, which knows no bfloat16: its bits, then."""
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+class TorchProduct(Product):
+    """Anywhere else: torch's convolutions, channels last."""
+
+    def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.matrix = layer.matrix.to(dtype).contiguous() if layer.connects else None
+        self.weight = layer.weight.to(dtype, memory_format=torch.channels_last)
+
+    def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        x = x.to(self.dtype)
+        if self.matrix is not None:
+            gate = None if gate is None else gate.flatten(1)
+            return self._finished(x @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1)
+        y = F.conv_transpose2d(x.permute(0, 3, 1, 2), self.weight, stride=2, padding=1)
+        return self._finished(y.permute(0, 2, 3, 1), finish, gate, dtype)
+
+    def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        x = x.to(self.dtype)
+        if self.matrix is not None:
+            return self._finished(x.flatten(1) @ self.matrix.T, finish, gate, dtype)
+        y = F.conv2d(x.permute(0, 3, 1, 2), self.weight, stride=2, padding=1)
+        return self._finished(y.permute(0, 2, 3, 1), finish, gate, dtype)
+
+    @staticmethod
+    def _finished(y: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        y = y * finish.scale + finish.bias
+        if finish.slope != 1:
+            y = torch.where((y if gate is None else gate) > 0, y, finish.slope * y)
+        return y.to(dtype)
+
+
+class ExplicitNetwork:
+    """A DCGAN's G, (B, latent_size) -> (B, 3, 64, 64) in [-1, 1], or D, the other way to logits (B,)."""
+
+    def __init__(self, network: DCGANGenerator | DCGANDiscriminator, product: type[Product], dtype: torch.dtype) -> None:
+        self.draws, self.dtype = isinstance(network, DCGANGenerator), dtype
+        layers = layers_of(network)
+        products: list[Any] = [product(layer, dtype) for layer in layers]
+        self.forwards = [each.widen if self.draws else each.narrow for each in products]
+        self.backwards = [each.narrow if self.draws else each.widen for each in products]
+
+        def fitted(finish: Finish, layer: Layer, widens: bool) -> Finish:
+            return finish.for_pixels(16) if layer.connects and widens else finish
+
+        forwards = [Finish(layer.scale, layer.bias, layer.slope) for layer in layers]
+        # a gradient goes back through the BatchNorm and the activation of the layer before; the first has none before it
+        ones = layers[0].scale.new_ones(layers[0].weight.shape[0 if self.draws else 1])
+        backwards = [Finish(ones, torch.zeros_like(ones), 1.0)]
+        backwards += [Finish(layer.scale, torch.zeros_like(layer.bias), layer.slope) for layer in layers[:-1]]
+        self.finish = [fitted(*pair, self.draws) for pair in zip(forwards, layers, strict=True)]
+        self.finish_back = [fitted(*pair, not self.draws) for pair in zip(backwards, layers, strict=True)]
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        """float32 to float32; the pullback may be called once."""
+        inputs = [x.to(self.dtype) if self.draws else x.permute(0, 2, 3, 1).contiguous()]
+        for forward, finish in zip(self.forwards, self.finish, strict=True):
+            dtype = torch.float32 if len(inputs) == len(self.forwards) else self.dtype
+            inputs.append(forward(inputs[-1], finish, None, dtype))
+        y = inputs.pop()
+        y = y.tanh_().permute(0, 3, 1, 2) if self.draws else y[:, 0]
+
+        def pull(gradient: Tensor) -> Tensor:
+            if self.draws:
+                gradient = torch.ops.aten.tanh_backward(gradient, y).permute(0, 2, 3, 1).contiguous()
+            else:
+                gradient = gradient[:, None].to(self.dtype)
+            for index in range(len(inputs) - 1, 0, -1):
+                gradient = self.backwards[index](gradient, self.finish_back[index], inputs[index], self.dtype)
+            gradient = self.backwards[0](gradient, self.finish_back[0], None, torch.float32)
+            return gradient if self.draws else gradient.permute(0, 3, 1, 2)
+
+        return y, pull

@@ -1,0 +1,153 @@
+"""SSIM and L1 of w x against w y, and the gradient of their weighted sum in x, from one read of x.
+
+With u = w x and v = w y, per image:
+
+    ssim = sum_q share_q S_q(u, v)     S_q  Eq. 2 under window q of a channel
+    l1   = sum_p |u_p - v_p|
+    gradient in x = w (a dssim/du + b dl1/du)
+
+All that depends on y alone is computed once, in `Target`.  With
+
+    S = n1 n2 / (d1 d2),  n1 = 2 mu_u mu_v + c1,  n2 = 2 s_uv + c2,  d1 = mu_u^2 + mu_v^2 + c1,  d2 = s_u + s_v + c2
+
+the derivatives of S in mu_u (s_uv = E[uv] - mu_u mu_v and s_u = E[u^2] - mu_u^2 following it), E[uv] and E[u^2] are
+
+    dE[uv]  = 2 n1 / (d1 d2)
+    dE[u^2] = -S / d2
+    dmu_u   = 2 (mu_v n2 / d2 - mu_u S) / d1 - mu_v dE[uv] - 2 mu_u dE[u^2]
+
+and what pixel p feels of them is their local mean's adjoint K^T:
+
+    dssim/du_p = K^T[share dmu_u]_p + v_p K^T[share dE[uv]]_p + 2 u_p K^T[share dE[u^2]]_p
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from faceinpaint_fast import _cpu
+from faceinpaint_fast.ops.tensors import on_cpu, threads_for
+from faceinpaint_fast.ops.window import Window
+
+K1, K2 = 0.01, 0.03
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """What SSIM and L1 against y need of it: v = w y (B, C, H, W), and under its windows (B, C, H', W') mean, variance.
+
+    w      (B, H, W), or (1, H, W) for all images, >= 0
+    share  (B, H', W'), or (1, H', W') for all images: each window's weight in the sum
+    taps   (size,), the window; pad, zeros beyond each border; c1, c2 of Eq. 2
+    """
+
+    v: Tensor
+    mean: Tensor
+    variance: Tensor
+    w: Tensor
+    share: Tensor
+    taps: Tensor
+    pad: int
+    c1: float
+    c2: float
+
+    @classmethod
+    def of(cls, y: Tensor, w: Tensor, share: Tensor, *, window: Window = Window(), data_range: float = 1.0) -> Target:  # noqa: B008 - frozen
+        """y (B, C, H, W), and w and share of its dtype, float32 or float64."""
+        v = w.unsqueeze(-3) * y
+        taps = window.taps(y.dtype, y.device)
+        mean, variance = window_statistics(v, taps, window.pad)
+        c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+        return cls(v, mean, variance, w.contiguous(), share.contiguous(), taps, window.pad, c1, c2)
+
+    def clone(self) -> Target:
+        """The same in memory of its own."""
+        return replace(self, **{name: getattr(self, name).clone() for name in TENSORS})
+
+    def copy_(self, other: Target) -> None:
+        """Become `other`, of the same shapes and window, in place."""
+        for name in TENSORS:
+            getattr(self, name).copy_(getattr(other, name))
+
+
+TENSORS = ("v", "mean", "variance", "w", "share")
+
+
+def ssim_l1(
+    x: Tensor, target: Target, a: Tensor, b: Tensor, *, with_gradient: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x (B, C, H, W); a and b (B,).
+
+    All in the target's dtype; x may be of half precision.  The gradient is empty where it is not asked for.
+    """
+    t = target
+    return _ssim_l1(x, t.w, t.v, t.mean, t.variance, t.share, t.taps, t.pad, t.c1, t.c2, a, b, with_gradient)
+
+
+@custom_op("faceinpaint_fast::window_statistics", mutates_args=(), device_types="cuda")
+def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of v (B, C, H, W) under each window, (B, C, H', W')."""
+    from faceinpaint_fast.ops import triton_kernels
+
+    return triton_kernels.window_statistics(v, taps, pad)
+
+
+@window_statistics.register_kernel("cpu")
+def _(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
+    mean, variance = v.new_empty(windows(v, taps, pad)), v.new_empty(windows(v, taps, pad))
+    _cpu.window_statistics(on_cpu(v), on_cpu(taps), pad, threads_for(v), mean.numpy(), variance.numpy())
+    return mean, variance
+
+
+@window_statistics.register_fake
+def _(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
+    return v.new_empty(windows(v, taps, pad)), v.new_empty(windows(v, taps, pad))
+
+
+@custom_op("faceinpaint_fast::ssim_l1", mutates_args=(), device_types="cuda")
+def _ssim_l1(
+    x: Tensor,
+    w: Tensor,
+    v: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    share: Tensor,
+    taps: Tensor,
+    pad: int,
+    c1: float,
+    c2: float,
+    a: Tensor,
+    b: Tensor,
+    with_gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    from faceinpaint_fast.ops import triton_kernels
+
+    return triton_kernels.ssim_l1(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient)
+
+
+@_ssim_l1.register_kernel("cpu")
+def _(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient):  # type: ignore[no-untyped-def]
+    ssim, l1, gradient = _results(x, v, with_gradient)
+    inputs = (on_cpu(t) for t in (x.to(v.dtype), w, v, mean, variance, share, taps))
+    outputs = (t.numpy() for t in (ssim, l1, gradient))
+    _cpu.ssim_l1(*inputs, pad, c1, c2, on_cpu(a), on_cpu(b), threads_for(x), *outputs)
+    return ssim, l1, gradient
+
+
+@_ssim_l1.register_fake
+def _(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient):  # type: ignore[no-untyped-def] # noqa: ARG001
+    return _results(x, v, with_gradient)
+
+
+def _results(x: Tensor, v: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
+    return v.new_empty(len(x)), v.new_empty(len(x)), v.new_empty(x.shape if with_gradient else (0,))
+
+
+def windows(image: Tensor, taps: Tensor, pad: int) -> tuple[int, ...]:
+    """The shape of what is computed under each window."""
+    *outer, height, width = image.shape
+    return (*outer, height + 2 * pad - len(taps) + 1, width + 2 * pad - len(taps) + 1)

@@ -1,0 +1,73 @@
+"""The window of SSIM: a Gaussian, separable, normalised to sum 1 (Wang et al. 2004)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from faceinpaint_fast.errors import InputError
+
+Padding = Literal["valid", "same"]
+LARGEST = 31  # two windows and a pixel between them still fit a tile of 64x64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """How local means are taken.
+
+    size     pixels a side, odd, 3 to 31
+    sigma    of the Gaussian, in pixels, > 0
+    padding  "valid": the windows that lie within the image, as Wang's; "same": one window a pixel, zeros beyond the
+             border, as fused-ssim's
+    """
+
+    size: int = 11
+    sigma: float = 1.5
+    padding: Padding = "valid"
+
+    def __post_init__(self) -> None:
+        if type(self.size) is not int or not 3 <= self.size <= LARGEST or self.size % 2 == 0:
+            raise InputError(f"window_size: expected an odd integer from 3 to {LARGEST}, got {self.size!r}")
+        if not (math.isfinite(self.sigma) and self.sigma > 0):
+            raise InputError(f"sigma: expected a finite number > 0, got {self.sigma}")
+        if self.padding not in get_args(Padding):
+            raise InputError(f"padding: expected one of {get_args(Padding)}, got {self.padding!r}")
+
+    @property
+    def pad(self) -> int:
+        """Zeros beyond each border."""
+        return self.size // 2 if self.padding == "same" else 0
+
+    def positions(self, side: int) -> int:
+        """How many windows there are along a side of the image; InputError where none fits."""
+        if side < self.size:
+            raise InputError(f"image: expected sides of at least {self.size}, the window, got {side}")
+        return side + 2 * self.pad - self.size + 1
+
+    def taps(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """The one-dimensional window (size,)."""
+        return _taps(self.size, self.sigma, dtype, device)
+
+    def local_mean(self, x: Tensor) -> Tensor:
+        """Mean of x under each window, by its definition: (..., H, W) -> (..., H', W'), two banded matrix products."""
+        rows, columns = (self._banded(side, x) for side in x.shape[-2:])
+        return rows @ x @ columns.T
+
+    def _banded(self, side: int, like: Tensor) -> Tensor:
+        """The matrix (side', side) whose product with a signal is its local mean."""
+        taps = self.taps(like.dtype, like.device)
+        first = torch.arange(self.positions(side), device=like.device)[:, None] - self.pad
+        tap = torch.arange(side, device=like.device) - first
+        return taps[tap.clamp(0, self.size - 1)].where((tap >= 0) & (tap < self.size), 0)
+
+
+@lru_cache(maxsize=16)
+def _taps(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    offsets = torch.arange(size, dtype=torch.float64) - size // 2
+    window = torch.exp(-(offsets**2) / (2 * sigma**2))
+    return (window / window.sum()).to(device, dtype)
