@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-# all arrays of a call are of one kind
+# all arrays of a call are of one kind, bfloat16 as uint16
+_Numbers = NDArray[np.float32] | NDArray[np.uint16]
 _Reals = NDArray[np.float32] | NDArray[np.float64]
 
 def weight_map(
@@ -35,3 +36,39 @@ def ssim_l1(
 ) -> None: ...
 def weighted_l1(x: _Reals, y: _Reals, w: _Reals, threads: int, out: _Reals) -> None: ...
 def weighted_l1_gradient(grad: _Reals, x: _Reals, y: _Reals, w: _Reals, threads: int, out: _Reals) -> None: ...
+
+class _Packed:
+    def __init__(self, numbers: NDArray[np.float32], rows_of_16: bool) -> None: ...
+    def halve(
+        self,
+        images: _Numbers,
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        slope: float,
+        gated: bool,
+        threads: int,
+        half: _Numbers,
+    ) -> None: ...
+    def double(
+        self,
+        half: _Numbers,
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        slope: float,
+        gated: bool,
+        threads: int,
+        images: _Numbers,
+    ) -> None: ...
+    def connect(
+        self,
+        a: _Numbers,
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        slope: float,
+        gated: bool,
+        threads: int,
+        out: _Numbers,
+    ) -> None: ...
+
+class PackedFloat32(_Packed): ...
+class PackedBFloat16(_Packed): ...

@@ -1,10 +1,10 @@
 """Networks with their vector-Jacobian products: x -> f(x) and the way of a gradient back through it.
 
 The gradient of a transposed convolution is a convolution with the same weights, and the other way round; that of a
-ReLU follows from what came out of it.  So a DCGAN needs no tape but its activations, and its weights are packed once for
-either direction; autograd, in its place, reorders them anew in every iteration.  BatchNorm, in eval mode, is a scale and
-a bias behind a convolution: folded into the weights, it would take their precision, which is half of a float32's where
-they were kept so, and with it half of the time that it takes to read them.
+ReLU follows from what came out of it.  So a DCGAN needs no tape but its activations, and its weights are packed once,
+for either direction; autograd, in its place, reorders them anew in every iteration.  BatchNorm, in eval mode, is a
+scale and a bias behind a convolution.  It is not folded into the weights: where these were kept in half precision, they
+still are, and reading them takes half the time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceinpaint_fast import _cpu
+import faceinpaint_fast._cpu as _cpu
 from faceinpaint_fast.config import Precision
 from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
 
@@ -148,6 +148,9 @@ class Product(ABC):
     """
 
     @abstractmethod
+    def __init__(self, layer: Layer, dtype: torch.dtype) -> None: ...
+
+    @abstractmethod
     def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
         """From the half to the larger image: the transposed convolution."""
 
@@ -242,10 +245,12 @@ class TorchProduct(Product):
 class ExplicitNetwork:
     """A DCGAN's G, (B, latent_size) -> (B, 3, 64, 64) in [-1, 1], or D, the other way to logits (B,)."""
 
-    def __init__(self, network: DCGANGenerator | DCGANDiscriminator, product: type[Product], dtype: torch.dtype) -> None:
+    def __init__(
+        self, network: DCGANGenerator | DCGANDiscriminator, product: type[Product], dtype: torch.dtype
+    ) -> None:
         self.draws, self.dtype = isinstance(network, DCGANGenerator), dtype
         layers = layers_of(network)
-        products: list[Any] = [product(layer, dtype) for layer in layers]
+        products = [product(layer, dtype) for layer in layers]
         self.forwards = [each.widen if self.draws else each.narrow for each in products]
         self.backwards = [each.narrow if self.draws else each.widen for each in products]
 
@@ -253,7 +258,7 @@ class ExplicitNetwork:
             return finish.for_pixels(16) if layer.connects and widens else finish
 
         forwards = [Finish(layer.scale, layer.bias, layer.slope) for layer in layers]
-        # a gradient goes back through the BatchNorm and the activation of the layer before; the first has none before it
+        # a gradient goes back through the BatchNorm and the activation of the layer before, where there is one
         ones = layers[0].scale.new_ones(layers[0].weight.shape[0 if self.draws else 1])
         backwards = [Finish(ones, torch.zeros_like(ones), 1.0)]
         backwards += [Finish(layer.scale, torch.zeros_like(layer.bias), layer.slope) for layer in layers[:-1]]

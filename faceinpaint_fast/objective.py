@@ -137,6 +137,6 @@ class Objective:
         sloping = (similarity >= bounds.s_min) & (similarity <= bounds.s_max)
         rising = (l1 >= bounds.c_min) & (l1 <= bounds.c_max)
         return (
-            sloping * (-config.lambda_s / (bounds.s_max - bounds.s_min)),
-            rising * (config.lambda_c / (bounds.c_max - bounds.c_min)),
+            sloping.to(x.dtype) * (-config.lambda_s / (bounds.s_max - bounds.s_min)),
+            rising.to(x.dtype) * (config.lambda_c / (bounds.c_max - bounds.c_min)),
         )

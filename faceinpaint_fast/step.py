@@ -144,9 +144,7 @@ class Loop:
         self.state = State.at(starts[0])
         self.losses = starts.new_zeros(len(sizes), starts.shape[1])
 
-    def run(
-        self, advance: Callable[[], None], progress: Callable[[float], None]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def run(self, advance: Callable[[], None], progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:
         """See `Engine.run`; `advance` is this loop's, or what stands for it."""
         for iteration in range(len(self.sizes)):
             advance()

@@ -10,7 +10,14 @@ from torch.nn import functional as F
 from faceinpaint_fast import _cpu
 
 # pixels of the half, depth, channels: one and many panels of 32, tiles of 16 rows and none, odd sizes
-SHAPES = [(1, 4, 4, 5, 3), (3, 4, 4, 64, 32), (2, 8, 8, 96, 16), (5, 16, 16, 32, 33), (2, 3, 5, 7, 1), (2, 32, 32, 64, 3)]
+SHAPES = [
+    (1, 4, 4, 5, 3),
+    (3, 4, 4, 64, 32),
+    (2, 8, 8, 96, 16),
+    (5, 16, 16, 32, 33),
+    (2, 3, 5, 7, 1),
+    (2, 32, 32, 64, 3),
+]
 DTYPES = {"float32": (_cpu.PackedFloat32, torch.float32), "bfloat16": (_cpu.PackedBFloat16, torch.bfloat16)}
 
 
@@ -55,7 +62,9 @@ def test_doubling_is_the_transposed_convolution(name, shape, slope, gated):
     rows_of_16 = shape[1] * shape[2] % 16 == 0
     for out in {gate.dtype, torch.float32}:
         found = gate.clone().to(out) if gated else torch.full(gate.shape, float("nan"), dtype=out)
-        pack(matrix.numpy(), rows_of_16).double(numbers(half), scale.numpy(), bias.numpy(), slope, gated, 1, numbers(found))
+        pack(matrix.numpy(), rows_of_16).double(
+            numbers(half), scale.numpy(), bias.numpy(), slope, gated, 1, numbers(found)
+        )
         assert (found.double() - expected).abs().max() <= tolerance(out, expected)
 
 

@@ -11,8 +11,13 @@ from torch import nn
 from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig, ModelError, masks, reference
+from faceinpaint_fast.adjoint import differentiable
+from faceinpaint_fast.generator import frozen
 from faceinpaint_fast.latent_search import Starts, search
 from faceinpaint_fast.objective import Objective
+from faceinpaint_fast.step import Engine
+
+CPU = torch.device("cpu")
 
 HOLES = np.stack([masks.draw(name, (64, 64), 1) for name in ("centre", "left", "drop-80", "free-form", "drop-20")])
 COUNT = len(HOLES)
@@ -36,7 +41,12 @@ def images(generator):
 def objective(images, holes, discriminator, config):
     known = torch.from_numpy(~holes).float()
     weights = torch.from_numpy(reference.weight_map(holes)).float()
-    return Objective(images, known, weights, discriminator, config)
+    D = discriminator and differentiable(frozen(discriminator, CPU), CPU, config.precision)
+    return Objective(images, known, weights, D, config)
+
+
+def found_by(generator, terms, starts, config, *progress):
+    return search(Engine(frozen(generator, CPU), config, CPU), terms, starts, *progress)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -47,7 +57,7 @@ def test_ten_iterations_are_the_reference_s(config, generator, discriminator, im
     through 0, two correct float32 programs part ways (torch's own eager float32 does on some of these).
     """
     config = dataclasses.replace(config, iterations=10)
-    found = search(generator, objective(images, HOLES, discriminator, config), Starts(SEEDS, 1, 100), config)
+    found, _ = found_by(generator, objective(images, HOLES, discriminator, config), Starts(SEEDS, 1, 100), config)
     exact = reference.search(generator.double(), discriminator.double(), images.double(), HOLES, config, seed=SEEDS)
     assert (exact.z.float() - Starts(SEEDS, 1, 100).draw()).abs().amax(dim=1).min() > 0.05
     apart = (found.double() - exact.z).abs().amax(dim=1)
@@ -59,10 +69,11 @@ def test_a_thousand_iterations_reach_the_reference_s_loss(generator, discriminat
     """The contract: the mean loss within 2 %; trajectories are chaotic, so z itself is not compared."""
     config = dataclasses.replace(InpaintConfig.paper(), normalization="masked")
     arguments = images[:2], HOLES[:2], discriminator, config
-    z = search(generator, objective(*arguments), Starts([5, 6], 1, 100), config)
-    found = objective(*arguments).total(generator(z)).mean()
+    _, losses = found_by(generator, objective(*arguments), Starts([5, 6], 1, 100), config)
+    assert losses.shape == (1000, 2)
     exact = reference.search(generator, discriminator, images[:2], HOLES[:2], config, seed=[5, 6])
-    assert_close(found, exact.losses["total"][-1].mean(), rtol=0.02, atol=0)
+    assert_close(losses[0], exact.losses["total"][0], rtol=1e-5, atol=0)
+    assert_close(losses[-1].mean(), exact.losses["total"][-1].mean(), rtol=0.02, atol=0)
 
 
 def test_the_step_size_decays_along_a_half_cosine():
@@ -81,7 +92,7 @@ def test_the_step_size_decays_along_a_half_cosine():
             where.append(z[0, 0].item())
             return super().forward(z)
 
-    z = search(Watched(), objective(target, HOLES[:1], None, config), Starts([0], 1, 2), config)
+    z, _ = found_by(Watched(), objective(target, HOLES[:1], None, config), Starts([0], 1, 2), config)
     moved = np.diff([*where, z[0, 0].item()])
     expected = 0.25 * (1 + np.cos(np.pi * np.arange(8) / 8))
     np.testing.assert_allclose(moved, expected, rtol=1e-3)
@@ -118,8 +129,8 @@ def test_a_start_that_ends_in_nan_begins_again_alone(generator, discriminator, i
     assert all(first[0] < limit - 0.1 for i, first in enumerate(firsts) if i != worst)
     assert firsts[worst][1] < limit - 0.1
     terms = objective(images[:3], HOLES[:3], discriminator, config)
-    well = search(generator, terms, Starts(seeds, 1, 100), config)
-    found = search(Brittle(generator, limit), terms, Starts(seeds, 1, 100), config)
+    well, _ = found_by(Brittle(generator, float("inf")), terms, Starts(seeds, 1, 100), config)
+    found, _ = found_by(Brittle(generator, limit), terms, Starts(seeds, 1, 100), config)
     assert found.isfinite().all()
     others = [i for i in range(3) if i != worst]
     assert torch.equal(found[others], well[others])
@@ -136,11 +147,11 @@ def test_an_image_that_cannot_be_searched_is_named(generator, discriminator, ima
             return torch.cat([x[:1], x[1:2] * float("inf"), x[2:]])
 
     with pytest.raises(ModelError, match=r"images\[1\]: expected a finite loss"):
-        search(Broken(), objective(images, HOLES, discriminator, config), Starts(SEEDS, 1, 100), config)
+        found_by(Broken(), objective(images, HOLES, discriminator, config), Starts(SEEDS, 1, 100), config)
 
 
 def test_progress_is_told(generator, discriminator, images):
     config = InpaintConfig(iterations=4)
     shares = []
-    search(generator, objective(images, HOLES, discriminator, config), Starts(SEEDS, 1, 100), config, shares.append)
+    found_by(generator, objective(images, HOLES, discriminator, config), Starts(SEEDS, 1, 100), config, shares.append)
     assert shares == [0.25, 0.5, 0.75, 1.0]

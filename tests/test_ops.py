@@ -282,5 +282,7 @@ def test_a_target_in_memory_of_its_own(rng):
     expected = ssim_l1(x, one, a, a), ssim_l1(x, other, a, a)
     mine = one.clone()
     mine.copy_(other)
-    for found, exact in zip((*ssim_l1(x, one, a, a), *ssim_l1(x, mine, a, a)), (*expected[0], *expected[1]), strict=True):
+    for found, exact in zip(
+        (*ssim_l1(x, one, a, a), *ssim_l1(x, mine, a, a)), (*expected[0], *expected[1]), strict=True
+    ):
         assert torch.equal(found, exact)

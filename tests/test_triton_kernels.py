@@ -78,7 +78,9 @@ def definition(x, w, v, share, a, b, window):
 
 def launch(x, w, v, share, a, b, window, with_gradient=True):
     mean, variance = (t.to(v.dtype) for t in statistics(v.double(), window))
-    return kernels.ssim_l1(x, w, v, mean, variance, share, window.taps(v.dtype, v.device), window.pad, C1, C2, a, b, with_gradient)
+    return kernels.ssim_l1(
+        x, w, v, mean, variance, share, window.taps(v.dtype, v.device), window.pad, C1, C2, a, b, with_gradient
+    )
 
 
 def assert_is(value, expected, dtype, rtol):
@@ -109,9 +111,12 @@ def test_ssim_of_flat_images(rng):
     window = Window()
     x, w, v, share, a, b = problem(rng, (1, 1, 13, 14), window, torch.float32)
     x, w, v = torch.full_like(x, 0.9), torch.full_like(w, 1.1), torch.full_like(v, 0.8)
-    mean, variance = kernels.window_statistics(v, window.taps(v.dtype, v.device), window.pad)
+    taps = window.taps(v.dtype, v.device)
+    mean, variance = kernels.window_statistics(v, taps, window.pad)
     assert variance.abs().max() < 1e-12
-    ssim, _, _ = kernels.ssim_l1(x, w, v, mean, variance, share, window.taps(v.dtype, v.device), window.pad, C1, C2, a, b, False)
+    ssim, _, _ = kernels.ssim_l1(
+        x, w, v, mean, variance, share, window.taps(v.dtype, v.device), window.pad, C1, C2, a, b, False
+    )
     assert_close(ssim.double(), definition(x, w, v, share, a, b, window)[0], rtol=1e-6, atol=0)
 
 

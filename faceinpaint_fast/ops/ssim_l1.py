@@ -25,11 +25,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from faceinpaint_fast import _cpu
+import faceinpaint_fast._cpu as _cpu
 from faceinpaint_fast.ops.tensors import on_cpu, threads_for
 from faceinpaint_fast.ops.window import Window
 
@@ -131,11 +130,24 @@ def _ssim_l1(
 
 @_ssim_l1.register_kernel("cpu")
 def _(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient):  # type: ignore[no-untyped-def]
-    ssim, l1, gradient = _results(x, v, with_gradient)
-    inputs = (on_cpu(t) for t in (x.to(v.dtype), w, v, mean, variance, share, taps))
-    outputs = (t.numpy() for t in (ssim, l1, gradient))
-    _cpu.ssim_l1(*inputs, pad, c1, c2, on_cpu(a), on_cpu(b), threads_for(x), *outputs)
-    return ssim, l1, gradient
+    results = _results(x, v, with_gradient)
+    _cpu.ssim_l1(
+        on_cpu(x.to(v.dtype)),
+        on_cpu(w),
+        on_cpu(v),
+        on_cpu(mean),
+        on_cpu(variance),
+        on_cpu(share),
+        on_cpu(taps),
+        pad,
+        c1,
+        c2,
+        on_cpu(a),
+        on_cpu(b),
+        threads_for(x),
+        *(result.numpy() for result in results),
+    )
+    return results
 
 
 @_ssim_l1.register_fake

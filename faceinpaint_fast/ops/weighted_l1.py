@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from faceinpaint_fast import _cpu
+import faceinpaint_fast._cpu as _cpu
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.ops.tensors import accumulator, check_pair, on_cpu, threads_for
 
@@ -50,7 +49,8 @@ def _weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
 def _(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     dtype = accumulator(x, y)
     loss = x.new_empty(len(x), dtype=dtype)
-    _cpu.weighted_l1(*(on_cpu(t.to(dtype)) for t in (x, y, w)), threads_for(x), loss.numpy())
+    of_x, of_y, of_w = (on_cpu(t.to(dtype)) for t in (x, y, w))
+    _cpu.weighted_l1(of_x, of_y, of_w, threads_for(x), loss.numpy())
     return loss
 
 
@@ -71,8 +71,8 @@ def _gradient(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
 def _(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     dtype = accumulator(x, y)
     gradient = x.new_empty(x.shape, dtype=dtype)
-    inputs = (on_cpu(t.to(dtype)) for t in (loss_gradient, x, y, w))
-    _cpu.weighted_l1_gradient(*inputs, threads_for(x), gradient.numpy())
+    of_loss, of_x, of_y, of_w = (on_cpu(t.to(dtype)) for t in (loss_gradient, x, y, w))
+    _cpu.weighted_l1_gradient(of_loss, of_x, of_y, of_w, threads_for(x), gradient.numpy())
     return gradient
 
 
