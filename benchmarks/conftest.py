@@ -6,23 +6,38 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import scipy
 import torch
+
+from faceinpaint_fast.evaluation.bench import Measured, machine, markdown
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+MEASURED = pytest.StashKey[list[Measured]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MEASURED] = []
+
+
+@pytest.fixture
+def table(pytestconfig: pytest.Config) -> list[Measured]:
+    """Takes what was measured, to be shown at the end."""
+    return pytestconfig.stash[MEASURED]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.stash[MEASURED]:
+        terminalreporter.write_sep("=", "comparisons")
+        terminalreporter.write(markdown(config.stash[MEASURED], machine(DEVICE)))
+
+
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:  # noqa: ARG001
-    machine_info |= {
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "threads": torch.get_num_threads(),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
-    }
+    machine_info |= machine(DEVICE) | {"scipy": scipy.__version__, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
 
 
 @pytest.fixture

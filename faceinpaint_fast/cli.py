@@ -264,6 +264,40 @@ def doctor(
         print(f"{name:<16} {finding}")
 
 
+@app.command()
+def bench(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="For torch and the compiled kernels.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table there, as Markdown.")] = None,
+) -> None:
+    """Measure the engine beside what a user would write, one thing beside another in one run."""
+    import torch
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from faceinpaint_fast import images
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.evaluation.bench import machine, markdown, measure
+    from faceinpaint_fast.evaluation.comparisons import comparisons
+
+    if out is not None:
+        images.check_writable(out)
+    torch.set_num_threads(threads)
+    where = pick_device(device)
+    builders = comparisons(where)
+    with _progress(transient=True) as bar:
+        task = bar.add_task("measuring", total=len(builders))
+        measured = []
+        for build in builders.values():
+            measured.append(measure(build(), where))
+            bar.advance(task)
+    table = markdown(measured, machine(where))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(table)
+    Console().print(Markdown(table))
+
+
 def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
     """A progress bar on stderr, so that stdout holds results alone; none where nobody would see it move."""
     from rich.console import Console

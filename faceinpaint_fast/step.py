@@ -125,15 +125,19 @@ class Engine:
         progress  hears the share that was done, or on a CUDA device was sent there
         """
         if not starts.is_cuda:
-            loop = Loop(self._gradient, objective, starts, self._sizes)
-            return loop.run(loop.advance, progress)
+            loop, advance = self.loop(objective, starts)
+            return loop.run(advance, progress)
         with self._graphs_in_use:
             if starts.shape not in self._graphs:
-                loop = Loop(self._gradient, objective.clone(), starts.clone(), self._sizes)
-                self._graphs[starts.shape] = loop, captured(loop)
-            loop, replay = self._graphs[starts.shape]
+                self._graphs[starts.shape] = self.loop(objective.clone(), starts.clone())
+            loop, advance = self._graphs[starts.shape]
             loop.begin(objective, starts)
-            return loop.run(replay, progress)
+            return loop.run(advance, progress)
+
+    def loop(self, objective: Objective, starts: Tensor) -> tuple[Loop, Callable[[], None]]:
+        """A search over these very tensors, and its iteration in the fastest form."""
+        loop = Loop(self._gradient, objective, starts, self._sizes)
+        return loop, captured(loop) if starts.is_cuda else loop.advance
 
 
 class Loop:

@@ -152,7 +152,7 @@ def test_w_and_share_of_one_image_serve_all(window: Window, kind: Any, rng: np.r
 @pytest.mark.parametrize("kind", KINDS)
 def test_taps_need_not_be_symmetric(kind: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     lopsided = torch.from_numpy(rng.dirichlet(np.ones(11)))
-    monkeypatch.setattr(Window, "taps", lambda _, like: lopsided.to(like.dtype))
+    monkeypatch.setattr(Window, "taps", lambda _, dtype, __: lopsided.to(dtype))
     t = inputs(rng, (1, 2, 24, 37), Window(padding="same"), kind)
     for computed, correct in zip(ssim_l1(t), ssim_l1_reference(t), strict=True):
         assert_close(computed, correct, kind)

@@ -1,0 +1,31 @@
+"""The engine beside what a user would write: every comparison, with the ratio that it must reach on this device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from faceinpaint_fast.evaluation.bench import markdown, measure
+from faceinpaint_fast.evaluation.comparisons import comparisons
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", comparisons(DEVICE))
+def test_comparison(benchmark: Any, table: list[Any], name: str) -> None:
+    row = comparisons(DEVICE)[name]()
+    measured = measure(row, DEVICE)
+    table.append(measured)
+    benchmark.group = row.what
+    benchmark.pedantic(row.ours, rounds=5)
+    benchmark.extra_info |= {
+        "beside": row.rival,
+        "ratio": measured.ratio,
+        "at_least": row.at_least,
+        "ours_ms": 1e3 * measured.ours,
+        "theirs_ms": 1e3 * measured.theirs,
+        "threads": torch.get_num_threads(),
+    }
+    assert not measured.falls_short, markdown([measured], {})
