@@ -31,19 +31,19 @@ void over_images(std::int64_t images, std::int64_t bytes_each, int threads, cons
 
 template <class Number>
 float finished(float sum, Number gate, float slope) {
-    return widened(gate) > 0 ? sum : slope * sum;
+    // a choice of factors, not of results, is no branch, of which half would be foreseen wrongly
+    return sum * (widened(gate) > 0 ? 1.0F : slope);
 }
 
-template <class Number>
-void finish_row(const float* sums, std::int64_t size, Finish<Number> finish, std::int64_t at, Number* out) {
+// sum(i): of number i of `size`, whose place is at + i
+template <class Sum, class Number>
+void finish_row(const Sum& sum, std::int64_t size, Finish<Number> finish, std::int64_t at, Number* out) {
+    const auto scaled = [&](std::int64_t i) { return sum(i) * finish.scale[i] + finish.bias[i]; };
     if (finish.gate)
         for (std::int64_t i = 0; i < size; ++i)
-            narrow(finished(sums[i] * finish.scale[i] + finish.bias[i], finish.gate[at + i], finish.slope), out[at + i]);
+            narrow(finished(scaled(i), finish.gate[at + i], finish.slope), out[at + i]);
     else
-        for (std::int64_t i = 0; i < size; ++i) {
-            const float sum = sums[i] * finish.scale[i] + finish.bias[i];
-            narrow(finished(sum, sum, finish.slope), out[at + i]);
-        }
+        for (std::int64_t i = 0; i < size; ++i) narrow(finished(scaled(i), scaled(i), finish.slope), out[at + i]);
 }
 
 template <class Number>
@@ -78,41 +78,69 @@ void unfold(const Pixel* image, const Halving& shape, std::int64_t y, std::int64
     }
 }
 
-// Row `at` of an image, `to` its place in images, from the columns, each `length` floats long.  An even row 2 y is the
-// sum of tap 1 of row y of the half and tap 3 of y - 1, an odd row 2 y + 1 that of tap 2 of y and tap 0 of y + 1; pixels
-// within a row likewise.
-// CHANNELS  their number, or 0 for any
-// line      (width + 2, 4, channels): the sum over rows, between margins of zeros
+// Folds columns, each `length` floats long, into an image, row by row.  An even row 2 y is the sum of tap 1 of row y of
+// the half and tap 3 of y - 1, an odd row 2 y + 1 that of tap 2 of y and tap 0 of y + 1; pixels within a row likewise.
+// CHANNELS: their number, if they are so few that a row is finished in one go; or 0 for any
 template <int CHANNELS, class Pixel>
-void fold(const float* __restrict columns, const Halving& shape, std::int64_t at, std::int64_t length,
-          float* __restrict line, Finish<Pixel> finish, std::int64_t to, Pixel* images) {
-    const std::int64_t channels = CHANNELS ? CHANNELS : shape.channels, patch = 4 * channels;
-    const std::int64_t y = at / 2, beside = at % 2 ? y + 1 : y - 1;
-    const float* one = columns + y * shape.width * length + (at % 2 ? 2 : 1) * patch;
-    const float* other = columns + beside * shape.width * length + (at % 2 ? 0 : 3) * patch;
-    // beyond the border, nothing
-    const float weight = beside >= 0 && beside < shape.height ? 1 : 0;
-    if (!weight) other = one;
-    for (std::int64_t x = 0; x < shape.width; ++x)
-        for (std::int64_t i = 0; i < patch; ++i)
-            line[(x + 1) * patch + i] = one[x * length + i] + weight * other[x * length + i];
-
-    for (std::int64_t x = 0; x < shape.width; ++x) {
-        const float* here = line + (x + 1) * patch;
-        const auto pixel = [&](const float* tap, const float* tap_beside) {
-            const auto sum = [&](std::int64_t i) { return (tap[i] + tap_beside[i]) * finish.scale[i] + finish.bias[i]; };
-            if (finish.gate)
-                for (std::int64_t i = 0; i < channels; ++i)
-                    narrow(finished(sum(i), finish.gate[to + i], finish.slope), images[to + i]);
-            else
-                for (std::int64_t i = 0; i < channels; ++i)
-                    narrow(finished(sum(i), sum(i), finish.slope), images[to + i]);
-            to += channels;
-        };
-        pixel(here + channels, here - channels);
-        pixel(here + 2 * channels, here + patch);
+class Folding {
+public:
+    Folding(const Halving& shape, std::int64_t length, Finish<Pixel> finish)
+        : height_(shape.height),
+          width_(shape.width),
+          channels_(CHANNELS ? CHANNELS : shape.channels),
+          length_(length),
+          together_(CHANNELS ? 2 * width_ * channels_ : channels_),
+          finish_(finish),
+          line_((width_ + 2) * 4 * channels_),
+          sums_(2 * width_ * channels_) {
+        for (std::int64_t i = 0; i < together_; ++i) {
+            scale_.push_back(finish.scale[i % channels_]);
+            bias_.push_back(finish.bias[i % channels_]);
+        }
+        finish_.scale = scale_.data();
+        finish_.bias = bias_.data();
     }
-}
+
+    // row `at` of the image, `to` its place in images
+    void fold(const float* columns, std::int64_t at, std::int64_t to, Pixel* images) {
+        const std::int64_t channels = CHANNELS ? CHANNELS : channels_, patch = 4 * channels;
+        const std::int64_t y = at / 2, beside = at % 2 ? y + 1 : y - 1;
+        const float* one = columns + y * width_ * length_ + (at % 2 ? 2 : 1) * patch;
+        const float* other = columns + beside * width_ * length_ + (at % 2 ? 0 : 3) * patch;
+        // beyond the border, nothing
+        const float weight = beside >= 0 && beside < height_ ? 1 : 0;
+        if (!weight) other = one;
+        float* __restrict line = line_.data() + patch;
+        for (std::int64_t x = 0; x < width_; ++x)
+            for (std::int64_t i = 0; i < patch; ++i)
+                line[x * patch + i] = one[x * length_ + i] + weight * other[x * length_ + i];
+
+        float* __restrict sums = sums_.data();
+        for (std::int64_t x = 0; x < width_; ++x) {
+            const float* here = line + x * patch;
+            const auto even = [=](std::int64_t i) { return here[channels + i] + here[i - channels]; };
+            const auto odd = [=](std::int64_t i) { return here[2 * channels + i] + here[patch + i]; };
+            if constexpr (CHANNELS) {
+                for (std::int64_t i = 0; i < channels; ++i) *sums++ = even(i);
+                for (std::int64_t i = 0; i < channels; ++i) *sums++ = odd(i);
+            } else {
+                finish_row(even, channels, finish_, to + 2 * x * channels, images);
+                finish_row(odd, channels, finish_, to + (2 * x + 1) * channels, images);
+            }
+        }
+        if constexpr (CHANNELS)
+            finish_row([&](std::int64_t i) { return sums_[i]; }, together_, finish_, to, images);
+    }
+
+private:
+    std::int64_t height_, width_, channels_, length_, together_;
+    Finish<Pixel> finish_;
+    std::vector<float> scale_, bias_;
+    // (width + 2, 4, channels): the sum over rows, between margins of zeros
+    std::vector<float> line_;
+    // (2 width, channels), where a row is finished in one go
+    std::vector<float> sums_;
+};
 
 }  // namespace
 
@@ -132,7 +160,8 @@ void halve(const Pixel* images, Halving shape, const PackedMatrix<Number>& weigh
         }
         weights.multiply(columns.get(), count * area, sums.get());
         for (std::int64_t i = 0; i < count * area; ++i)
-            finish_row(sums.get() + i * row, shape.depth, finish, (begin * area + i) * shape.depth, half);
+            finish_row([&](std::int64_t j) { return sums[i * row + j]; }, shape.depth, finish,
+                       (begin * area + i) * shape.depth, half);
     });
 }
 
@@ -140,19 +169,21 @@ template <class Number, class Pixel>
 void double_(const Number* half, Halving shape, const PackedMatrix<Number>& weights, Finish<Pixel> finish, int threads,
              Pixel* images) {
     const std::int64_t area = shape.height * shape.width, length = in_panels(weights.n());
-    const auto fold_row = shape.channels == 3 ? fold<3, Pixel> : fold<0, Pixel>;
     const std::int64_t bytes =
         area * (length * sizeof(float) + 4 * shape.channels * sizeof(Pixel) + shape.depth * sizeof(Number));
+    const auto fold_all = [&](auto folding, const float* columns, std::int64_t begin, std::int64_t count) {
+        for (std::int64_t row = 0; row < count * 2 * shape.height; ++row) {
+            const std::int64_t to = (begin * 2 * shape.height + row) * 2 * shape.width * shape.channels;
+            folding.fold(columns + row / (2 * shape.height) * area * length, row % (2 * shape.height), to, images);
+        }
+    };
     over_images(shape.count, bytes, threads, [&](std::int64_t begin, std::int64_t count) {
         const auto columns = fresh<float>(count * area * length);
-        std::vector<float> row_sum((shape.width + 2) * 4 * shape.channels);
         weights.multiply(half + begin * area * shape.depth, count * area, columns.get());
-        for (std::int64_t line = 0; line < count * 2 * shape.height; ++line) {
-            const std::int64_t image = line / (2 * shape.height);
-            const std::int64_t to = (begin * 2 * shape.height + line) * 2 * shape.width * shape.channels;
-            fold_row(columns.get() + image * area * length, shape, line % (2 * shape.height), length, row_sum.data(),
-                     finish, to, images);
-        }
+        if (shape.channels == 3)
+            fold_all(Folding<3, Pixel>(shape, length, finish), columns.get(), begin, count);
+        else
+            fold_all(Folding<0, Pixel>(shape, length, finish), columns.get(), begin, count);
     });
 }
 
@@ -163,7 +194,8 @@ void connect(const Number* a, std::int64_t m, const PackedMatrix<Number>& weight
     parallel_runs(m, threads, [&](std::int64_t begin, std::int64_t end) {
         const auto sums = fresh<float>((end - begin) * row);
         weights.multiply(a + begin * k, end - begin, sums.get());
-        for (std::int64_t i = begin; i < end; ++i) finish_row(sums.get() + (i - begin) * row, n, finish, i * n, out);
+        for (std::int64_t i = begin; i < end; ++i)
+            finish_row([&](std::int64_t j) { return sums[(i - begin) * row + j]; }, n, finish, i * n, out);
     });
 }
 
