@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench gpu clean
 
 demo: $(READY)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -19,6 +19,18 @@ lint: $(READY)
 
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks
+
+# On a machine with an NVIDIA GPU and everything installed but this project, without a network: the tests that need a GPU
+# and all benchmarks, with PYTHON; OUT takes what came of them.
+OUT ?= out/gpu
+gpu:
+	mkdir -p $(OUT)
+	$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --editable .
+	status=0; \
+	$(PYTHON) -m pytest tests/test_gpu.py tests/test_triton_kernels.py --junit-xml=$(OUT)/tests.xml || status=1; \
+	$(PYTHON) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json || status=1; \
+	$(PYTHON) -m faceinpaint_fast.cli bench --device cuda --out $(OUT)/comparisons.md || status=1; \
+	exit $$status
 
 $(READY): pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -227,6 +227,14 @@ void* packed(const float* numbers, std::int64_t k, std::int64_t n, const Place& 
 
 }  // namespace
 
+bool has_tiles() {
+#ifdef FACEINPAINT_TILES
+    return may_use_tiles();
+#else
+    return false;
+#endif
+}
+
 template <class Number>
 PackedMatrix<Number>::PackedMatrix(const float* numbers, std::int64_t k, std::int64_t n, bool rows_of_16)
     : k_(k), n_(n), order_(Order::NUMBERS) {

@@ -33,6 +33,9 @@ inline void narrow(float number, BFloat16& to) {
     to.bits = static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+// Whether products of BFloat16 run on matrix tiles of this processor.
+bool has_tiles();
+
 // Columns of C are computed this many at a time, and a row of C is as long as whole panels.
 constexpr std::int64_t PANEL = 32;
 constexpr std::int64_t in_panels(std::int64_t columns) { return (columns + PANEL - 1) / PANEL * PANEL; }

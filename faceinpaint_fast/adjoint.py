@@ -220,19 +220,21 @@ class TorchProduct(Product):
         self.weight = layer.weight.to(dtype, memory_format=torch.channels_last)
 
     def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
-        x = x.to(self.dtype)
         if self.matrix is not None:
             gate = None if gate is None else gate.flatten(1)
-            return self._finished(x @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1)
-        y = F.conv_transpose2d(x.permute(0, 3, 1, 2), self.weight, stride=2, padding=1)
-        return self._finished(y.permute(0, 2, 3, 1), finish, gate, dtype)
+            return self._finished(x.to(self.dtype) @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1)
+        return self._finished(self._convolved(F.conv_transpose2d, x), finish, gate, dtype)
 
     def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
-        x = x.to(self.dtype)
         if self.matrix is not None:
-            return self._finished(x.flatten(1) @ self.matrix.T, finish, gate, dtype)
-        y = F.conv2d(x.permute(0, 3, 1, 2), self.weight, stride=2, padding=1)
-        return self._finished(y.permute(0, 2, 3, 1), finish, gate, dtype)
+            return self._finished(x.to(self.dtype).flatten(1) @ self.matrix.T, finish, gate, dtype)
+        return self._finished(self._convolved(F.conv2d, x), finish, gate, dtype)
+
+    def _convolved(self, convolution: Callable[..., Tensor], x: Tensor) -> Tensor:
+        # float32 means float32, and the same bits every time: cuDNN would take TF32, and sums in any order
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            x = x.to(self.dtype).permute(0, 3, 1, 2)
+            return convolution(x, self.weight, stride=2, padding=1).permute(0, 2, 3, 1)
 
     @staticmethod
     def _finished(y: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:

@@ -275,13 +275,13 @@ def bench(
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from faceinpaint_fast import images
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.evaluation.bench import machine, markdown, measure
     from faceinpaint_fast.evaluation.comparisons import comparisons
 
     if out is not None:
-        images.check_writable(out)
+        # before minutes of measuring, not after
+        out.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     where = pick_device(device)
     builders = comparisons(where)
@@ -293,7 +293,6 @@ def bench(
             bar.advance(task)
     table = markdown(measured, machine(where))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(table)
     Console().print(Markdown(table))
 

@@ -611,3 +611,16 @@ def test_doctor_of_a_model_without_a_past(faceinpaint, model):
         status, said, _ = faceinpaint("doctor", "--model", model)
         assert status == 0
         assert "? images seen" in said
+
+
+def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypatch):
+    from faceinpaint_fast.evaluation import comparisons
+    from faceinpaint_fast.evaluation.bench import Row
+
+    quick = Row(what="this", rival="that", ours=lambda: None, theirs=lambda: None, at_least=None)
+    monkeypatch.setattr(comparisons, "comparisons", lambda _: {"quick": lambda: quick})
+    out = tmp_path / "new" / "table.md"
+    status, said, _ = faceinpaint("bench", "--device", "cpu", "--out", out)
+    assert status == 0
+    assert "| this |" in out.read_text()
+    assert "this" in said

@@ -7,6 +7,7 @@ of `ssim_l1`, where its equations stand, with w = 1.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor
 from torch.library import custom_op
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.ops.ssim_l1 import K1, K2, Target, ssim_l1
+from faceinpaint_fast.ops import cpu_kernels
+from faceinpaint_fast.ops.ssim_l1 import K1, K2
 from faceinpaint_fast.ops.tensors import accumulator, check_pair
 from faceinpaint_fast.ops.window import Padding, Window
 
@@ -64,38 +66,56 @@ def ssim_map(x: Tensor, y: Tensor, *, data_range: float = 1.0, window: Window = 
     return ((2 * mu1 * mu2 + c1) * (2 * s12 + c2)) / ((mu1 * mu1 + mu2 * mu2 + c1) * (s1 + s2 + c2))
 
 
-@custom_op("faceinpaint_fast::ssim", mutates_args=())
+def _with_gradients(
+    kernels: Any,
+    x: Tensor,
+    y: Tensor,
+    window_size: int,
+    sigma: float,
+    padding: str,
+    data_range: float,
+    to_x: bool,
+    to_y: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `_ssim`; `kernels` is the module of a device's."""
+    window = Window(size=window_size, sigma=sigma, padding=cast(Padding, padding))
+    dtype = accumulator(x, y)
+    images, channels, height, width = x.shape
+    windows = window.positions(height), window.positions(width)
+    taps = window.taps(dtype, x.device)
+    w = x.new_ones((1, height, width), dtype=dtype)
+    share = x.new_full((1, *windows), 1 / (channels * math.prod(windows)), dtype=dtype)
+    one, none = x.new_ones(images, dtype=dtype), x.new_zeros(images, dtype=dtype)
+    constants = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+
+    def against(x: Tensor, y: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor]:
+        y = y.to(dtype)
+        mean, variance = kernels.window_statistics(y, taps, window.pad)
+        target = w, y, mean, variance, share, taps, window.pad, *constants
+        value, _, gradient = kernels.ssim_l1(x, *target, one, none, with_gradient)
+        return value, gradient
+
+    value, in_x = against(x, y, to_x)
+    return value, in_x, against(y, x, True)[1] if to_y else value.new_empty(0)
+
+
+@custom_op("faceinpaint_fast::ssim", mutates_args=(), device_types="cuda")
 def _ssim(
     x: Tensor, y: Tensor, window_size: int, sigma: float, padding: str, data_range: float, to_x: bool, to_y: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean SSIM (B,) and its gradients in x and in y, empty where not asked for, all in the dtype of the sums."""
-    window = Window(size=window_size, sigma=sigma, padding=cast(Padding, padding))
-    value, in_x = _against(x, y, window, data_range, to_x)
-    in_y = _against(y, x, window, data_range, True)[1] if to_y else value.new_empty(0)
-    return value, in_x, in_y
+    from faceinpaint_fast.ops import triton_kernels
+
+    return _with_gradients(triton_kernels, x, y, window_size, sigma, padding, data_range, to_x, to_y)
+
+
+_ssim.register_kernel("cpu")(partial(_with_gradients, cpu_kernels))
 
 
 @_ssim.register_fake
 def _(x, y, window_size, sigma, padding, data_range, to_x, to_y):  # type: ignore[no-untyped-def] # noqa: ARG001
     value = x.new_empty(len(x), dtype=accumulator(x, y))
     return value, value.new_empty(x.shape if to_x else (0,)), value.new_empty(y.shape if to_y else (0,))
-
-
-def _against(x: Tensor, y: Tensor, window: Window, data_range: float, with_gradient: bool) -> tuple[Tensor, Tensor]:
-    """Mean SSIM (B,) of x against y, and its gradient in x."""
-    images, channels, *sides = x.shape
-    sides = [window.positions(side) for side in sides]
-    y = y.to(accumulator(x, y))
-    target = Target.of(
-        y,
-        w=y.new_ones(1, *y.shape[-2:]),
-        share=y.new_full((1, *sides), 1 / (channels * math.prod(sides))),
-        window=window,
-        data_range=data_range,
-    )
-    one = y.new_ones(images)
-    value, _, gradient = ssim_l1(x, target, one, torch.zeros_like(one), with_gradient=with_gradient)
-    return value, gradient
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

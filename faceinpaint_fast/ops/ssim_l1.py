@@ -28,8 +28,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 from torch.library import custom_op
 
-import faceinpaint_fast._cpu as _cpu
-from faceinpaint_fast.ops.tensors import on_cpu, threads_for
+from faceinpaint_fast.ops import cpu_kernels
 from faceinpaint_fast.ops.window import Window
 
 K1, K2 = 0.01, 0.03
@@ -95,11 +94,7 @@ def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor
     return triton_kernels.window_statistics(v, taps, pad)
 
 
-@window_statistics.register_kernel("cpu")
-def _(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
-    mean, variance = v.new_empty(windows(v, taps, pad)), v.new_empty(windows(v, taps, pad))
-    _cpu.window_statistics(on_cpu(v), on_cpu(taps), pad, threads_for(v), mean.numpy(), variance.numpy())
-    return mean, variance
+window_statistics.register_kernel("cpu")(cpu_kernels.window_statistics)
 
 
 @window_statistics.register_fake
@@ -128,26 +123,7 @@ def _ssim_l1(
     return triton_kernels.ssim_l1(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient)
 
 
-@_ssim_l1.register_kernel("cpu")
-def _(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient):  # type: ignore[no-untyped-def]
-    results = _results(x, v, with_gradient)
-    _cpu.ssim_l1(
-        on_cpu(x.to(v.dtype)),
-        on_cpu(w),
-        on_cpu(v),
-        on_cpu(mean),
-        on_cpu(variance),
-        on_cpu(share),
-        on_cpu(taps),
-        pad,
-        c1,
-        c2,
-        on_cpu(a),
-        on_cpu(b),
-        threads_for(x),
-        *(result.numpy() for result in results),
-    )
-    return results
+_ssim_l1.register_kernel("cpu")(cpu_kernels.ssim_l1)
 
 
 @_ssim_l1.register_fake

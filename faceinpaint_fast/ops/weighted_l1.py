@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 from torch.library import custom_op
 
-import faceinpaint_fast._cpu as _cpu
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.ops.tensors import accumulator, check_pair, on_cpu, threads_for
+from faceinpaint_fast.ops import cpu_kernels
+from faceinpaint_fast.ops.tensors import accumulator, check_pair
 
 
 def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
@@ -45,13 +45,7 @@ def _weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     return triton_kernels.weighted_l1(x, y, w)
 
 
-@_weighted_l1.register_kernel("cpu")
-def _(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    dtype = accumulator(x, y)
-    loss = x.new_empty(len(x), dtype=dtype)
-    of_x, of_y, of_w = (on_cpu(t.to(dtype)) for t in (x, y, w))
-    _cpu.weighted_l1(of_x, of_y, of_w, threads_for(x), loss.numpy())
-    return loss
+_weighted_l1.register_kernel("cpu")(cpu_kernels.weighted_l1)
 
 
 @_weighted_l1.register_fake
@@ -67,13 +61,7 @@ def _gradient(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     return triton_kernels.weighted_l1_gradient(loss_gradient, x, y, w)
 
 
-@_gradient.register_kernel("cpu")
-def _(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    dtype = accumulator(x, y)
-    gradient = x.new_empty(x.shape, dtype=dtype)
-    of_loss, of_x, of_y, of_w = (on_cpu(t.to(dtype)) for t in (loss_gradient, x, y, w))
-    _cpu.weighted_l1_gradient(of_loss, of_x, of_y, of_w, threads_for(x), gradient.numpy())
-    return gradient
+_gradient.register_kernel("cpu")(cpu_kernels.weighted_l1_gradient)
 
 
 @_gradient.register_fake

@@ -1,0 +1,89 @@
+"""SSIM with L1, their gradient, and weighted L1, on the CPU: csrc/losses.hpp, by the functions of `triton_kernels`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faceinpaint_fast import _cpu
+from faceinpaint_fast.ops.tensors import accumulator
+
+WORTH_A_THREAD = 1 << 16  # numbers: a thread takes tens of microseconds to start, and these about 200
+
+
+def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of v under each window, zeros beyond the border: (B, C, H, W) -> twice (B, C, H', W')."""
+    around = 2 * pad - len(taps) + 1
+    *images, height, width = v.shape
+    mean = v.new_empty(*images, height + around, width + around)
+    variance = torch.empty_like(mean)
+    _cpu.window_statistics(_numbers(v), _numbers(taps), pad, _threads(v), mean.numpy(), variance.numpy())
+    return mean, variance
+
+
+def ssim_l1(
+    x: Tensor,
+    w: Tensor,
+    v: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    share: Tensor,
+    taps: Tensor,
+    pad: int,
+    c1: float,
+    c2: float,
+    a: Tensor,
+    b: Tensor,
+    with_gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without; see `ops.ssim_l1`."""
+    ssim, l1, gradient = v.new_empty(len(x)), v.new_empty(len(x)), v.new_empty(x.shape if with_gradient else 0)
+    _cpu.ssim_l1(
+        _numbers(x.to(v.dtype)),
+        _numbers(w),
+        _numbers(v),
+        _numbers(mean),
+        _numbers(variance),
+        _numbers(share),
+        _numbers(taps),
+        pad,
+        c1,
+        c2,
+        _numbers(a),
+        _numbers(b),
+        _threads(x),
+        ssim.numpy(),
+        l1.numpy(),
+        gradient.numpy(),
+    )
+    return ssim, l1, gradient
+
+
+def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    """Sum of w |x - y| over each image: x and y (B, C, H, W), w (B or 1, C or 1, H, W) -> (B,)."""
+    dtype = accumulator(x, y)
+    loss = x.new_empty(len(x), dtype=dtype)
+    of_x, of_y, of_w = (_numbers(t.to(dtype)) for t in (x, y, w))
+    _cpu.weighted_l1(of_x, of_y, of_w, _threads(x), loss.numpy())
+    return loss
+
+
+def weighted_l1_gradient(grad: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    """Gradient of the sum of grad (B,) times `weighted_l1` in x, in the dtype of grad."""
+    gradient = x.new_empty(x.shape, dtype=grad.dtype)
+    of_grad, of_x, of_y, of_w = (_numbers(t.to(grad.dtype)) for t in (grad, x, y, w))
+    _cpu.weighted_l1_gradient(of_grad, of_x, of_y, of_w, _threads(x), gradient.numpy())
+    return gradient
+
+
+def _numbers(tensor: Tensor) -> NDArray[Any]:
+    """The same numbers for NumPy, one after the other; copied only where they are not."""
+    return tensor.detach().contiguous().numpy()
+
+
+def _threads(tensor: Tensor) -> int:
+    """As many as torch may use, each with enough of the tensor to do."""
+    return max(1, min(torch.get_num_threads(), tensor.numel() // WORTH_A_THREAD))

@@ -1,0 +1,73 @@
+"""How comparisons are measured and shown; and that what is compared does the same."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from faceinpaint_fast.evaluation.bench import NOISE, Measured, Row, machine, markdown, measure
+from faceinpaint_fast.evaluation.comparisons import comparisons
+
+CPU = torch.device("cpu")
+
+
+def row(at_least=None, work=(1.0, 1.0), **options):
+    return Row(
+        what="this", rival="that", ours=lambda: None, theirs=lambda: None, at_least=at_least, work=work, **options
+    )
+
+
+def test_a_ratio_is_of_times_or_of_rates():
+    assert Measured(row(), 0.5, 2.0).ratio == pytest.approx(4)
+    # 30 in half a second are 60 a second, 40 in 2 are 20
+    assert Measured(row(work=(30.0, 40.0)), 0.5, 2.0).ratio == pytest.approx(3)
+
+
+def test_falling_short_is_by_more_than_noise():
+    assert not Measured(row(), 1.0, 0.1).falls_short
+    assert not Measured(row(at_least=2.0), 1.0, 2.0 * (1 - NOISE) + 0.01).falls_short
+    assert Measured(row(at_least=2.0), 1.0, 2.0 * (1 - NOISE) - 0.01).falls_short
+
+
+def test_medians_of_either_in_turns():
+    calls = []
+
+    def ours():
+        calls.append("ours")
+        time.sleep(0.001)
+
+    def theirs():
+        calls.append("theirs")
+        time.sleep(0.004)
+
+    measured = measure(Row(what="", rival="", ours=ours, theirs=theirs, at_least=None), CPU)
+    assert measured.theirs > measured.ours >= 0.001
+    assert calls.count("ours") == calls.count("theirs")
+    # neither waits until the other has done all
+    assert calls.index("theirs") < len(calls) - 1 - calls[::-1].index("ours")
+
+
+def test_nothing_is_measured_that_is_wrong():
+    def check():
+        raise AssertionError("not the same")
+
+    with pytest.raises(AssertionError, match="not the same"):
+        measure(row(check=check), CPU)
+
+
+def test_the_table():
+    text = markdown([Measured(row(at_least=2.0), 0.001, 0.0012), Measured(row(), 0.5, 1.0)], {"threads": "1"})
+    assert "| this | 1 ms | that | 1.2 ms | 1.20 | 2, missed |" in text
+    assert "| this | 500 ms | that | 1e+03 ms | 2.00 |  |" in text
+    assert "- threads: 1" in text
+    assert {"python", "processor", "threads", "torch", "triton", "pytorch-msssim"} <= machine(CPU).keys()
+
+
+@pytest.mark.parametrize("name", ["iteration-1-fp32", "iteration-1-bf16", "pair-1", "ops-1", "batch-invariance"])
+def test_what_is_compared_does_the_same(name):
+    comparison = comparisons(CPU)[name]()
+    comparison.check()
+    comparison.ours()
+    comparison.theirs()

@@ -1,0 +1,178 @@
+"""The engine on a CUDA device: the same results as on the CPU, as one graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from faceinpaint_fast import InpaintConfig, Inpainter, masks, ssim, weighted_l1
+from faceinpaint_fast.adjoint import ExplicitNetwork, PackedProduct, TorchProduct
+from faceinpaint_fast.checkpoint import load_model
+from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
+
+pytestmark = pytest.mark.gpu
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+OPS = torch.ops.faceinpaint_fast
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model()
+
+
+@pytest.fixture
+def faces(rng):
+    return rng.random((5, 64, 64, 3)).astype(np.float32)
+
+
+HOLES = np.stack([masks.draw(name, (64, 64), 1) for name in ("centre", "left", "drop-80", "free-form", "drop-20")])
+
+
+def assert_near(found, expected, rtol):
+    """Of the largest component."""
+    expected = expected.double()
+    assert_close(found.double().cpu(), expected.cpu(), rtol=0, atol=rtol * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("which", ["generator", "discriminator"])
+def test_networks_are_the_cpu_s(which, model):
+    network = getattr(model, which).requires_grad_(False)
+    torch.manual_seed(0)
+    inputs = torch.randn(5, 100) if which == "generator" else torch.rand(5, 3, 64, 64)
+    expected, pull = ExplicitNetwork(network, PackedProduct, torch.float32)(inputs)
+    gradient = torch.randn_like(expected)
+    network = network.to(CUDA)
+    found, pull_there = ExplicitNetwork(network, TorchProduct, torch.float32)(inputs.to(CUDA))
+    assert_near(found, expected, 1e-5)
+    assert_near(pull_there(gradient.to(CUDA)), pull(gradient), 1e-4)
+    network.to(CPU)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 64, 64), (1, 1, 11, 11), (1, 2, 70, 130)], ids=str)
+def test_losses_are_the_cpu_s(shape, rng):
+    x, y = (torch.from_numpy(rng.random(shape)).float() for _ in range(2))
+    w = torch.from_numpy(1 + rng.random((shape[0], *shape[2:]))).float()
+    share = torch.ones(1, shape[2] - 10, shape[3] - 10)
+    a, b = torch.randn(2, shape[0])
+
+    def results(device):
+        target = Target.of(y.to(device), w.to(device), share.to(device))
+        one = x.to(device).requires_grad_()
+        values = ssim(one, y.to(device)), weighted_l1(one, y.to(device), w.to(device))
+        gradients = [torch.autograd.grad(value.sum(), one, retain_graph=True)[0] for value in values]
+        return *ssim_l1(one.detach(), target, a.to(device), b.to(device)), *values, *gradients
+
+    for found, expected in zip(results(CUDA), results(CPU), strict=True):
+        assert found.is_cuda
+        assert_near(found.detach(), expected.detach(), 1e-5)
+
+
+def test_ops_are_registered_as_torch_wants_them(rng):
+    x, y = (torch.from_numpy(rng.random((2, 3, 13, 12))).to(CUDA) for _ in range(2))
+    w = torch.ones(2, 1, 13, 12, dtype=torch.float64, device=CUDA)
+    x.requires_grad_()
+    torch.library.opcheck(OPS.weighted_l1, (x, y, w))
+    torch.library.opcheck(OPS.ssim, (x, y, 11, 1.5, "valid", 1.0, True, False))
+    assert torch.autograd.gradcheck(lambda x: ssim(x, y), x)
+    assert torch.autograd.gradcheck(lambda x: weighted_l1(x, y, w), x)
+
+
+def test_a_search_is_the_cpu_s(faces):
+    """z within 1e-4 after 10 iterations for most images: see docs/architecture.md."""
+    config = dataclasses.replace(InpaintConfig.paper(), normalization="masked", iterations=10)
+    found, expected = (Inpainter.from_pretrained(config=config, device=device)(faces, HOLES) for device in (CUDA, CPU))
+    apart = np.abs(found.z - expected.z).max(axis=1)
+    assert np.median(apart) < 1e-4
+    assert apart.max() < 0.05
+    np.testing.assert_allclose(found.losses["total"], expected.losses["total"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_image_s_bits_depend_on_no_neighbour(precision, faces):
+    inpainter = Inpainter.from_pretrained(config=InpaintConfig(iterations=20, precision=precision), device=CUDA)
+    one = inpainter(faces, HOLES, seed=list(range(5)))
+    order = [3, 0, 4, 1, 2]
+    other = inpainter(faces[order], HOLES[order], seed=order)
+    np.testing.assert_array_equal(other.z, one.z[order])
+    alone = dataclasses.replace(inpainter.config, batch_invariant=True)
+    alone = Inpainter.from_pretrained(config=alone, device=CUDA)
+    np.testing.assert_array_equal(
+        alone(faces[:2], HOLES[:2], seed=[0, 1]).z, alone(faces, HOLES, seed=list(range(5))).z[:2]
+    )
+
+
+def test_a_graph_is_captured_once_a_shape(faces):
+    inpainter = Inpainter.from_pretrained(config=InpaintConfig(iterations=5), device=CUDA)
+    with warnings.catch_warnings():
+        # "no CUDA graph" would be one
+        warnings.simplefilter("error")
+        first = inpainter(faces, HOLES)
+        graphs = dict(inpainter._engine._graphs)
+        inpainter(faces[::-1], HOLES[::-1], seed=7)
+        again = inpainter(faces, HOLES)
+        assert inpainter._engine._graphs == graphs
+        inpainter(faces[:2], HOLES[:2])
+    assert len(inpainter._engine._graphs) == 2
+    np.testing.assert_array_equal(again.z, first.z)
+    np.testing.assert_array_equal(again.image, first.image)
+
+
+def test_memory_does_not_grow_with_iterations(faces):
+    peaks = []
+    for iterations in (10, 200):
+        inpainter = Inpainter.from_pretrained(config=InpaintConfig(iterations=iterations), device=CUDA)
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        inpainter(faces, HOLES)
+        peaks.append(torch.cuda.max_memory_allocated() - before)
+        del inpainter
+    # the losses of an iteration are 20 bytes
+    assert peaks[1] - peaks[0] < 1 << 16
+
+
+class Stubborn(nn.Module):
+    """A generator that waits for the device, which no graph can hold."""
+
+    latent_size = 100
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, z):
+        return self.inner(z) * float(z.isfinite().all().item())
+
+
+def test_a_generator_that_no_graph_can_hold(faces, model):
+    config = InpaintConfig(iterations=5)
+    inpainter = Inpainter(Stubborn(model.generator), model.discriminator, config=config, device=CUDA)
+    with pytest.warns(UserWarning, match="generator: no CUDA graph"):
+        found = inpainter(faces, HOLES)
+    expected = Inpainter(model.generator, model.discriminator, config=config, device=CUDA)(faces, HOLES)
+    assert np.median(np.abs(found.z - expected.z)) < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_generator_is_compiled(faces, model):
+    class Other(nn.Module):
+        latent_size = 100
+
+        def __init__(self):
+            super().__init__()
+            self.inner = model.generator
+
+        def forward(self, z):
+            return self.inner(z)
+
+    config = InpaintConfig(iterations=100)
+    found = Inpainter(Other(), model.discriminator, config=config, device=CUDA)(faces, HOLES)
+    expected = Inpainter(model.generator, model.discriminator, config=config, device=CUDA)(faces, HOLES)
+    np.testing.assert_allclose(found.losses["total"].mean(), expected.losses["total"].mean(), rtol=0.05)
