@@ -29,7 +29,8 @@ from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
 Pullback = Callable[[Tensor], Tensor]
 Differentiable = Callable[[Tensor], tuple[Tensor, Pullback]]
 
-IMAGES_A_THREAD = 4  # at least: with fewer a thread costs more than it brings
+# at least: with fewer a thread costs more than it brings
+IMAGES_A_THREAD = {torch.float32: 4, torch.bfloat16: 8}
 
 
 def differentiable(network: Any, device: torch.device, precision: Precision) -> Differentiable:
@@ -163,7 +164,7 @@ class PackedProduct(Product):
     """On a CPU: products with packed weights, csrc/convolution.hpp."""
 
     def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
-        self.connects = layer.connects
+        self.connects, self.dtype = layer.connects, dtype
         self.depth, self.channels = layer.weight.shape[:2]
         pack: Any = _cpu.PackedBFloat16 if dtype == torch.bfloat16 else _cpu.PackedFloat32
 
@@ -190,8 +191,8 @@ class PackedProduct(Product):
         shape = count, height // 2, width // 2, self.depth
         return self._run(self.narrowing.halve, x, finish, gate, dtype, shape)
 
-    @staticmethod
     def _run(
+        self,
         function: Callable[..., None],
         x: Tensor,
         finish: Finish,
@@ -200,7 +201,7 @@ class PackedProduct(Product):
         shape: tuple[int, ...],
     ) -> Tensor:
         out = torch.empty(shape, dtype=dtype) if gate is None else gate
-        threads = max(1, min(torch.get_num_threads(), len(x) // IMAGES_A_THREAD))
+        threads = max(1, min(torch.get_num_threads(), len(x) // IMAGES_A_THREAD[self.dtype]))
         scale, bias = finish.scale.numpy(), finish.bias.numpy()
         function(numbers(x), scale, bias, finish.slope, gate is not None, threads, numbers(out))
         return out
