@@ -18,7 +18,12 @@ SHAPES = [
     (2, 3, 5, 7, 1),
     (2, 32, 32, 64, 3),
 ]
-DTYPES = {"float32": (_cpu.PackedFloat32, torch.float32), "bfloat16": (_cpu.PackedBFloat16, torch.bfloat16)}
+# the class, its dtype, and a dtype that the weights are rounded to: half precision is packed as such
+DTYPES = {
+    "float32": (_cpu.PackedFloat32, torch.float32, torch.float32),
+    "float32, halves": (_cpu.PackedFloat32, torch.float32, torch.float16),
+    "bfloat16": (_cpu.PackedBFloat16, torch.bfloat16, torch.bfloat16),
+}
 
 
 def numbers(tensor):
@@ -30,13 +35,13 @@ def shape(request):
     return request.param
 
 
-def problem(shape, dtype, halves=False):
-    """Inputs and weights that the dtype holds exactly, the weights half precision too if asked for."""
+def problem(shape, dtype, of_weights):
+    """Inputs and weights that their dtypes hold exactly."""
     count, height, width, depth, channels = shape
     torch.manual_seed(sum(shape))
     half = torch.randn(count, height, width, depth).to(dtype)
     images = torch.randn(count, 2 * height, 2 * width, channels).to(dtype)
-    weight = (torch.randn(depth, channels, 4, 4) / (4 * depth**0.5)).to(torch.float16 if halves else dtype).float()
+    weight = (torch.randn(depth, channels, 4, 4) / (4 * depth**0.5)).to(of_weights).float()
     return half, images, weight, weight.permute(0, 2, 3, 1).flatten(1).contiguous()
 
 
@@ -53,8 +58,8 @@ def finished(sums, gate, slope):
 @pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("name", DTYPES)
 def test_doubling_is_the_transposed_convolution(name, shape, slope, gated):
-    pack, dtype = DTYPES[name]
-    half, gate, weight, matrix = problem(shape, dtype)
+    pack, dtype, of_weights = DTYPES[name]
+    half, gate, weight, matrix = problem(shape, dtype, of_weights)
     scale, bias = torch.randn(2, shape[-1])
     sums = F.conv_transpose2d(half.permute(0, 3, 1, 2).double(), weight.double(), stride=2, padding=1)
     sums = sums.permute(0, 2, 3, 1) * scale + bias
@@ -72,8 +77,8 @@ def test_doubling_is_the_transposed_convolution(name, shape, slope, gated):
 @pytest.mark.parametrize("slope", [0.0, 0.2])
 @pytest.mark.parametrize("name", DTYPES)
 def test_halving_is_the_convolution(name, shape, slope, gated):
-    pack, dtype = DTYPES[name]
-    gate, images, weight, matrix = problem(shape, dtype)
+    pack, dtype, of_weights = DTYPES[name]
+    gate, images, weight, matrix = problem(shape, dtype, of_weights)
     scale, bias = torch.randn(2, shape[-2])
     sums = F.conv2d(images.permute(0, 3, 1, 2).double(), weight.double(), stride=2, padding=1).permute(0, 2, 3, 1)
     sums = sums * scale + bias
@@ -90,9 +95,9 @@ def test_halving_is_the_convolution(name, shape, slope, gated):
 @pytest.mark.parametrize(("rows", "k", "n"), [(1, 100, 40), (1, 300, 1), (17, 64, 100), (3, 1, 7)])
 @pytest.mark.parametrize("name", DTYPES)
 def test_connecting_is_a_product(name, rows, k, n):
-    pack, dtype = DTYPES[name]
+    pack, dtype, of_weights = DTYPES[name]
     torch.manual_seed(rows)
-    a, b = torch.randn(rows, k).to(dtype), (torch.randn(k, n) / k**0.5).to(dtype).float()
+    a, b = torch.randn(rows, k).to(dtype), (torch.randn(k, n) / k**0.5).to(of_weights).float()
     scale, bias = torch.randn(2, n)
     sums = a.double() @ b.double() * scale + bias
     for out in {dtype, torch.float32}:

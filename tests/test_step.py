@@ -148,6 +148,7 @@ def test_a_loop_s_memory_serves_another_search(generator, images, starts):
     addresses = [tensor.data_ptr() for tensor in memory]
     loop.run(loop.advance, lambda _: None)
     loop.begin(objective_of(images), starts)
+    assert torch.equal(loop.starts, starts)
     found = loop.run(loop.advance, lambda _: None)
     for one, exact in zip(found, expected, strict=True):
         assert torch.equal(one, exact)
