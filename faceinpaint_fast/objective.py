@@ -76,7 +76,8 @@ class Objective:
         self.structured = (total > 0).to(images.dtype)
         # W*M; where, not a product, for the image: the hole may hold NaN
         w = known * weights
-        self.total_weight = channels * w.sum(dim=(-2, -1))
+        # W >= 1, so a sum below 1 is that of an image of which nothing is known: 0 / 1
+        self.total_weight = (channels * w.sum(dim=(-2, -1))).clamp(min=1)
         self.target = Target.of(images.where(known.unsqueeze(-3) > 0, 0), w, windows, window=window)
 
     @property
@@ -123,8 +124,11 @@ class Objective:
             context, structural = context_loss(l1, bounds), structural_loss(similarity, bounds)
         else:
             context, structural = l1 / self.total_weight, self.structured - similarity
-        total = config.lambda_d * discriminator + config.lambda_c * context + config.lambda_s * structural
-        return torch.stack([discriminator, context, structural, total], dim=1)
+        losses = discriminator, context, structural
+        lambdas = config.lambda_d, config.lambda_c, config.lambda_s
+        # a loss of weight 0 may be anything, NaN as well
+        total = torch.stack([weight * loss for weight, loss in zip(lambdas, losses, strict=True) if weight]).sum(dim=0)
+        return torch.stack([*losses, total], dim=1)
 
     def _slopes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Derivatives of Eq. 8 in SSIM and in L1, each (B,)."""

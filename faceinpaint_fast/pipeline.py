@@ -51,8 +51,8 @@ class Inpainter:
     config         what to do, by default what works best
     device         "auto" is CUDA where there is a device, else the CPU
 
-    Both modules are copied; the originals stay as they are.  An Inpainter keeps no state between calls and may be
-    called from several threads at once.
+    Both modules are copied; the originals stay as they are.  An Inpainter may be called from several threads at once.
+    On a CUDA device it keeps graphs of the last few batch sizes, and searches of one Inpainter wait for each other.
     """
 
     def __init__(

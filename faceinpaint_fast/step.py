@@ -24,6 +24,7 @@ from faceinpaint_fast.objective import Objective
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma and Ba 2015
 ATTEMPTS = 4  # starts of one latent code before its image is given up
 WORTH_COMPILING = 100  # iterations: compiling takes half a minute
+GRAPHS = 4  # shapes of batches whose graphs are kept: each holds the memory of an iteration
 WARM_UP = 3  # iterations before a capture, by which every library has chosen its kernels
 
 # z (B, latent_size) and the objective -> Eq. 8 (B,) and its gradient (B, latent_size)
@@ -129,6 +130,8 @@ class Engine:
             return loop.run(advance, progress)
         with self._graphs_in_use:
             if starts.shape not in self._graphs:
+                if len(self._graphs) == GRAPHS:
+                    del self._graphs[next(iter(self._graphs))]
                 self._graphs[starts.shape] = self.loop(objective.clone(), starts.clone())
             loop, advance = self._graphs[starts.shape]
             loop.begin(objective, starts)

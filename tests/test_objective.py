@@ -65,7 +65,7 @@ def test_the_gradient_is_that_of_finite_differences(config, batch, rng):
     images, known, weights, x = batch
     objective = Objective(images, known, weights, brightness, config)
     total, gradient = objective.with_gradient(x)
-    assert torch.equal(total, objective.terms(x)[:, TERMS.index("total")] - dead(config, objective, x))
+    assert torch.equal(total, objective.terms(x)[:, TERMS.index("total")])
     direction, step = torch.from_numpy(rng.standard_normal(x.shape)), 1e-6
     ahead, behind = (objective.with_gradient(x + sign * step * direction)[0] for sign in (1, -1))
     expected = (ahead - behind) / (2 * step)
@@ -73,11 +73,6 @@ def test_the_gradient_is_that_of_finite_differences(config, batch, rng):
     assert_close((gradient * direction).sum(dim=(1, 2, 3)), expected, rtol=1e-6, atol=1e-8)
     if config is not CONFIGS["paper"]:
         assert (expected != 0).all()
-
-
-def dead(config, objective, x):
-    """What terms() counts and with_gradient() leaves out: a discriminator without weight."""
-    return 0 * objective.terms(x)[:, 0] if config.lambda_d == 0 else 0
 
 
 def test_the_printed_form_is_flat_outside_its_bounds_and_the_masked_one_is_not(batch):
@@ -155,3 +150,22 @@ def test_another_search_in_the_same_memory(batch):
     mine.copy_(other)
     assert torch.equal(mine.terms(x), expected)
     assert torch.equal(one.terms(x), untouched)
+
+
+def test_a_loss_of_weight_0_has_no_part_in_the_total(batch):
+    images, known, weights, x = batch
+
+    def broken(x):
+        return torch.full((len(x),), torch.nan, dtype=x.dtype), None
+
+    terms = Objective(images, known, weights, broken, InpaintConfig()).terms(x)
+    assert terms[:, TERMS.index("discriminator")].isnan().all()
+    assert terms[:, TERMS.index("total")].isfinite().all()
+
+
+def test_nothing_known_is_nothing_to_agree_with(batch):
+    images, known, weights, x = batch
+    objective = Objective(images, torch.zeros_like(known), weights, brightness, InpaintConfig())
+    total, gradient = objective.with_gradient(x)
+    assert not total.any()
+    assert not gradient.any()
