@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from numpy.typing import NDArray
@@ -27,7 +27,16 @@ from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
 
 # x -> f(x), and the function that takes the gradient in f(x), once, to the gradient in x
 Pullback = Callable[[Tensor], Tensor]
-Differentiable = Callable[[Tensor], tuple[Tensor, Pullback]]
+
+
+class Differentiable(Protocol):
+    """A network, float32 at its ends, (B, ...) to (B, ...)."""
+
+    batch_invariant: bool
+    """Whether an image's bits are the same in batches of any size."""
+
+    def __call__(self, x: Tensor, /) -> tuple[Tensor, Pullback]: ...
+
 
 # at least: with fewer a thread costs more than it brings
 IMAGES_A_THREAD = {torch.float32: 4, torch.bfloat16: 8}
@@ -46,6 +55,8 @@ def differentiable(network: Any, device: torch.device, precision: Precision) -> 
 
 class AnyNetwork:
     """Any network: torch.func.vjp where it is compiled, autograd's tape where it is not."""
+
+    batch_invariant = False
 
     def __init__(self, network: Callable[[Tensor], Tensor], device: torch.device, dtype: torch.dtype) -> None:
         self._network = network
@@ -252,6 +263,8 @@ class ExplicitNetwork:
         self, network: DCGANGenerator | DCGANDiscriminator, product: type[Product], dtype: torch.dtype
     ) -> None:
         self.draws, self.dtype = isinstance(network, DCGANGenerator), dtype
+        # a packed product sums along k in one order, whatever its rows
+        self.batch_invariant = product is PackedProduct
         layers = layers_of(network)
         products = [product(layer, dtype) for layer in layers]
         self.forwards = [each.widen if self.draws else each.narrow for each in products]
@@ -275,7 +288,11 @@ class ExplicitNetwork:
             dtype = torch.float32 if len(inputs) == len(self.forwards) else self.dtype
             inputs.append(forward(inputs[-1], finish, None, dtype))
         y = inputs.pop()
-        y = y.tanh_().permute(0, 3, 1, 2) if self.draws else y[:, 0]
+        if self.draws:
+            # one by one on a CPU, where threads would cut between images and round by the place in a vector
+            for image in y if y.device.type == "cpu" else [y]:
+                image.tanh_()
+        y = y.permute(0, 3, 1, 2) if self.draws else y[:, 0]
 
         def pull(gradient: Tensor) -> Tensor:
             if self.draws:

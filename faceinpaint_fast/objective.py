@@ -20,7 +20,7 @@ from torch.nn.functional import logsigmoid
 from faceinpaint_fast.adjoint import Differentiable
 from faceinpaint_fast.config import InpaintConfig, Normalization
 from faceinpaint_fast.generator import to_unit
-from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
+from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1, window_statistics
 from faceinpaint_fast.ops.window import Window
 
 TERMS = ("discriminator", "context", "structural", "total")
@@ -28,8 +28,8 @@ TERMS = ("discriminator", "context", "structural", "total")
 
 def discriminator_loss(logit: Tensor) -> Tensor:
     """Eq. 3: log(1 - D(x)), where D(x) = sigmoid(logit)."""
-    # softplus would switch to the identity above 20, 2e-9 off
-    return logsigmoid(-logit)
+    # softplus would switch to the identity above 20, 2e-9 off; float32 would round by the place in a vector
+    return logsigmoid(-logit.double()).to(logit.dtype)
 
 
 def structural_loss(ssim: Tensor, normalization: Normalization) -> Tensor:
@@ -65,7 +65,8 @@ class Objective:
         channels = images.shape[-3]
         window = Window()
         # how much of each window is known
-        windows = window.local_mean(known)
+        windows, _ = window_statistics(known.unsqueeze(-3), window.taps(known.dtype, known.device), window.pad)
+        windows = windows.squeeze(-3)
         if config.normalization == "masked":
             total = channels * windows.sum(dim=(-2, -1))
             windows = windows / total.where(total > 0, 1)[:, None, None]
@@ -115,7 +116,7 @@ class Objective:
             logit, pull = self.D(x)
             loss = discriminator_loss(logit)
             # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
-            gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit))
+            gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype))
         return self._terms(loss, similarity, l1)[:, -1], gradient
 
     def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor) -> Tensor:

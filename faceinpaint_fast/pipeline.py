@@ -124,7 +124,8 @@ class Inpainter:
             warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=2)
 
         # a batch of another size may run other kernels, whose sums round otherwise
-        size = 1 if self.config.batch_invariant else count
+        invariant = self._engine.generator.batch_invariant and self._D.batch_invariant
+        size = 1 if self.config.batch_invariant and not invariant else count
 
         def search_from(first: int) -> tuple[Tensor, Tensor, Tensor]:
             part = slice(first, first + size)

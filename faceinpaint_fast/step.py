@@ -36,7 +36,7 @@ class State:
     """Where the search is: a latent code a row, each on its own.
 
     z          (B, latent_size); mean, square: Adam's moments of its gradient
-    age        (B, 1), iterations since the row's start
+    age        (B,), iterations since the row's start
     attempt    (B,), which of its starts the row is at; ATTEMPTS once it has none left
     iteration  (1,), of the search
     """
@@ -55,18 +55,34 @@ class State:
             z=z.clone(),
             mean=torch.zeros_like(z),
             square=torch.zeros_like(z),
-            age=z.new_zeros(len(z), 1),
+            age=z.new_zeros(len(z), dtype=torch.int64),
             attempt=z.new_zeros(len(z), dtype=torch.int64),
             iteration=z.new_zeros(1, dtype=torch.int64),
         )
 
 
-def step_sizes(config: InpaintConfig) -> Tensor:
-    """Of each iteration: constant for "adam"; for "adam-cosine" from learning_rate to 0 along a half cosine."""
-    if config.search == "adam":
-        return torch.full((config.iterations,), config.learning_rate)
-    phase = torch.arange(config.iterations, dtype=torch.float64) * (math.pi / config.iterations)
-    return (config.learning_rate * (1 + phase.cos()) / 2).float()
+@dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """Adam's numbers that are known beforehand.
+
+    They are looked up, not computed: a power of a row's age would be rounded by its place in a vector.
+
+    size    (iterations,), step size of each iteration
+    mean    (iterations + 1,), 1 - BETA1^age, which the mean of a row of that age is divided by
+    square  (iterations + 1,), likewise of BETA2
+    """
+
+    size: Tensor
+    mean: Tensor
+    square: Tensor
+
+    @classmethod
+    def of(cls, config: InpaintConfig, device: torch.device | str = "cpu") -> Schedule:
+        """Step sizes are constant for "adam"; for "adam-cosine" they go from learning_rate to 0 along a half cosine."""
+        age = torch.arange(config.iterations + 1, dtype=torch.float64)
+        share = age[:-1] / config.iterations if config.search == "adam-cosine" else torch.zeros_like(age[:-1])
+        size = config.learning_rate * (1 + (math.pi * share).cos()) / 2
+        return cls(*(numbers.float().to(device) for numbers in (size, 1 - BETA1**age, 1 - BETA2**age)))
 
 
 def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
@@ -76,7 +92,7 @@ def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective
     return loss, pull(gradient)
 
 
-def iterate(state: State, loss: Tensor, gradient: Tensor, sizes: Tensor, starts: Tensor) -> State:
+def iterate(state: State, loss: Tensor, gradient: Tensor, schedule: Schedule, starts: Tensor) -> State:
     """Adam's step of every row; one whose loss or code is not finite begins again, alone, from its next start.
 
     starts  (ATTEMPTS, B, latent_size)
@@ -84,8 +100,8 @@ def iterate(state: State, loss: Tensor, gradient: Tensor, sizes: Tensor, starts:
     s = state
     age = s.age + 1
     mean, square = s.mean.lerp(gradient, 1 - BETA1), s.square.lerp(gradient * gradient, 1 - BETA2)
-    direction = (mean / (1 - BETA1**age)) / ((square / (1 - BETA2**age)).sqrt() + EPSILON)
-    z = s.z - sizes[s.iteration] * direction
+    direction = (mean / schedule.mean[age][:, None]) / ((square / schedule.square[age][:, None]).sqrt() + EPSILON)
+    z = s.z - schedule.size[s.iteration] * direction
     failed = ~(loss.isfinite() & z.isfinite().all(dim=1))
     attempt = (s.attempt + failed).clamp(max=ATTEMPTS)
     rows = torch.arange(len(z), device=z.device)
@@ -95,7 +111,7 @@ def iterate(state: State, loss: Tensor, gradient: Tensor, sizes: Tensor, starts:
         z=torch.where(failed, again, z),
         mean=mean.masked_fill(failed, 0),
         square=square.masked_fill(failed, 0),
-        age=age.masked_fill(failed, 0),
+        age=age.masked_fill(failed[:, 0], 0),
         attempt=attempt,
         iteration=s.iteration + 1,
     )
@@ -109,7 +125,7 @@ class Engine:
 
     def __init__(self, generator: Any, config: InpaintConfig, device: torch.device) -> None:
         self.generator = differentiable(generator, device, config.precision)
-        self._sizes = step_sizes(config).to(device)
+        self._schedule = Schedule.of(config, device)
         self._gradient: Gradient = partial(loss_and_gradient, self.generator)
         # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
         if device.type == "cuda" and config.iterations >= WORTH_COMPILING and isinstance(self.generator, AnyNetwork):
@@ -139,30 +155,30 @@ class Engine:
 
     def loop(self, objective: Objective, starts: Tensor) -> tuple[Loop, Callable[[], None]]:
         """A search over these very tensors, and its iteration in the fastest form."""
-        loop = Loop(self._gradient, objective, starts, self._sizes)
+        loop = Loop(self._gradient, objective, starts, self._schedule)
         return loop, captured(loop) if starts.is_cuda else loop.advance
 
 
 class Loop:
     """The iterations of one search, in memory that is theirs from the first to the last."""
 
-    def __init__(self, gradient: Gradient, objective: Objective, starts: Tensor, sizes: Tensor) -> None:
-        self._gradient, self.objective, self.starts, self.sizes = gradient, objective, starts, sizes
+    def __init__(self, gradient: Gradient, objective: Objective, starts: Tensor, schedule: Schedule) -> None:
+        self._gradient, self.objective, self.starts, self.schedule = gradient, objective, starts, schedule
         self.state = State.at(starts[0])
-        self.losses = starts.new_zeros(len(sizes), starts.shape[1])
+        self.losses = starts.new_zeros(len(schedule.size), starts.shape[1])
 
     def run(self, advance: Callable[[], None], progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:
         """See `Engine.run`; `advance` is this loop's, or what stands for it."""
-        for iteration in range(len(self.sizes)):
+        for iteration in range(len(self.schedule.size)):
             advance()
-            progress((iteration + 1) / len(self.sizes))
+            progress((iteration + 1) / len(self.schedule.size))
         return self.state.z.clone(), self.losses.clone(), self.state.attempt.clone()
 
     def advance(self) -> None:
         """One iteration."""
         loss, gradient = self._gradient(self.state.z, self.objective)
         self.losses.index_copy_(0, self.state.iteration, loss[None])
-        self._become(iterate(self.state, loss, gradient, self.sizes, self.starts))
+        self._become(iterate(self.state, loss, gradient, self.schedule, self.starts))
 
     def begin(self, objective: Objective, starts: Tensor) -> None:
         """Another search of the same shapes, in this one's memory."""

@@ -100,12 +100,43 @@ def test_neighbours_and_order_do_not_matter(faces, inpainter):
     same(part(others, 0), part(found, 0))
 
 
-def test_batch_invariant_alone_as_in_a_batch_of_three(faces, generator, discriminator):
+class NoDCGAN(nn.Module):
+    """The same network, of which nothing is known."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.latent_size = inner, inner.latent_size
+
+    def forward(self, z):
+        return self.inner(z)
+
+
+@pytest.mark.parametrize("network", [lambda generator: generator, NoDCGAN], ids=["DCGAN", "another"])
+def test_batch_invariant_alone_as_in_a_batch_of_three(network, faces, generator, discriminator):
     config = dataclasses.replace(FAST, batch_invariant=True, restarts=2)
-    inpainter = Inpainter(generator, discriminator, config=config, device="cpu")
+    inpainter = Inpainter(network(generator), discriminator, config=config, device="cpu")
     found = inpainter(faces, HOLES, seed=[1, 2, 3])
     for i in range(3):
         same(inpainter(faces[i], HOLES[i], seed=i + 1), part(found, i))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_on_a_cpu_neither_size_nor_order_nor_threads_change_a_bit(precision, rng, generator, discriminator):
+    """In 43 images: more than torch's vectors of 32 numbers, and a number that no number of threads divides."""
+    count = 43
+    images = rng.random((count, 64, 64, 3)).astype(np.float32)
+    holes = np.stack([masks.random_pixels((64, 64), 0.1 + 0.02 * i, i) for i in range(count)])
+    seeds = np.arange(count)
+    config = InpaintConfig(iterations=3, lambda_d=0.003, precision=precision)
+    inpainter = Inpainter(generator, discriminator, config=config, device="cpu")
+    found = inpainter(images, holes, seed=seeds)
+    try:
+        for threads, places in ((1, rng.permutation(count)), (3, rng.permutation(count)), (5, range(7)), (2, [42])):
+            torch.set_num_threads(threads)
+            some = list(places)
+            same(inpainter(images[some], holes[some], seed=seeds[some]), part(found, some))
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(faces, inpainter):

@@ -12,7 +12,9 @@ from faceinpaint_fast.ops.window import Window
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
+from faceinpaint_fast.ops import cpu_kernels
 from faceinpaint_fast.ops import triton_kernels as kernels
+from faceinpaint_fast.ops.ssim import _with_gradients
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 C1, C2 = 0.01**2, 0.03**2
@@ -191,3 +193,28 @@ def test_weighted_l1(x_dtype, y_dtype, weighed, rng):
     # two products
     rtol = {torch.float32: 1e-6, torch.float64: 1e-15}[y_dtype]
     assert_is(kernels.weighted_l1_gradient(grad, x, y, w), expected_gradient, y_dtype, rtol)
+
+
+def test_they_are_the_cpu_s(rng):
+    """The same functions in either module, to be handed over one for the other."""
+    window = Window(size=3, padding="same")
+    x, w, v, share, a, b = problem(rng, (2, 2, 6, 7), window, torch.float64)
+    taps = window.taps(v.dtype, v.device)
+
+    def results(module, device):
+        on = [t.to(device) for t in (x, w, v, share, a, b, taps)]
+        x_, w_, v_, share_, a_, b_, taps_ = on
+        mean, variance = module.window_statistics(v_, taps_, window.pad)
+        target = w_, v_, mean, variance, share_, taps_, window.pad, C1, C2
+        return (
+            mean,
+            variance,
+            *module.ssim_l1(x_, *target, a_, b_, True),
+            module.weighted_l1(x_, v_, w_[:, None]),
+            module.weighted_l1_gradient(a_, x_, v_, w_[:, None]),
+            *_with_gradients(module, x_, v_, 3, 1.5, "same", 1.0, True, True),
+        )
+
+    for found, expected in zip(results(kernels, DEVICE), results(cpu_kernels, "cpu"), strict=True):
+        # a variance, and what divides by it, is a difference of squares
+        assert_close(found.cpu(), expected, rtol=1e-10, atol=1e-14)
