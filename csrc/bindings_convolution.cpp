@@ -3,6 +3,7 @@
 
 #include "bindings.hpp"
 #include "convolution.hpp"
+#include "winograd.hpp"
 
 namespace faceinpaint {
 namespace {
@@ -103,6 +104,41 @@ auto define_packed(py::module_& module, const char* name) {
     return packed;
 }
 
+template <class Layer>
+Layer* new_layer(const Array<float>& weights) {
+    expect(weights.ndim() == 2 && weights.size() > 0 && weights.shape(1) % 16 == 0,
+           "weights: expected shape (D, 16 C), neither 0");
+    return new Layer(weights.data(), weights.shape(0), weights.shape(1) / 16);
+}
+
+template <class Layer>
+void run_layer(const Layer& layer, const Array<float>& from, Halving shape, const Array<float>& scale,
+               const Array<float>& bias, float slope, bool gated, int threads, Array<float>& to) {
+    expect(layer.depth() == shape.depth && layer.channels() == shape.channels, "weights: expected (D, 16 C)");
+    expect(shape.height % 2 == 0 && shape.width % 2 == 0, "half: expected an even height and width");
+    const auto finish = finish_of<float>(scale, bias, slope, gated, threads, to);
+    const float* in = from.data();
+    float* out = to.mutable_data();
+
+    const py::gil_scoped_release unlocked;
+    layer(in, shape, finish, threads, out);
+}
+
+template <class Layer, class ShapeOf>
+void define_winograd(py::module_& module, const char* name, const char* from, const char* to, const ShapeOf& shape_of,
+                     const char* doc) {
+    py::class_<Layer>(module, name, doc)
+        .def(py::init(&new_layer<Layer>), py::arg("weights").noconvert())
+        .def(
+            "__call__",
+            [=](const Layer& layer, const Array<float>& in, const Array<float>& scale, const Array<float>& bias,
+                float slope, bool gated, int threads, Array<float>& out) {
+                run_layer(layer, in, shape_of(in, out), scale, bias, slope, gated, threads, out);
+            },
+            py::arg(from).noconvert(), py::arg("scale").noconvert(), py::arg("bias").noconvert(), py::arg("slope"),
+            py::arg("gated"), py::arg("threads"), py::arg(to).noconvert());
+}
+
 }  // namespace
 
 void define_convolution(py::module_& module) {
@@ -111,6 +147,13 @@ void define_convolution(py::module_& module) {
     auto packed = define_packed<BFloat16>(module, "PackedBFloat16");
     // the ends of a network are float32
     define_layers<BFloat16, float>(packed);
+    using Images = const Array<float>&;
+    define_winograd<WinogradHalving>(
+        module, "WinogradHalving", "images", "half", [](Images in, Images out) { return halving_of(in, out); },
+        "(B, 2H, 2W, C) -> (B, H, W, D), H and W even, weights (D, 16 C): winograd.hpp");
+    define_winograd<WinogradDoubling>(
+        module, "WinogradDoubling", "half", "images", [](Images in, Images out) { return halving_of(out, in); },
+        "(B, H, W, D) -> (B, 2H, 2W, C), H and W even, weights (D, 16 C): winograd.hpp");
 }
 
 }  // namespace faceinpaint

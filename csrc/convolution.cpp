@@ -4,7 +4,6 @@
 #include "convolution.hpp"
 
 #include <algorithm>
-#include <memory>
 #include <vector>
 
 #include "parallel.hpp"
@@ -14,12 +13,6 @@ namespace {
 
 constexpr std::int64_t CACHED = 3 << 19;  // bytes
 
-// Memory that nobody reads before it is written.
-template <class Number>
-std::unique_ptr<Number[]> fresh(std::int64_t count) {
-    return std::unique_ptr<Number[]>(new Number[count]);
-}
-
 // work(first, count) over runs of images that fit the cache with all that is made of them, in parallel
 template <class Work>
 void over_images(std::int64_t images, std::int64_t bytes_each, int threads, const Work& work) {
@@ -27,23 +20,6 @@ void over_images(std::int64_t images, std::int64_t bytes_each, int threads, cons
     parallel_runs(images, threads, [&](std::int64_t begin, std::int64_t end) {
         for (; begin < end; begin += together) work(begin, std::min(together, end - begin));
     });
-}
-
-template <class Number>
-float finished(float sum, Number gate, float slope) {
-    // a choice of factors, not of results, is no branch, of which half would be foreseen wrongly
-    return sum * (widened(gate) > 0 ? 1.0F : slope);
-}
-
-// sum(i): of number i of `size`, whose place is at + i
-template <class Sum, class Number>
-void finish_row(const Sum& sum, std::int64_t size, Finish<Number> finish, std::int64_t at, Number* out) {
-    const auto scaled = [&](std::int64_t i) { return sum(i) * finish.scale[i] + finish.bias[i]; };
-    if (finish.gate)
-        for (std::int64_t i = 0; i < size; ++i)
-            narrow(finished(scaled(i), finish.gate[at + i], finish.slope), out[at + i]);
-    else
-        for (std::int64_t i = 0; i < size; ++i) narrow(finished(scaled(i), scaled(i), finish.slope), out[at + i]);
 }
 
 template <class Number>

@@ -5,26 +5,10 @@
 
 #include <cstdint>
 
+#include "finish.hpp"
 #include "matrix_product.hpp"
 
 namespace faceinpaint {
-
-// Images (count, 2 height, 2 width, channels); their halves (count, height, width, depth).
-struct Halving {
-    std::int64_t count, height, width, channels, depth;
-};
-
-// What becomes of a sum: times scale, + bias of its channel; and that times slope where `gate` at the same place is not
-// above 0, or where itself is not if there is no gate.  That is BatchNorm with ReLU (slope 0), DCGAN's leaky one (0.2) or
-// none (1); and, with what an activation once gave as the gate, the way of a gradient back through both.  `gate` may be
-// where the result goes.
-template <class Number>
-struct Finish {
-    const float* scale;
-    const float* bias;
-    float slope;
-    const Number* gate;
-};
 
 // half[y, x] = finish(sum over ky, kx of images[2 y - 1 + ky, 2 x - 1 + kx] weights[ky, kx]), zeros beyond the border.
 // weights: (k, depth), where k >= 16 channels counts (ky, kx, channel), and the rest of its rows does not matter.

@@ -73,3 +73,29 @@ class _Packed:
 
 class PackedFloat32(_Packed): ...
 class PackedBFloat16(_Packed): ...
+
+class WinogradHalving:
+    def __init__(self, weights: NDArray[np.float32]) -> None: ...
+    def __call__(
+        self,
+        images: NDArray[np.float32],
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        slope: float,
+        gated: bool,
+        threads: int,
+        half: NDArray[np.float32],
+    ) -> None: ...
+
+class WinogradDoubling:
+    def __init__(self, weights: NDArray[np.float32]) -> None: ...
+    def __call__(
+        self,
+        half: NDArray[np.float32],
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        slope: float,
+        gated: bool,
+        threads: int,
+        images: NDArray[np.float32],
+    ) -> None: ...

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import torch
@@ -40,16 +40,23 @@ class Differentiable(Protocol):
 
 # at least: with fewer a thread costs more than it brings
 IMAGES_A_THREAD = {torch.float32: 4, torch.bfloat16: 8}
+# Winograd's filtering reads 2.25 times the weights: it pays from so many images on, or with one of so many pixels
+WINOGRAD_IMAGES, WINOGRAD_PIXELS = 8, 256
+# with fewer, as at the ends of a network, its sums of pixels cost more than the products they save
+WINOGRAD_CHANNELS = 16
 
 
-def differentiable(network: Any, device: torch.device, precision: Precision) -> Differentiable:
+def differentiable(
+    network: Any, device: torch.device, precision: Precision, *, batch_invariant: bool = False
+) -> Differentiable:
     """A frozen network, float32 at its ends; `precision` is of its inside.
 
-    A DCGAN has its adjoint written out.
+    A DCGAN has its adjoint written out; on a CPU it is batch_invariant if asked to be.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     if isinstance(network, DCGANGenerator | DCGANDiscriminator):
-        return ExplicitNetwork(network, PackedProduct if device.type == "cpu" else TorchProduct, dtype)
+        product = PackedProduct if device.type == "cpu" else TorchProduct
+        return ExplicitNetwork(network, product, dtype, batch_invariant=batch_invariant)
     return AnyNetwork(network, device, dtype)
 
 
@@ -160,7 +167,8 @@ class Product(ABC):
     """
 
     @abstractmethod
-    def __init__(self, layer: Layer, dtype: torch.dtype) -> None: ...
+    def __init__(self, layer: Layer, dtype: torch.dtype, batch_invariant: bool) -> None:
+        """batch_invariant: asks for the same bits in batches of any size, which only some can keep to."""
 
     @abstractmethod
     def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -172,10 +180,10 @@ class Product(ABC):
 
 
 class PackedProduct(Product):
-    """On a CPU: products with packed weights, csrc/convolution.hpp."""
+    """On a CPU: products with packed weights, csrc/convolution.hpp; in large float32 batches csrc/winograd.hpp."""
 
-    def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
-        self.connects, self.dtype = layer.connects, dtype
+    def __init__(self, layer: Layer, dtype: torch.dtype, batch_invariant: bool) -> None:
+        self.layer, self.connects, self.dtype, self.batch_invariant = layer, layer.connects, dtype, batch_invariant
         self.depth, self.channels = layer.weight.shape[:2]
         pack: Any = _cpu.PackedBFloat16 if dtype == torch.bfloat16 else _cpu.PackedFloat32
 
@@ -192,15 +200,32 @@ class PackedProduct(Product):
             out = self._run(self.widening.connect, x, finish, gate, dtype, (len(x), 16 * self.channels))
             return out.view(len(x), 4, 4, self.channels)
         count, height, width, _ = x.shape
-        shape = count, 2 * height, 2 * width, self.channels
-        return self._run(self.widening.double, x, finish, gate, dtype, shape)
+        double = self._winograd_widening if self._filters(count, height, width) else self.widening.double
+        return self._run(double, x, finish, gate, dtype, (count, 2 * height, 2 * width, self.channels))
 
     def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
         if self.connects:
             return self._run(self.narrowing.connect, x.view(len(x), -1), finish, gate, dtype, (len(x), self.depth))
         count, height, width, _ = x.shape
-        shape = count, height // 2, width // 2, self.depth
-        return self._run(self.narrowing.halve, x, finish, gate, dtype, shape)
+        height, width = height // 2, width // 2
+        halve = self._winograd_narrowing if self._filters(count, height, width) else self.narrowing.halve
+        return self._run(halve, x, finish, gate, dtype, (count, height, width, self.depth))
+
+    def _filters(self, count: int, height: int, width: int) -> bool:
+        """Whether by Winograd's filtering; height and width are the half's."""
+        fits = self.dtype == torch.float32 and height % 2 == 0 and width % 2 == 0
+        many = count >= WINOGRAD_IMAGES and not self.batch_invariant
+        pays = many or height * width >= WINOGRAD_PIXELS
+        return fits and pays and self.channels >= WINOGRAD_CHANNELS
+
+    # packed with the first batch that wants them: they take 3.5 times the memory of weights in half precision
+    @cached_property
+    def _winograd_widening(self) -> Any:
+        return _cpu.WinogradDoubling(self.layer.matrix.float().contiguous().numpy())
+
+    @cached_property
+    def _winograd_narrowing(self) -> Any:
+        return _cpu.WinogradHalving(self.layer.matrix.float().contiguous().numpy())
 
     def _run(
         self,
@@ -226,7 +251,7 @@ def numbers(tensor: Tensor) -> NDArray[Any]:
 class TorchProduct(Product):
     """Anywhere else: torch's convolutions, channels last."""
 
-    def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
+    def __init__(self, layer: Layer, dtype: torch.dtype, batch_invariant: bool) -> None:  # noqa: ARG002
         self.dtype = dtype
         self.matrix = layer.matrix.to(dtype).contiguous() if layer.connects else None
         self.weight = layer.weight.to(dtype, memory_format=torch.channels_last)
@@ -260,13 +285,18 @@ class ExplicitNetwork:
     """A DCGAN's G, (B, latent_size) -> (B, 3, 64, 64) in [-1, 1], or D, the other way to logits (B,)."""
 
     def __init__(
-        self, network: DCGANGenerator | DCGANDiscriminator, product: type[Product], dtype: torch.dtype
+        self,
+        network: DCGANGenerator | DCGANDiscriminator,
+        product: type[Product],
+        dtype: torch.dtype,
+        *,
+        batch_invariant: bool = False,
     ) -> None:
         self.draws, self.dtype = isinstance(network, DCGANGenerator), dtype
         # a packed product sums along k in one order, whatever its rows
-        self.batch_invariant = product is PackedProduct
+        self.batch_invariant = batch_invariant and product is PackedProduct
         layers = layers_of(network)
-        products = [product(layer, dtype) for layer in layers]
+        products = [product(layer, dtype, batch_invariant) for layer in layers]
         self.forwards = [each.widen if self.draws else each.narrow for each in products]
         self.backwards = [each.narrow if self.draws else each.widen for each in products]
 

@@ -49,8 +49,7 @@ class InpaintConfig:
     normalization  Eq. 5 and 6 as printed, with these bounds; or "masked": L1 as a mean over the weights of the known
                    pixels, SSIM as a mean over windows by how much of each is known, neither ever clamped
     blend          "poisson" (section 3.3), or "none": G(z^) stitched into the hole as it is
-    batch_invariant  the same bits in batches of any size; free with a DCGAN on a CPU, else at a price: see
-                     docs/architecture.md
+    batch_invariant  the same bits in batches of any size, at a price: see docs/architecture.md
     """
 
     iterations: int = 200

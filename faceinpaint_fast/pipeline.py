@@ -70,7 +70,9 @@ class Inpainter:
         self.generator = frozen(generator, self.device)
         self.discriminator = frozen(discriminator, self.device)
         self._engine = Engine(self.generator, config, self.device)
-        self._D = differentiable(self.discriminator, self.device, config.precision)
+        self._D = differentiable(
+            self.discriminator, self.device, config.precision, batch_invariant=config.batch_invariant
+        )
         drawn, _ = self._engine.generator(torch.zeros(1, generator.latent_size, device=self.device))
         self._image_shape = tuple(drawn[0].shape)
 

@@ -124,7 +124,7 @@ class Engine:
     """
 
     def __init__(self, generator: Any, config: InpaintConfig, device: torch.device) -> None:
-        self.generator = differentiable(generator, device, config.precision)
+        self.generator = differentiable(generator, device, config.precision, batch_invariant=config.batch_invariant)
         self._schedule = Schedule.of(config, device)
         self._gradient: Gradient = partial(loss_and_gradient, self.generator)
         # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile

@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from faceinpaint_fast.adjoint import (
+    WINOGRAD_IMAGES,
     AnyNetwork,
     ExplicitNetwork,
     PackedProduct,
@@ -47,10 +48,11 @@ def exact(network, inputs, gradients):
     return outputs.detach(), torch.autograd.grad(outputs, inputs, gradients.double())[0]
 
 
-@pytest.mark.parametrize("count", [1, 3, 5])
+# the last: Winograd's filtering in every layer that it is for
+@pytest.mark.parametrize("count", [1, 3, 5, WINOGRAD_IMAGES + 1])
 @pytest.mark.parametrize("form", FORMS)
 def test_float32_is_autograd_s(form, case, count):
-    network, inputs, gradients = (case[0], *(tensor[:count] for tensor in case[1:]))
+    network, inputs, gradients = (case[0], *(torch.cat([tensor, -tensor])[:count] for tensor in case[1:]))
     found = value_and_gradient(FORMS[form](network, torch.float32), inputs, gradients)
     # 8 layers of sums of up to 8192 terms, in another order than autograd's
     for one, other in zip(found, exact(network, inputs, gradients), strict=True):
@@ -71,18 +73,26 @@ def test_bf16_is_near(form, case):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("width", [4, 16, 64])
-def test_an_image_s_bits_depend_on_no_other(dtype, width):
-    """Of whatever number, in whatever order, with whatever neighbours: products sum along k in one order."""
+@pytest.mark.parametrize(
+    ("count", "selections"),
+    [
+        (WINOGRAD_IMAGES - 1, ([3], [6, 3], [3, 5, 1, 0, 2])),
+        (2 * WINOGRAD_IMAGES + 1, ([*range(WINOGRAD_IMAGES)], [*range(2 * WINOGRAD_IMAGES, 4, -1)])),
+    ],
+    ids=["few", "many"],
+)
+def test_an_image_s_bits_depend_on_no_other(dtype, width, count, selections):
+    """In whatever order, with whatever neighbours, few of any number or many: products sum along k in one order."""
     torch.manual_seed(0)
     generator = frozen(DCGANGenerator(width=width), CPU)
     discriminator = frozen(DCGANDiscriminator(width=width), CPU)
-    z = torch.randn(7, 100)
-    for network, inputs in ((generator, z), (discriminator, torch.rand(7, 3, 64, 64))):
+    z = torch.randn(count, 100)
+    for network, inputs in ((generator, z), (discriminator, torch.rand(count, 3, 64, 64))):
         function = FORMS["packed"](network, dtype)
         outputs, pull = function(inputs)
         gradients = torch.randn_like(outputs)
         outputs, gradient = outputs.clone(), pull(gradients)
-        for rows in ([3], [6, 3], [3, 5, 1, 0, 2]):
+        for rows in selections:
             some, pull = function(inputs[rows])
             assert torch.equal(some, outputs[rows])
             assert torch.equal(pull(gradients[rows]), gradient[rows])

@@ -127,7 +127,7 @@ def test_on_a_cpu_neither_size_nor_order_nor_threads_change_a_bit(precision, rng
     images = rng.random((count, 64, 64, 3)).astype(np.float32)
     holes = np.stack([masks.random_pixels((64, 64), 0.1 + 0.02 * i, i) for i in range(count)])
     seeds = np.arange(count)
-    config = InpaintConfig(iterations=3, lambda_d=0.003, precision=precision)
+    config = InpaintConfig(iterations=3, lambda_d=0.003, precision=precision, batch_invariant=True)
     inpainter = Inpainter(generator, discriminator, config=config, device="cpu")
     found = inpainter(images, holes, seed=seeds)
     try:

@@ -50,7 +50,7 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Row]]:
         "ops-1": partial(ops, device, (1, 3, 64, 64)),
         "ops-64": partial(ops, device, (64, 3, 64, 64)),
         "ssim-large": partial(alone, device, (1, 3, 1024, 1024), 15.0),
-        "batch-invariance": partial(batch_invariance, device, 8),
+        "batch-invariance": partial(batch_invariance, device, 16),
     }
 
 
