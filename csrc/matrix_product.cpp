@@ -67,10 +67,8 @@ void unpack(const BFloat16* from, std::int64_t count, float* to) {
 template <int ROWS_HERE, class Number>
 void multiply_block(const Number* __restrict a, std::int64_t k, const float* __restrict b, std::int64_t depth,
                     const char* next, std::int64_t ahead, bool first, float* __restrict c, std::int64_t stride) {
-    Floats sums[ROWS_HERE][VECTORS];
-    for (int row = 0; row < ROWS_HERE; ++row)
-        for (int v = 0; v < VECTORS; ++v)
-            sums[row][v] = first ? Floats{} : load(c + row * stride + v * LANES<float>);
+    // from 0, not from what c holds: a sum of sums rounds less than one long one
+    Floats sums[ROWS_HERE][VECTORS] = {};
     for (std::int64_t i = 0; i < depth; ++i, b += PANEL, next += ahead) {
         __builtin_prefetch(next);
         Floats numbers[VECTORS];
@@ -79,7 +77,10 @@ void multiply_block(const Number* __restrict a, std::int64_t k, const float* __r
             for (int v = 0; v < VECTORS; ++v) sums[row][v] += numbers[v] * widened(a[row * k + i]);
     }
     for (int row = 0; row < ROWS_HERE; ++row)
-        for (int v = 0; v < VECTORS; ++v) store(sums[row][v], c + row * stride + v * LANES<float>);
+        for (int v = 0; v < VECTORS; ++v) {
+            float* to = c + row * stride + v * LANES<float>;
+            store(first ? sums[row][v] : load(to) + sums[row][v], to);
+        }
 }
 
 // Ask for rows of A, each of `depth` of its k numbers.
