@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import faceinpaint_fast._cpu as _cpu
+from faceinpaint_fast import _cpu
+from faceinpaint_fast.arrays import threads_for
 from faceinpaint_fast.config import Precision
 from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
 
@@ -237,7 +238,7 @@ class PackedProduct(Product):
         shape: tuple[int, ...],
     ) -> Tensor:
         out = torch.empty(shape, dtype=dtype) if gate is None else gate
-        threads = max(1, min(torch.get_num_threads(), len(x) // IMAGES_A_THREAD[self.dtype]))
+        threads = threads_for(len(x), IMAGES_A_THREAD[self.dtype])
         scale, bias = finish.scale.numpy(), finish.bias.numpy()
         function(numbers(x), scale, bias, finish.slope, gate is not None, threads, numbers(out))
         return out

@@ -135,3 +135,8 @@ def thread_count() -> int:
     """How many threads compiled code may use: torch's setting, or one a core where torch is not in use."""
     module = sys.modules.get("torch")
     return module.get_num_threads() if module is not None else len(os.sched_getaffinity(0))
+
+
+def threads_for(items: int, worth_a_thread: int) -> int:
+    """As many as compiled code may use, each with at least so many items."""
+    return max(1, min(thread_count(), items // worth_a_thread))

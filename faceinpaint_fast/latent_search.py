@@ -31,13 +31,17 @@ class Starts:
 
         Drawn on the CPU, so that a seed means the same on every device.
         """
+        return self.draws(attempt + 1)[attempt]
+
+    def draws(self, count: int) -> Tensor:
+        """The first `count` of them: (count, len(seeds) * restarts, latent_size)."""
         codes = []
         for seed in self.seeds:
             generator = torch.Generator().manual_seed(seed)
-            for _ in range(attempt):
-                torch.randn(self.restarts, self.latent_size, generator=generator)
-            codes.append(torch.randn(self.restarts, self.latent_size, generator=generator))
-        return torch.cat(codes)
+            # one call each: a call for all would draw other numbers
+            each = [torch.randn(self.restarts, self.latent_size, generator=generator) for _ in range(count)]
+            codes.append(torch.stack(each))
+        return torch.cat(codes, dim=1)
 
     def best(self, totals: Tensor) -> Tensor:
         """The row with the least loss of each image, (len(seeds),); ModelError names one that has no finite loss."""
@@ -61,8 +65,7 @@ def search(
     restarts), float32.  A code whose loss or gradient is not finite begins again, alone, from the next draw of its
     seed; ModelError names the image of one that failed ATTEMPTS times.  `progress` hears the share that is done.
     """
-    draws = torch.stack([starts.draw(attempt) for attempt in range(ATTEMPTS)])
-    z, losses, attempts = engine.run(objective, draws.to(objective.device), progress)
+    z, losses, attempts = engine.run(objective, starts.draws(ATTEMPTS).to(objective.device), progress)
     hopeless = (attempts == ATTEMPTS).nonzero()
     if len(hopeless):
         raise starts.hopeless(int(hopeless[0]))

@@ -101,9 +101,7 @@ class Objective:
 
     def terms(self, x: Tensor) -> Tensor:
         """All of TERMS, of images (B, 3, H, W) in [-1, 1]: (B, 4)."""
-        none = x.new_zeros(len(x))
-        similarity, l1, _ = ssim_l1(to_unit(x), self.target, none, none, with_gradient=False)
-        return self._terms(discriminator_loss(self.D(x)[0]), similarity, l1)
+        return self._terms(discriminator_loss(self.D(x)[0]), *self._distances(x))
 
     def with_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 8 of images (B, 3, H, W) in [-1, 1] -> (B,), and its gradient in x; a term of weight 0 is left out."""
@@ -118,6 +116,12 @@ class Objective:
             # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
             gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype))
         return self._terms(loss, similarity, l1)[:, -1], gradient
+
+    def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """SSIM and L1, each (B,)."""
+        none = x.new_zeros(len(x))
+        similarity, l1, _ = ssim_l1(to_unit(x), self.target, none, none, with_gradient=False)
+        return similarity, l1
 
     def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor) -> Tensor:
         config, bounds = self.config, self.config.normalization
@@ -136,8 +140,7 @@ class Objective:
         config, bounds = self.config, self.config.normalization
         if not isinstance(bounds, Normalization):
             return -config.lambda_s * self.structured, config.lambda_c / self.total_weight
-        none = x.new_zeros(len(x))
-        similarity, l1, _ = ssim_l1(to_unit(x), self.target, none, none, with_gradient=False)
+        similarity, l1 = self._distances(x)
         # Eq. 5 and 6 are flat outside their bounds
         sloping = (similarity >= bounds.s_min) & (similarity <= bounds.s_max)
         rising = (l1 >= bounds.c_min) & (l1 <= bounds.c_max)

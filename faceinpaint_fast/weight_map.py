@@ -55,7 +55,7 @@ def weight_map(hole: arrays.Array, *, k: int = 7, alpha: float = 2.0) -> arrays.
         threshold,
         radius,
         scale=float(alpha) * (1 / int(k) ** 2),
-        threads=max(1, min(arrays.thread_count(), pixels.size // PIXELS_PER_THREAD)),
+        threads=arrays.threads_for(pixels.size, PIXELS_PER_THREAD),
         out=weights.reshape(-1, height, width),
     )
     return arrays.like(weights, hole)

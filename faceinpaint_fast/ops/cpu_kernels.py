@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast import _cpu
+from faceinpaint_fast.arrays import threads_for
 from faceinpaint_fast.ops.tensors import accumulator
+from faceinpaint_fast.ops.window import windows
 
 WORTH_A_THREAD = 1 << 16  # numbers: a thread takes tens of microseconds to start, and these about 200
 
 
 def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
     """Mean and variance of v under each window, zeros beyond the border: (B, C, H, W) -> twice (B, C, H', W')."""
-    around = 2 * pad - len(taps) + 1
-    *images, height, width = v.shape
-    mean = v.new_empty(*images, height + around, width + around)
+    mean = v.new_empty(windows(v, taps, pad))
     variance = torch.empty_like(mean)
     _cpu.window_statistics(_numbers(v), _numbers(taps), pad, _threads(v), mean.numpy(), variance.numpy())
     return mean, variance
@@ -85,5 +85,4 @@ def _numbers(tensor: Tensor) -> NDArray[Any]:
 
 
 def _threads(tensor: Tensor) -> int:
-    """As many as torch may use, each with enough of the tensor to do."""
-    return max(1, min(torch.get_num_threads(), tensor.numel() // WORTH_A_THREAD))
+    return threads_for(tensor.numel(), WORTH_A_THREAD)

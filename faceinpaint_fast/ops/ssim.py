@@ -16,7 +16,7 @@ from torch.library import custom_op
 
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.ops import cpu_kernels
-from faceinpaint_fast.ops.ssim_l1 import K1, K2
+from faceinpaint_fast.ops.ssim_l1 import constants
 from faceinpaint_fast.ops.tensors import accumulator, check_pair
 from faceinpaint_fast.ops.window import Padding, Window
 
@@ -58,7 +58,7 @@ def ssim(
 
 def ssim_map(x: Tensor, y: Tensor, *, data_range: float = 1.0, window: Window = Window()) -> Tensor:  # noqa: B008 - frozen
     """Eq. 2 under each window, by its definition: (..., H, W) -> (..., H', W')."""
-    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    c1, c2 = constants(data_range)
     mu1, mu2 = window.local_mean(x), window.local_mean(y)
     # population covariance: E[xy] - E[x] E[y]
     s1, s2 = window.local_mean(x * x) - mu1 * mu1, window.local_mean(y * y) - mu2 * mu2
@@ -86,12 +86,12 @@ def _with_gradients(
     w = x.new_ones((1, height, width), dtype=dtype)
     share = x.new_full((1, *windows), 1 / (channels * math.prod(windows)), dtype=dtype)
     one, none = x.new_ones(images, dtype=dtype), x.new_zeros(images, dtype=dtype)
-    constants = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    c1_c2 = constants(data_range)
 
     def against(x: Tensor, y: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor]:
         y = y.to(dtype)
         mean, variance = kernels.window_statistics(y, taps, window.pad)
-        target = w, y, mean, variance, share, taps, window.pad, *constants
+        target = w, y, mean, variance, share, taps, window.pad, *c1_c2
         value, _, gradient = kernels.ssim_l1(x, *target, one, none, with_gradient)
         return value, gradient
 

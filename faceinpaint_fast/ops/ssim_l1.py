@@ -29,9 +29,14 @@ from torch import Tensor
 from torch.library import custom_op
 
 from faceinpaint_fast.ops import cpu_kernels
-from faceinpaint_fast.ops.window import Window
+from faceinpaint_fast.ops.window import Window, windows
 
 K1, K2 = 0.01, 0.03
+
+
+def constants(data_range: float) -> tuple[float, float]:
+    """c1, c2 of Eq. 2."""
+    return (K1 * data_range) ** 2, (K2 * data_range) ** 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +64,8 @@ class Target:
         v = w.unsqueeze(-3) * y
         taps = window.taps(y.dtype, y.device)
         mean, variance = window_statistics(v, taps, window.pad)
-        c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
-        return cls(v, mean, variance, w.contiguous(), share.contiguous(), taps, window.pad, c1, c2)
+        c1_c2 = constants(data_range)
+        return cls(v, mean, variance, w.contiguous(), share.contiguous(), taps, window.pad, *c1_c2)
 
     def clone(self) -> Target:
         """The same in memory of its own."""
@@ -128,14 +133,4 @@ _ssim_l1.register_kernel("cpu")(cpu_kernels.ssim_l1)
 
 @_ssim_l1.register_fake
 def _(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient):  # type: ignore[no-untyped-def] # noqa: ARG001
-    return _results(x, v, with_gradient)
-
-
-def _results(x: Tensor, v: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
-    return v.new_empty(len(x)), v.new_empty(len(x)), v.new_empty(x.shape if with_gradient else (0,))
-
-
-def windows(image: Tensor, taps: Tensor, pad: int) -> tuple[int, ...]:
-    """The shape of what is computed under each window."""
-    *outer, height, width = image.shape
-    return (*outer, height + 2 * pad - len(taps) + 1, width + 2 * pad - len(taps) + 1)
+    return v.new_empty(len(x)), v.new_empty(len(x)), v.new_empty(x.shape if with_gradient else 0)

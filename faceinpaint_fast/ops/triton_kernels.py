@@ -27,6 +27,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from faceinpaint_fast.ops.tensors import accumulator
+from faceinpaint_fast.ops.window import windows
+
 COLUMNS = 64  # of a program that walks
 BLOCK = 1024  # elements of a program that does not
 WALK = {"COLUMNS": COLUMNS, "num_warps": COLUMNS // 32}
@@ -271,8 +274,7 @@ def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor
     """Mean and variance of v under each window, zeros beyond the border: (B, C, H, W) -> twice (B, C, H', W')."""
     v = v.contiguous()
     images, channels, height, width = v.shape
-    around = 2 * pad - len(taps) + 1
-    mean = v.new_empty(images, channels, height + around, width + around)
+    mean = v.new_empty(windows(v, taps, pad))
     variance = torch.empty_like(mean)
     grid = (images * channels * _tiles(mean),)
     with torch.cuda.device_of(v):
@@ -321,8 +323,7 @@ def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     x, y, w = x.contiguous(), y.contiguous(), w.contiguous()
     numel = x.shape[1:].numel()
     tiles = triton.cdiv(numel, BLOCK)
-    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
-    partial = x.new_empty(len(x), tiles, dtype=dtype)
+    partial = x.new_empty(len(x), tiles, dtype=accumulator(x, y))
     with torch.cuda.device_of(x):
         _weighted_l1[(partial.numel(),)](x, y, w, partial, numel, *_layout(w), tiles, **FLAT)
         return _sum(partial)

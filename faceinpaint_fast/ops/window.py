@@ -47,7 +47,7 @@ class Window:
         """How many windows there are along a side of the image; InputError where none fits."""
         if side < self.size:
             raise InputError(f"image: expected sides of at least {self.size}, the window, got {side}")
-        return side + 2 * self.pad - self.size + 1
+        return positions(side, self.size, self.pad)
 
     def taps(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The one-dimensional window (size,)."""
@@ -64,6 +64,17 @@ class Window:
         first = torch.arange(self.positions(side), device=like.device)[:, None] - self.pad
         tap = torch.arange(side, device=like.device) - first
         return taps[tap.clamp(0, self.size - 1)].where((tap >= 0) & (tap < self.size), 0)
+
+
+def positions(side: int, size: int, pad: int) -> int:
+    """How many windows there are along a side, with so many zeros beyond each border."""
+    return side + 2 * pad - size + 1
+
+
+def windows(image: Tensor, taps: Tensor, pad: int) -> tuple[int, ...]:
+    """The shape of what is computed under each window: (..., H, W) -> (..., H', W')."""
+    *outer, height, width = image.shape
+    return (*outer, positions(height, len(taps), pad), positions(width, len(taps), pad))
 
 
 @lru_cache(maxsize=16)
