@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
 
+from faceinpaint_fast.evaluation import bench
 from faceinpaint_fast.evaluation.bench import NOISE, Measured, Row, machine, markdown, measure
-from faceinpaint_fast.evaluation.comparisons import comparisons
+from faceinpaint_fast.evaluation.comparisons import assert_same_gradient, comparisons, images, user_pair
 
 CPU = torch.device("cpu")
 
@@ -31,18 +30,21 @@ def test_falling_short_is_by_more_than_noise():
     assert Measured(row(at_least=2.0), 1.0, 2.0 * (1 - NOISE) - 0.01).falls_short
 
 
-def test_medians_of_either_in_turns():
-    calls = []
+def test_medians_of_either_in_turns(monkeypatch):
+    """By a clock of our own, on which the first run of either in a turn, which is not counted, takes 9 seconds."""
+    now, calls = [0.0], []
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
 
-    def ours():
-        calls.append("ours")
-        time.sleep(0.001)
+    def takes(name, seconds):
+        def run():
+            now[0] += seconds if calls and calls[-1] == name else 9.0
+            calls.append(name)
 
-    def theirs():
-        calls.append("theirs")
-        time.sleep(0.004)
+        return run
 
+    ours, theirs = takes("ours", 1 / 512), takes("theirs", 1 / 128)
     measured = measure(Row(what="", rival="", ours=ours, theirs=theirs, at_least=None), CPU)
+    assert (measured.ours, measured.theirs) == (1 / 512, 1 / 128)
     assert measured.theirs > measured.ours >= 0.001
     assert calls.count("ours") == calls.count("theirs")
     # neither waits until the other has done all
@@ -71,3 +73,13 @@ def test_what_is_compared_does_the_same(name):
     comparison.check()
     comparison.ours()
     comparison.theirs()
+
+
+@pytest.mark.parametrize("lost", ["SSIM", "L1"])
+def test_a_gradient_without_one_of_its_parts_is_noticed(lost):
+    x, y = images(CPU, (1, 3, 64, 64))
+    whole = user_pair(x, y, with_l1=True)()
+    of_ssim = user_pair(x, y, with_l1=False)()
+    assert_same_gradient(whole, of_ssim + (x - y).sign(), x, y)
+    with pytest.raises(AssertionError):
+        assert_same_gradient(of_ssim if lost == "L1" else (x - y).sign(), whole, x, y)

@@ -265,6 +265,15 @@ def test_the_pair_is_ssim_and_l1_and_their_gradient(shape, dtype, rng):
         assert_close(one.double(), other, rtol=0, atol=rtol * float(other.detach().abs().max()))
 
 
+def test_the_pair_with_another_window_and_data_range(rng):
+    x, y, w = images((2, 3, 20, 23), rng)
+    window, one = Window(size=5, sigma=1.0, padding="same"), torch.ones(2, dtype=torch.float64)
+    share = torch.full((1, 20, 23), 1 / (3 * 20 * 23), dtype=torch.float64)
+    similarity, _, _ = ssim_l1(x, Target.of(y, w, share, window=window, data_range=2.0), one, one)
+    expected = ssim_map(w[:, None] * x, w[:, None] * y, data_range=2.0, window=window).mean(dim=(1, 2, 3))
+    assert_close(similarity, expected, rtol=1e-12, atol=0)
+
+
 def test_the_pair_without_its_gradient(rng):
     x, y, w = images((2, 3, 20, 23), rng, torch.float32)
     target = Target.of(y, w, torch.ones(1, 10, 13))
