@@ -6,4 +6,5 @@ PYBIND11_MODULE(_cpu, module, pybind11::mod_gil_not_used()) {
     faceinpaint::define_weight_map(module);
     faceinpaint::define_losses(module);
     faceinpaint::define_convolution(module);
+    faceinpaint::define_poisson(module);
 }

@@ -35,5 +35,6 @@ bool same_shape(const Array<A>& a, const Array<B>& b) {
 void define_weight_map(py::module_& module);
 void define_losses(py::module_& module);
 void define_convolution(py::module_& module);
+void define_poisson(py::module_& module);
 
 }  // namespace faceinpaint

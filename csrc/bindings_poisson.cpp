@@ -1,0 +1,122 @@
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "bindings.hpp"
+#include "poisson.hpp"
+
+namespace faceinpaint {
+namespace {
+
+template <class T>
+std::int64_t planes_of(const Array<T>& array, const Grid& grid, const std::string& name) {
+    expect(array.ndim() == 3 && array.shape(1) == grid.height() + 2 && array.shape(2) == grid.pitch(),
+           name + ": expected shape (planes, " + std::to_string(grid.height() + 2) + ", " +
+               std::to_string(grid.pitch()) + ")");
+    return array.shape(0);
+}
+
+template <class T>
+void expect_planes(const Array<T>& array, const Grid& grid, const std::string& name, std::int64_t planes) {
+    expect(planes_of(array, grid, name) == planes, name + ": expected " + std::to_string(planes) + " planes");
+}
+
+template <class T>
+void expect_numbers(const Array<T>& array, const std::string& name, std::int64_t planes) {
+    expect(array.ndim() == 1 && array.shape(0) == planes,
+           name + ": expected shape (" + std::to_string(planes) + ")");
+}
+
+Grid grid_of(const Array<float>& inverse_diagonal, std::int64_t width, float across, float down) {
+    expect(inverse_diagonal.ndim() == 3 && inverse_diagonal.shape(1) > 2 && width >= 1 &&
+               inverse_diagonal.shape(2) > width && inverse_diagonal.shape(2) % 16 == 0,
+           "inverse_diagonal: expected shape (holes, height + 2, pitch), pitch > width and a multiple of 16");
+    return {inverse_diagonal.data(), inverse_diagonal.shape(0), inverse_diagonal.shape(1) - 2, width,
+            inverse_diagonal.shape(2), across, down};
+}
+
+void bound_restrict(const Grid& grid, const Array<float>& b, const Grid& coarse, Array<float>& coarse_b) {
+    const auto planes = planes_of(b, grid, "b");
+    expect_planes(coarse_b, coarse, "coarse_b", planes);
+    expect(coarse.height() == (grid.height() + 1) / 2 && coarse.width() == (grid.width() + 1) / 2 &&
+               coarse.holes() == grid.holes(), "coarse: expected the next coarser grid");
+    const float* from = b.data();
+    float* to = coarse_b.mutable_data();
+    const py::gil_scoped_release unlocked;
+    grid.restrict(from, planes, coarse, to);
+}
+
+void bound_correct(const Grid& grid, const Array<float>& b, const Grid* coarse, const std::optional<Array<float>>& coarse_u, Array<float>& u,
+                   Array<double>& products, Array<float>& largest) {
+    const auto planes = planes_of(b, grid, "b");
+    expect_planes(u, grid, "u", planes);
+    expect_numbers(products, "products", planes);
+    expect_numbers(largest, "largest", planes);
+    expect((coarse != nullptr) == coarse_u.has_value(), "coarse_u: expected with a coarse grid, and only then");
+    if (coarse) expect_planes(*coarse_u, *coarse, "coarse_u", planes);
+    const float *from = b.data(), *correction = coarse ? coarse_u->data() : nullptr;
+    float* to = u.mutable_data();
+    double* sums = products.mutable_data();
+    float* most = largest.mutable_data();
+    const py::gil_scoped_release unlocked;
+    grid.correct(from, planes, coarse, correction, to, sums, most);
+}
+
+void bound_direction(const Grid& grid, const Array<float>& z, const Array<float>& beta, Array<float>& p,
+                     Array<double>& energies) {
+    const auto planes = planes_of(z, grid, "z");
+    expect_planes(p, grid, "p", planes);
+    expect_numbers(beta, "beta", planes);
+    expect_numbers(energies, "energies", planes);
+    const float *from = z.data(), *scale = beta.data();
+    float* to = p.mutable_data();
+    double* sums = energies.mutable_data();
+    const py::gil_scoped_release unlocked;
+    grid.direction(from, scale, planes, to, sums);
+}
+
+void bound_advance(const Grid& grid, const Array<float>& p, const Array<float>& alpha, Array<float>& u, Array<float>& r,
+                   Array<double>& squares) {
+    const auto planes = planes_of(p, grid, "p");
+    expect_planes(u, grid, "u", planes);
+    expect_planes(r, grid, "r", planes);
+    expect_numbers(alpha, "alpha", planes);
+    expect_numbers(squares, "squares", planes);
+    const float *from = p.data(), *scale = alpha.data();
+    float *of_u = u.mutable_data(), *of_r = r.mutable_data();
+    double* sums = squares.mutable_data();
+    const py::gil_scoped_release unlocked;
+    grid.advance(from, scale, planes, of_u, of_r, sums);
+}
+
+void bound_residual(const Grid& grid, const Array<double>& f, const std::optional<Array<double>>& v, Array<float>& r,
+                    Array<double>& squares) {
+    const auto planes = planes_of(f, grid, "f");
+    if (v) expect_planes(*v, grid, "v", planes);
+    expect_planes(r, grid, "r", planes);
+    expect_numbers(squares, "squares", planes);
+    const double *from = f.data(), *divergence = v ? v->data() : nullptr;
+    float* to = r.mutable_data();
+    double* sums = squares.mutable_data();
+    const py::gil_scoped_release unlocked;
+    grid.residual(from, divergence, planes, to, sums);
+}
+
+}  // namespace
+
+void define_poisson(py::module_& module) {
+    using namespace py::literals;
+    py::class_<Grid>(module, "Grid")
+        .def(py::init(&grid_of), "inverse_diagonal"_a.noconvert(), "width"_a, "across"_a, "down"_a)
+        .def("restrict", &bound_restrict, "b"_a.noconvert(), "coarse"_a, "coarse_b"_a.noconvert())
+        .def("correct", &bound_correct, "b"_a.noconvert(), "coarse"_a.none(true), "coarse_u"_a.noconvert().none(true),
+             "u"_a.noconvert(), "products"_a.noconvert(), "largest"_a.noconvert())
+        .def("direction", &bound_direction, "z"_a.noconvert(), "beta"_a.noconvert(), "p"_a.noconvert(),
+             "energies"_a.noconvert())
+        .def("advance", &bound_advance, "p"_a.noconvert(), "alpha"_a.noconvert(), "u"_a.noconvert(), "r"_a.noconvert(),
+             "squares"_a.noconvert())
+        .def("residual", &bound_residual, "f"_a.noconvert(), "v"_a.noconvert().none(true), "r"_a.noconvert(),
+             "squares"_a.noconvert());
+}
+
+}  // namespace faceinpaint

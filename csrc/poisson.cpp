@@ -1,0 +1,297 @@
+#include "poisson.hpp"
+
+#include <algorithm>
+
+#include "vectors.hpp"
+
+namespace faceinpaint {
+namespace {
+
+using V = Vector<float>;
+constexpr std::int64_t STEP = LANES<float>;
+
+// 1 at the red pixels of row y, those with an even y + x, and 0 at the black ones
+V red_lanes(std::int64_t y) {
+    V lanes;
+    for (std::int64_t lane = 0; lane < STEP; ++lane) lanes[lane] = (lane + y) % 2 == 0;
+    return lanes;
+}
+
+}  // namespace
+
+// The last four rows of something that is computed row by row; zero outside their spans, above and below.
+class Grid::Rows {
+public:
+    explicit Rows(std::int64_t pitch) : pitch_(pitch), numbers_(ROWS * (pitch + 2 * STEP)) {}
+
+    float* operator[](std::int64_t y) { return numbers_.data() + (y & (ROWS - 1)) * (pitch_ + 2 * STEP) + STEP; }
+
+    float* begin(std::int64_t y, const Span& span) {
+        Span& held = spans_[y & (ROWS - 1)];
+        std::fill((*this)[y] + held.first, (*this)[y] + held.last, 0.0f);
+        held = span;
+        return (*this)[y];
+    }
+
+private:
+    static constexpr std::int64_t ROWS = 4;
+    std::int64_t pitch_;
+    std::vector<float> numbers_;
+    Span spans_[ROWS];
+};
+
+Grid::Grid(const float* inverse_diagonal, std::int64_t holes, std::int64_t height, std::int64_t width,
+           std::int64_t pitch, float across, float down)
+    : holes_(holes),
+      height_(height),
+      width_(width),
+      pitch_(pitch),
+      across_(across),
+      down_(down),
+      inverse_diagonal_(inverse_diagonal, inverse_diagonal + holes * plane()),
+      spans_(holes * height),
+      neighbours_across_(pitch, 2.0f) {
+    neighbours_across_[0] -= 1;
+    neighbours_across_[width - 1] -= 1;
+    for (std::int64_t row = 0; row < holes * height; ++row) {
+        const float* begin = inverse(row / height, holes, row % height);
+        const float* end = begin + width;
+        const auto missing = [](float inverse) { return inverse != 0; };
+        const std::int64_t first = std::find_if(begin, end, missing) - begin;
+        if (first == width) continue;
+        while (!missing(end[-1])) --end;
+        spans_[row] = {first / 16 * 16, (end - begin + 15) / 16 * 16};
+    }
+}
+
+const float* Grid::inverse(std::int64_t plane, std::int64_t planes, std::int64_t y) const {
+    return inverse_diagonal_.data() + plane * holes_ / planes * this->plane() + (y + 1) * pitch_;
+}
+
+const Grid::Span& Grid::span(std::int64_t plane, std::int64_t planes, std::int64_t y) const {
+    return spans_[plane * holes_ / planes * height_ + y];
+}
+
+// k times the neighbours in their rows
+static V neighbours(const float* above, const float* row, const float* below, V across, V down) {
+    return down * (load(above) + load(below)) + across * (load(row - 1) + load(row + 1));
+}
+
+void Grid::restrict(const float* b, std::int64_t planes, const Grid& coarse, float* coarse_b) const {
+    Rows red(pitch_), black(pitch_), left(pitch_);
+    const V across = V{} + across_, down = V{} + down_;
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        const float* of_b = b + plane * this->plane() + pitch_;
+        float* to = coarse_b + plane * coarse.plane() + coarse.pitch_;
+        // row y of the reds, y - 1 of the blacks, which need the reds around, y - 2 of what is left, at the reds
+        for (std::int64_t y = 0; y < height_ + 2; ++y) {
+            if (y < height_) {
+                const auto [first, last] = span(plane, planes, y);
+                const float *inverse = this->inverse(plane, planes, y), *row = of_b + y * pitch_;
+                float* out = red.begin(y, {first, last});
+                const V lanes = red_lanes(y);
+                for (auto x = first; x < last; x += STEP) store(lanes * load(inverse + x) * load(row + x), out + x);
+            } else {
+                red.begin(y, {});
+            }
+            if (const auto yb = y - 1; yb >= 0 && yb < height_) {
+                const auto [first, last] = span(plane, planes, yb);
+                const float *inverse = this->inverse(plane, planes, yb), *row = of_b + yb * pitch_;
+                const float *above = red[yb - 1], *same = red[yb], *below = red[yb + 1];
+                float* out = black.begin(yb, {first, last});
+                const V lanes = red_lanes(yb + 1);
+                for (auto x = first; x < last; x += STEP)
+                    store(lanes * load(inverse + x) *
+                              (load(row + x) + neighbours(above + x, same + x, below + x, across, down)),
+                          out + x);
+            } else {
+                black.begin(yb, {});
+            }
+            const auto yl = y - 2;
+            if (yl < 0) continue;
+            {
+                const auto [first, last] = span(plane, planes, yl);
+                const float* inverse = this->inverse(plane, planes, yl);
+                const float *above = black[yl - 1], *same = black[yl], *below = black[yl + 1];
+                float* out = left.begin(yl, {first, last});
+                // beyond the image's last row there is no coarse one to share with
+                const bool alone = yl % 2 == 1 && yl == height_ - 1;
+                const V lanes = red_lanes(yl) * (alone ? 2.0f : 1.0f), none{};
+                for (auto x = first; x < last; x += STEP)
+                    store(load(inverse + x) != 0 ? lanes * neighbours(above + x, same + x, below + x, across, down)
+                                                 : none,
+                          out + x);
+                if (width_ % 2 == 0) out[width_ - 1] *= 2;
+            }
+            if (yl % 2 == 0) {
+                if (yl < height_ - 1) continue;
+                left.begin(height_, {});
+            }
+            const auto [first, last] = coarse.span(plane, planes, yl / 2);
+            const float *centre = left[yl / 2 * 2], *above = left[yl / 2 * 2 - 1], *below = left[yl / 2 * 2 + 1];
+            float* out = to + yl / 2 * coarse.pitch_;
+            for (auto x = first; x < std::min(last, coarse.width_); ++x)
+                out[x] = centre[2 * x] + 0.25f * ((above[2 * x - 1] + above[2 * x + 1]) +
+                                                  (below[2 * x - 1] + below[2 * x + 1]));
+        }
+        // the next plane begins with zeros above it
+        for (std::int64_t y = 0; y < 4; ++y) red.begin(y, {}), black.begin(y, {}), left.begin(y, {});
+    }
+}
+
+void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, float* u,
+                   double* products, float* largest) const {
+    Rows red(pitch_), black(pitch_), added(pitch_ + 16);
+    const V across = V{} + across_, down = V{} + down_;
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        const float* of_b = b + plane * this->plane() + pitch_;
+        float* to = u + plane * this->plane() + pitch_;
+        const float* coarse_plane = coarse ? coarse_u + plane * coarse->plane() + coarse->pitch_ : nullptr;
+        Sum<float> product;
+        V most{};
+        for (std::int64_t y = 0; y < height_ + 2; ++y) {
+            if (y < height_) {
+                const auto [first, last] = span(plane, planes, y);
+                const float *inverse = this->inverse(plane, planes, y), *row = of_b + y * pitch_;
+                float* out = red.begin(y, {first, last});
+                float* more = added[0];
+                if (coarse) {
+                    const float* above = coarse_plane + y / 2 * coarse->pitch_;
+                    const auto begin = first / 2, end = std::min(last / 2, coarse->width_);
+                    if (y % 2 == 0) {
+                        for (auto x = begin; x < end; ++x) more[2 * x] = above[x], more[2 * x + 1] = 0;
+                    } else {
+                        const float* below = above + coarse->pitch_;
+                        const float share = y == height_ - 1 ? 0.5f : 0.25f;
+                        for (auto x = begin; x < end; ++x) {
+                            more[2 * x] = 0;
+                            more[2 * x + 1] = share * ((above[x] + below[x]) + (above[x + 1] + below[x + 1]));
+                        }
+                        if (width_ % 2 == 0) more[width_ - 1] *= 2;
+                    }
+                }
+                const V lanes = red_lanes(y), none{};
+                for (auto x = first; x < last; x += STEP) {
+                    const V scale = load(inverse + x);
+                    store(lanes * (scale * load(row + x) + (scale != 0 ? load(more + x) : none)), out + x);
+                }
+            } else {
+                red.begin(y, {});
+            }
+            if (const auto yb = y - 1; yb >= 0 && yb < height_) {
+                const auto [first, last] = span(plane, planes, yb);
+                const float *inverse = this->inverse(plane, planes, yb), *row = of_b + yb * pitch_;
+                const float *above = red[yb - 1], *same = red[yb], *below = red[yb + 1];
+                float* out = black.begin(yb, {first, last});
+                const V lanes = red_lanes(yb + 1);
+                for (auto x = first; x < last; x += STEP)
+                    store(lanes * load(inverse + x) *
+                              (load(row + x) + neighbours(above + x, same + x, below + x, across, down)),
+                          out + x);
+            } else {
+                black.begin(yb, {});
+            }
+            const auto yr = y - 2;
+            if (yr < 0) continue;
+            const auto [first, last] = span(plane, planes, yr);
+            const float *inverse = this->inverse(plane, planes, yr), *row = of_b + yr * pitch_;
+            const float *above = black[yr - 1], *same = black[yr], *below = black[yr + 1];
+            float* out = to + yr * pitch_;
+            const V lanes = red_lanes(yr);
+            for (auto x = first; x < last; x += STEP) {
+                const V right = load(row + x);
+                const V found = load(same + x) + lanes * load(inverse + x) *
+                                                     (right + neighbours(above + x, same + x, below + x, across, down));
+                product.add(right * found);
+                const V size = absolute(found);
+                most = size > most ? size : most;
+                store(found, out + x);
+            }
+        }
+        for (std::int64_t y = 0; y < 4; ++y) red.begin(y, {}), black.begin(y, {});
+        products[plane] = product.total();
+        largest[plane] = 0;
+        for (std::int64_t lane = 0; lane < STEP; ++lane) largest[plane] = std::max(largest[plane], most[lane]);
+    }
+}
+
+// A p at the pixels x... of row y of the finest grid, not masked
+static V laplacian(const float* p, std::int64_t pitch, const float* neighbours_across, float neighbours_down) {
+    return (load(neighbours_across) + neighbours_down) * load(p) - (load(p - pitch) + load(p + pitch)) -
+           (load(p - 1) + load(p + 1));
+}
+
+void Grid::direction(const float* z, const float* beta, std::int64_t planes, float* p, double* energies) const {
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        const float* of_z = z + plane * this->plane() + pitch_;
+        float* of_p = p + plane * this->plane() + pitch_;
+        const V scale = V{} + beta[plane];
+        Sum<float> energy;
+        for (std::int64_t y = 0; y <= height_; ++y) {
+            if (y < height_) {
+                const auto [first, last] = span(plane, planes, y);
+                float* row = of_p + y * pitch_;
+                for (auto x = first; x < last; x += STEP)
+                    store(load(of_z + y * pitch_ + x) + scale * load(row + x), row + x);
+            }
+            if (y == 0) continue;
+            const auto [first, last] = span(plane, planes, y - 1);
+            const float* row = of_p + (y - 1) * pitch_;
+            const float down = (y - 1 > 0) + (y < height_);
+            for (auto x = first; x < last; x += STEP)
+                energy.add(load(row + x) * laplacian(row + x, pitch_, neighbours_across_.data() + x, down));
+        }
+        energies[plane] = energy.total();
+    }
+}
+
+void Grid::advance(const float* p, const float* alpha, std::int64_t planes, float* u, float* r, double* squares) const {
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        const auto offset = plane * this->plane() + pitch_;
+        const V scale = V{} + alpha[plane], none{};
+        Sum<float> square;
+        for (std::int64_t y = 0; y < height_; ++y) {
+            const auto [first, last] = span(plane, planes, y);
+            const float *inverse = this->inverse(plane, planes, y), *row = p + offset + y * pitch_;
+            float *of_u = u + offset + y * pitch_, *of_r = r + offset + y * pitch_;
+            const float down = (y > 0) + (y < height_ - 1);
+            for (auto x = first; x < last; x += STEP) {
+                store(load(of_u + x) + scale * load(row + x), of_u + x);
+                const V lessened =
+                    load(of_r + x) - scale * laplacian(row + x, pitch_, neighbours_across_.data() + x, down);
+                const V left = load(inverse + x) != 0 ? lessened : none;
+                square.add(left * left);
+                store(left, of_r + x);
+            }
+        }
+        squares[plane] = square.total();
+    }
+}
+
+void Grid::residual(const double* f, const double* v, std::int64_t planes, float* r, double* squares) const {
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        const auto offset = plane * this->plane() + pitch_;
+        double lanes[16] = {};
+        for (std::int64_t y = 0; y < height_; ++y) {
+            const auto [first, last] = span(plane, planes, y);
+            const float* inverse = this->inverse(plane, planes, y);
+            const double *row = f + offset + y * pitch_, *above = row - pitch_, *below = row + pitch_;
+            const double* of_v = v ? v + offset + y * pitch_ : nullptr;
+            float* out = r + offset + y * pitch_;
+            const double down = (y > 0) + (y < height_ - 1);
+            for (auto start = first; start < last; start += 16)
+                for (std::int64_t lane = 0; lane < 16; ++lane) {
+                    const auto x = start + lane;
+                    double left = (above[x] + below[x]) + (row[x - 1] + row[x + 1]) -
+                                  (neighbours_across_[x] + down) * row[x] - (of_v ? of_v[x] : 0.0);
+                    left = inverse[x] != 0 ? left : 0.0;
+                    lanes[lane] += left * left;
+                    out[x] = static_cast<float>(left);
+                }
+        }
+        squares[plane] = 0;
+        for (const double lane : lanes) squares[plane] += lane;
+    }
+}
+
+}  // namespace faceinpaint

@@ -1,0 +1,70 @@
+// Multigrid for Poisson's equation on the missing pixels of an image: what a level of pixels does to its arrays.
+//
+// A level is a grid of height x width pixels, each missing (unknown) or known (0).  Its operator is
+//
+//     (A u)_p = g_p u_p + sum over the missing neighbours q of p of k (u_p - u_q),
+//
+// with a conductance k between neighbours, one for the edges along a row and one for those down a column, and a
+// conductance g from p to the known.  Missing pixels hold 1 / the diagonal of A in `inverse_diagonal`, known ones 0:
+// that array is all of A but k.  On the finest level k = 1 and g_p counts p's known neighbours.
+//
+// Arrays are (planes, height + 2, pitch): a plane is one channel of one image, with a row of zeros above and one below
+// and pitch > width, so that a neighbour beyond the border is a zero; pitch is a multiple of 16.  Plane i has the hole
+// i * holes / planes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace faceinpaint {
+
+class Grid {
+public:
+    // inverse_diagonal: (holes, height + 2, pitch)
+    Grid(const float* inverse_diagonal, std::int64_t holes, std::int64_t height, std::int64_t width, std::int64_t pitch,
+         float across, float down);
+
+    std::int64_t holes() const { return holes_; }
+    std::int64_t height() const { return height_; }
+    std::int64_t width() const { return width_; }
+    std::int64_t pitch() const { return pitch_; }
+    std::int64_t plane() const { return (height_ + 2) * pitch_; }
+
+    // A red-black sweep from u = 0, and what it leaves of b, restricted: the right-hand side of the next coarser grid.
+    void restrict(const float* b, std::int64_t planes, const Grid& coarse, float* coarse_b) const;
+
+    // The same sweep, the coarse grid's answer added (none on the coarsest), and a black-red sweep: u, b . u and the
+    // largest |u|.
+    void correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, float* u,
+                 double* products, float* largest) const;
+
+    // On the finest grid: p = z + beta p, and p . A p.
+    void direction(const float* z, const float* beta, std::int64_t planes, float* p, double* energies) const;
+
+    // On the finest grid: u += alpha p, r -= alpha A p, and r . r.
+    void advance(const float* p, const float* alpha, std::int64_t planes, float* u, float* r, double* squares) const;
+
+    // On the finest grid: r = Laplacian(f) - v at the missing pixels, and r . r, of an f with the known pixels' values in
+    // it; v may be null.
+    void residual(const double* f, const double* v, std::int64_t planes, float* r, double* squares) const;
+
+private:
+    // columns [first, last) outside of which a row has no missing pixel, in whole vectors
+    struct Span {
+        std::int64_t first = 0, last = 0;
+    };
+
+    const float* inverse(std::int64_t plane, std::int64_t planes, std::int64_t y) const;
+    const Span& span(std::int64_t plane, std::int64_t planes, std::int64_t y) const;
+
+    class Rows;
+    class Sweep;
+
+    std::int64_t holes_, height_, width_, pitch_;
+    float across_, down_;
+    std::vector<float> inverse_diagonal_;
+    std::vector<Span> spans_;               // (holes, height)
+    std::vector<float> neighbours_across_;  // (pitch): how many a pixel has in its row
+};
+
+}  // namespace faceinpaint
