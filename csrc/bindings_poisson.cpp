@@ -27,12 +27,12 @@ void expect_numbers(const Array<T>& array, const std::string& name, std::int64_t
            name + ": expected shape (" + std::to_string(planes) + ")");
 }
 
-Grid grid_of(const Array<float>& inverse_diagonal, std::int64_t width, float across, float down) {
-    expect(inverse_diagonal.ndim() == 3 && inverse_diagonal.shape(1) > 2 && width >= 1 &&
-               inverse_diagonal.shape(2) > width && inverse_diagonal.shape(2) % 16 == 0,
-           "inverse_diagonal: expected shape (holes, height + 2, pitch), pitch > width and a multiple of 16");
-    return {inverse_diagonal.data(), inverse_diagonal.shape(0), inverse_diagonal.shape(1) - 2, width,
-            inverse_diagonal.shape(2), across, down};
+std::vector<Grid> bound_levels(const Array<bool>& holes) {
+    expect(holes.ndim() == 3 && holes.size() > 0, "holes: expected shape (holes, height, width), none of them 0");
+    const auto* missing = reinterpret_cast<const std::uint8_t*>(holes.data());
+    const auto count = holes.shape(0), height = holes.shape(1), width = holes.shape(2);
+    const py::gil_scoped_release unlocked;
+    return Grid::levels(missing, count, height, width);
 }
 
 void bound_restrict(const Grid& grid, const Array<float>& b, const Grid& coarse, Array<float>& coarse_b) {
@@ -106,8 +106,10 @@ void bound_residual(const Grid& grid, const Array<double>& f, const std::optiona
 
 void define_poisson(py::module_& module) {
     using namespace py::literals;
+    module.def("levels", &bound_levels, "holes"_a.noconvert());
     py::class_<Grid>(module, "Grid")
-        .def(py::init(&grid_of), "inverse_diagonal"_a.noconvert(), "width"_a, "across"_a, "down"_a)
+        .def_property_readonly("height", &Grid::height)
+        .def_property_readonly("width", &Grid::width)
         .def("restrict", &bound_restrict, "b"_a.noconvert(), "coarse"_a, "coarse_b"_a.noconvert())
         .def("correct", &bound_correct, "b"_a.noconvert(), "coarse"_a.none(true), "coarse_u"_a.noconvert().none(true),
              "u"_a.noconvert(), "products"_a.noconvert(), "largest"_a.noconvert())

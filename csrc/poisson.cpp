@@ -40,28 +40,89 @@ private:
     Span spans_[ROWS];
 };
 
-Grid::Grid(const float* inverse_diagonal, std::int64_t holes, std::int64_t height, std::int64_t width,
-           std::int64_t pitch, float across, float down)
+Grid::Grid(std::int64_t holes, std::int64_t height, std::int64_t width, float across, float down)
     : holes_(holes),
       height_(height),
       width_(width),
-      pitch_(pitch),
+      pitch_((width + 16) / 16 * 16),
       across_(across),
       down_(down),
-      inverse_diagonal_(inverse_diagonal, inverse_diagonal + holes * plane()),
+      inverse_diagonal_(holes * plane()),
       spans_(holes * height),
-      neighbours_across_(pitch, 2.0f) {
+      neighbours_across_(pitch_, 2.0f) {
     neighbours_across_[0] -= 1;
     neighbours_across_[width - 1] -= 1;
-    for (std::int64_t row = 0; row < holes * height; ++row) {
-        const float* begin = inverse(row / height, holes, row % height);
-        const float* end = begin + width;
-        const auto missing = [](float inverse) { return inverse != 0; };
-        const std::int64_t first = std::find_if(begin, end, missing) - begin;
-        if (first == width) continue;
-        while (!missing(end[-1])) --end;
-        spans_[row] = {first / 16 * 16, (end - begin + 15) / 16 * 16};
+}
+
+void Grid::set(const std::vector<float>& missing, const std::vector<float>& ground) {
+    for (std::int64_t row = 0; row < holes_ * height_; ++row) {
+        const auto offset = row / height_ * plane() + (row % height_ + 1) * pitch_;
+        const float *same = missing.data() + offset, *above = same - pitch_, *below = same + pitch_;
+        const float* held = ground.data() + offset;
+        float* to = inverse_diagonal_.data() + offset;
+        bool any = false;
+        for (std::int64_t x = 0; x < width_; ++x) {
+            const float diagonal = down_ * (above[x] + below[x]) + across_ * (same[x - 1] + same[x + 1]) + held[x];
+            to[x] = same[x] != 0 ? 1 / diagonal : 0;
+            any |= same[x] != 0;
+        }
+        if (!any) continue;
+        std::int64_t first = 0, last = width_;
+        while (same[first] == 0) ++first;
+        while (same[last - 1] == 0) --last;
+        spans_[row] = {first / 16 * 16, (last + 15) / 16 * 16};
     }
+}
+
+std::vector<Grid> Grid::levels(const std::uint8_t* holes, std::int64_t count, std::int64_t height,
+                               std::int64_t width) {
+    std::vector<Grid> grids;
+    grids.push_back({count, height, width, 1, 1});
+    std::vector<float> missing(count * grids[0].plane()), ground(count * grids[0].plane());
+    const auto pitch = grids[0].pitch_;
+    for (std::int64_t row = 0; row < count * height; ++row) {
+        float* to = missing.data() + row / height * grids[0].plane() + (row % height + 1) * pitch;
+        for (std::int64_t x = 0; x < width; ++x) to[x] = holes[row * width + x] != 0;
+    }
+    for (std::int64_t row = 0; row < count * height; ++row) {
+        const auto y = row % height, offset = row / height * grids[0].plane() + (y + 1) * pitch;
+        const float *same = missing.data() + offset, *above = same - pitch, *below = same + pitch;
+        const float down = (y > 0) + (y < height - 1);
+        float* to = ground.data() + offset;
+        for (std::int64_t x = 0; x < width; ++x)
+            to[x] = same[x] * (down + grids[0].neighbours_across_[x] - (above[x] + below[x]) -
+                               (same[x - 1] + same[x + 1]));
+    }
+    grids[0].set(missing, ground);
+    while (grids.back().height_ > 1 || grids.back().width_ > 1) {
+        const Grid& fine = grids.back();
+        // a single row or column has no neighbours that a coarse edge could stand for
+        Grid coarse(count, (fine.height_ + 1) / 2, (fine.width_ + 1) / 2, fine.across_ * (fine.height_ == 1 ? 0.5f : 1),
+                    fine.down_ * (fine.width_ == 1 ? 0.5f : 1));
+        std::vector<float> coarse_missing(count * coarse.plane()), coarse_ground(count * coarse.plane());
+        std::vector<float> sums(fine.width_ + 3);
+        for (std::int64_t row = 0; row < count * coarse.height_; ++row) {
+            const auto hole = row / coarse.height_, y = row % coarse.height_;
+            const auto offset = hole * fine.plane() + (2 * y + 1) * fine.pitch_;
+            const float *same = ground.data() + offset, *above = same - fine.pitch_, *below = same + fine.pitch_;
+            // the only coarse row that the image's last one has takes all of it
+            const float share = 2 * y + 2 == fine.height_ ? 1.0f : 0.5f;
+            for (std::int64_t x = 0; x < fine.width_; ++x) sums[x + 1] = same[x] + (0.5f * above[x] + share * below[x]);
+            if (fine.width_ % 2 == 0) sums[fine.width_] *= 2;
+            const auto to = hole * coarse.plane() + (y + 1) * coarse.pitch_;
+            for (std::int64_t x = 0; x < coarse.width_; ++x) {
+                const float held = sums[2 * x + 1] + 0.5f * (sums[2 * x] + sums[2 * x + 2]);
+                const float unknown = missing[offset + 2 * x];
+                coarse_missing[to + x] = unknown;
+                coarse_ground[to + x] = unknown * held;
+            }
+        }
+        coarse.set(coarse_missing, coarse_ground);
+        missing.swap(coarse_missing);
+        ground.swap(coarse_ground);
+        grids.push_back(std::move(coarse));
+    }
+    return grids;
 }
 
 const float* Grid::inverse(std::int64_t plane, std::int64_t planes, std::int64_t y) const {

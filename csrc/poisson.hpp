@@ -20,10 +20,6 @@ namespace faceinpaint {
 
 class Grid {
 public:
-    // inverse_diagonal: (holes, height + 2, pitch)
-    Grid(const float* inverse_diagonal, std::int64_t holes, std::int64_t height, std::int64_t width, std::int64_t pitch,
-         float across, float down);
-
     std::int64_t holes() const { return holes_; }
     std::int64_t height() const { return height_; }
     std::int64_t width() const { return width_; }
@@ -48,17 +44,22 @@ public:
     // it; v may be null.
     void residual(const double* f, const double* v, std::int64_t planes, float* r, double* squares) const;
 
+    // Every level of holes (holes, height, width), 0 = known, from the finest to a single pixel.
+    static std::vector<Grid> levels(const std::uint8_t* missing, std::int64_t holes, std::int64_t height,
+                                    std::int64_t width);
+
 private:
     // columns [first, last) outside of which a row has no missing pixel, in whole vectors
     struct Span {
         std::int64_t first = 0, last = 0;
     };
+    class Rows;
 
+    Grid(std::int64_t holes, std::int64_t height, std::int64_t width, float across, float down);
     const float* inverse(std::int64_t plane, std::int64_t planes, std::int64_t y) const;
     const Span& span(std::int64_t plane, std::int64_t planes, std::int64_t y) const;
-
-    class Rows;
-    class Sweep;
+    // From which pixels are missing and, padded like all arrays, what holds them to the known ones.
+    void set(const std::vector<float>& missing, const std::vector<float>& ground);
 
     std::int64_t holes_, height_, width_, pitch_;
     float across_, down_;

@@ -99,3 +99,41 @@ class WinogradDoubling:
         threads: int,
         images: NDArray[np.float32],
     ) -> None: ...
+
+class Grid:
+    height: int
+    width: int
+    def restrict(self, b: NDArray[np.float32], coarse: Grid, coarse_b: NDArray[np.float32]) -> None: ...
+    def correct(
+        self,
+        b: NDArray[np.float32],
+        coarse: Grid | None,
+        coarse_u: NDArray[np.float32] | None,
+        u: NDArray[np.float32],
+        products: NDArray[np.float64],
+        largest: NDArray[np.float32],
+    ) -> None: ...
+    def direction(
+        self,
+        z: NDArray[np.float32],
+        beta: NDArray[np.float32],
+        p: NDArray[np.float32],
+        energies: NDArray[np.float64],
+    ) -> None: ...
+    def advance(
+        self,
+        p: NDArray[np.float32],
+        alpha: NDArray[np.float32],
+        u: NDArray[np.float32],
+        r: NDArray[np.float32],
+        squares: NDArray[np.float64],
+    ) -> None: ...
+    def residual(
+        self,
+        f: NDArray[np.float64],
+        v: NDArray[np.float64] | None,
+        r: NDArray[np.float32],
+        squares: NDArray[np.float64],
+    ) -> None: ...
+
+def levels(holes: NDArray[np.bool_]) -> list[Grid]: ...
