@@ -75,18 +75,19 @@ void bound_direction(const Grid& grid, const Array<float>& z, const Array<float>
     grid.direction(from, scale, planes, to, sums);
 }
 
-void bound_advance(const Grid& grid, const Array<float>& p, const Array<float>& alpha, Array<float>& u, Array<float>& r,
-                   Array<double>& squares) {
+void bound_advance(const Grid& grid, const Array<float>& p, const Array<double>& alpha, Array<double>& f,
+                   Array<float>& r, Array<double>& squares) {
     const auto planes = planes_of(p, grid, "p");
-    expect_planes(u, grid, "u", planes);
+    expect_planes(f, grid, "f", planes);
     expect_planes(r, grid, "r", planes);
     expect_numbers(alpha, "alpha", planes);
     expect_numbers(squares, "squares", planes);
-    const float *from = p.data(), *scale = alpha.data();
-    float *of_u = u.mutable_data(), *of_r = r.mutable_data();
-    double* sums = squares.mutable_data();
+    const float* from = p.data();
+    const double* scale = alpha.data();
+    double *of_f = f.mutable_data(), *sums = squares.mutable_data();
+    float* of_r = r.mutable_data();
     const py::gil_scoped_release unlocked;
-    grid.advance(from, scale, planes, of_u, of_r, sums);
+    grid.advance(from, scale, planes, of_f, of_r, sums);
 }
 
 void bound_residual(const Grid& grid, const Array<double>& f, const std::optional<Array<double>>& v, Array<float>& r,
@@ -115,7 +116,7 @@ void define_poisson(py::module_& module) {
              "u"_a.noconvert(), "products"_a.noconvert(), "largest"_a.noconvert())
         .def("direction", &bound_direction, "z"_a.noconvert(), "beta"_a.noconvert(), "p"_a.noconvert(),
              "energies"_a.noconvert())
-        .def("advance", &bound_advance, "p"_a.noconvert(), "alpha"_a.noconvert(), "u"_a.noconvert(), "r"_a.noconvert(),
+        .def("advance", &bound_advance, "p"_a.noconvert(), "alpha"_a.noconvert(), "f"_a.noconvert(), "r"_a.noconvert(),
              "squares"_a.noconvert())
         .def("residual", &bound_residual, "f"_a.noconvert(), "v"_a.noconvert().none(true), "r"_a.noconvert(),
              "squares"_a.noconvert());

@@ -9,6 +9,8 @@ namespace {
 
 using V = Vector<float>;
 constexpr std::int64_t STEP = LANES<float>;
+// spans are whole vectors, of any processor
+constexpr std::int64_t WIDE = 16;
 
 // 1 at the red pixels of row y, those with an even y + x, and 0 at the black ones
 V red_lanes(std::int64_t y) {
@@ -44,7 +46,7 @@ Grid::Grid(std::int64_t holes, std::int64_t height, std::int64_t width, float ac
     : holes_(holes),
       height_(height),
       width_(width),
-      pitch_((width + 16) / 16 * 16),
+      pitch_((width + WIDE) / WIDE * WIDE),
       across_(across),
       down_(down),
       inverse_diagonal_(holes * plane()),
@@ -70,7 +72,7 @@ void Grid::set(const std::vector<float>& missing, const std::vector<float>& grou
         std::int64_t first = 0, last = width_;
         while (same[first] == 0) ++first;
         while (same[last - 1] == 0) --last;
-        spans_[row] = {first / 16 * 16, (last + 15) / 16 * 16};
+        spans_[row] = {first / WIDE * WIDE, (last + WIDE - 1) / WIDE * WIDE};
     }
 }
 
@@ -276,10 +278,11 @@ void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, cons
     }
 }
 
-// A p at the pixels x... of row y of the finest grid, not masked
-static V laplacian(const float* p, std::int64_t pitch, const float* neighbours_across, float neighbours_down) {
-    return (load(neighbours_across) + neighbours_down) * load(p) - (load(p - pitch) + load(p + pitch)) -
-           (load(p - 1) + load(p + 1));
+// The Laplacian of values that have so many neighbours; in double, since it is a small difference of theirs.
+template <class T>
+static Doubles laplacian(const T* values, std::int64_t pitch, const Doubles& neighbours) {
+    return (load_doubles(values - pitch) + load_doubles(values + pitch)) +
+           (load_doubles(values - 1) + load_doubles(values + 1)) - neighbours * load_doubles(values);
 }
 
 void Grid::direction(const float* z, const float* beta, std::int64_t planes, float* p, double* energies) const {
@@ -297,32 +300,37 @@ void Grid::direction(const float* z, const float* beta, std::int64_t planes, flo
             }
             if (y == 0) continue;
             const auto [first, last] = span(plane, planes, y - 1);
-            const float* row = of_p + (y - 1) * pitch_;
+            const float *row = of_p + (y - 1) * pitch_, *across = neighbours_across_.data();
             const float down = (y - 1 > 0) + (y < height_);
+            const V one = V{} + 1;
             for (auto x = first; x < last; x += STEP)
-                energy.add(load(row + x) * laplacian(row + x, pitch_, neighbours_across_.data() + x, down));
+                energy.add(load(row + x) * ((load(across + x) + down) * load(row + x) -
+                                            neighbours(row + x - pitch_, row + x, row + x + pitch_, one, one)));
         }
         energies[plane] = energy.total();
     }
 }
 
-void Grid::advance(const float* p, const float* alpha, std::int64_t planes, float* u, float* r, double* squares) const {
+void Grid::advance(const float* p, const double* alpha, std::int64_t planes, double* f, float* r,
+                   double* squares) const {
     for (std::int64_t plane = 0; plane < planes; ++plane) {
         const auto offset = plane * this->plane() + pitch_;
-        const V scale = V{} + alpha[plane], none{};
+        const Doubles scale = Doubles{} + alpha[plane];
+        const V none{};
         Sum<float> square;
         for (std::int64_t y = 0; y < height_; ++y) {
             const auto [first, last] = span(plane, planes, y);
             const float *inverse = this->inverse(plane, planes, y), *row = p + offset + y * pitch_;
-            float *of_u = u + offset + y * pitch_, *of_r = r + offset + y * pitch_;
-            const float down = (y > 0) + (y < height_ - 1);
+            double* of_f = f + offset + y * pitch_;
+            float* of_r = r + offset + y * pitch_;
+            const double down = (y > 0) + (y < height_ - 1);
             for (auto x = first; x < last; x += STEP) {
-                store(load(of_u + x) + scale * load(row + x), of_u + x);
-                const V lessened =
-                    load(of_r + x) - scale * laplacian(row + x, pitch_, neighbours_across_.data() + x, down);
-                const V left = load(inverse + x) != 0 ? lessened : none;
-                square.add(left * left);
-                store(left, of_r + x);
+                const Doubles neighbours = load_doubles(neighbours_across_.data() + x) + down;
+                const Doubles left = load_doubles(of_r + x) + scale * laplacian(row + x, pitch_, neighbours);
+                const V rounded = load(inverse + x) != 0 ? __builtin_convertvector(left, V) : none;
+                store(load_doubles(of_f + x) + scale * load_doubles(row + x), of_f + x);
+                store(rounded, of_r + x);
+                square.add(rounded * rounded);
             }
         }
         squares[plane] = square.total();
@@ -332,26 +340,25 @@ void Grid::advance(const float* p, const float* alpha, std::int64_t planes, floa
 void Grid::residual(const double* f, const double* v, std::int64_t planes, float* r, double* squares) const {
     for (std::int64_t plane = 0; plane < planes; ++plane) {
         const auto offset = plane * this->plane() + pitch_;
-        double lanes[16] = {};
+        const V none{};
+        Doubles sums{};
         for (std::int64_t y = 0; y < height_; ++y) {
             const auto [first, last] = span(plane, planes, y);
             const float* inverse = this->inverse(plane, planes, y);
-            const double *row = f + offset + y * pitch_, *above = row - pitch_, *below = row + pitch_;
-            const double* of_v = v ? v + offset + y * pitch_ : nullptr;
-            float* out = r + offset + y * pitch_;
+            const double *row = f + offset + y * pitch_, *of_v = v ? v + offset + y * pitch_ : nullptr;
+            float* of_r = r + offset + y * pitch_;
             const double down = (y > 0) + (y < height_ - 1);
-            for (auto start = first; start < last; start += 16)
-                for (std::int64_t lane = 0; lane < 16; ++lane) {
-                    const auto x = start + lane;
-                    double left = (above[x] + below[x]) + (row[x - 1] + row[x + 1]) -
-                                  (neighbours_across_[x] + down) * row[x] - (of_v ? of_v[x] : 0.0);
-                    left = inverse[x] != 0 ? left : 0.0;
-                    lanes[lane] += left * left;
-                    out[x] = static_cast<float>(left);
-                }
+            for (auto x = first; x < last; x += STEP) {
+                Doubles left = laplacian(row + x, pitch_, load_doubles(neighbours_across_.data() + x) + down);
+                if (of_v) left -= load_doubles(of_v + x);
+                const V missing = load(inverse + x) != 0 ? none + 1 : none;
+                left *= __builtin_convertvector(missing, Doubles);
+                sums += left * left;
+                store(__builtin_convertvector(left, V), of_r + x);
+            }
         }
         squares[plane] = 0;
-        for (const double lane : lanes) squares[plane] += lane;
+        for (std::int64_t lane = 0; lane < STEP; ++lane) squares[plane] += sums[lane];
     }
 }
 

@@ -37,8 +37,8 @@ public:
     // On the finest grid: p = z + beta p, and p . A p.
     void direction(const float* z, const float* beta, std::int64_t planes, float* p, double* energies) const;
 
-    // On the finest grid: u += alpha p, r -= alpha A p, and r . r.
-    void advance(const float* p, const float* alpha, std::int64_t planes, float* u, float* r, double* squares) const;
+    // On the finest grid: f += alpha p, r -= alpha A p, and r . r.
+    void advance(const float* p, const double* alpha, std::int64_t planes, double* f, float* r, double* squares) const;
 
     // On the finest grid: r = Laplacian(f) - v at the missing pixels, and r . r, of an f with the known pixels' values in
     // it; v may be null.

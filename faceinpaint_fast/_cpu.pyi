@@ -123,8 +123,8 @@ class Grid:
     def advance(
         self,
         p: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        u: NDArray[np.float32],
+        alpha: NDArray[np.float64],
+        f: NDArray[np.float64],
         r: NDArray[np.float32],
         squares: NDArray[np.float64],
     ) -> None: ...

@@ -41,7 +41,7 @@ class Multigrid:
         xp, planes = module_of(f), len(f)
         b, u = ([zeros(xp, planes, a.height, a.width, np.float32) for a in self._levels] for _ in range(2))
         b[0] = r
-        x, p = (zeros(xp, planes, self._levels[0].height, self._levels[0].width, np.float32) for _ in range(2))
+        p = zeros(xp, planes, self._levels[0].height, self._levels[0].width, np.float32)
         products, energies, largest = xp.zeros(planes), xp.zeros(planes), xp.zeros(planes, np.float32)
         wanted = squares > goal
         share = 10 * xp.sqrt(goal / xp.where(wanted, squares, 1))
@@ -54,14 +54,13 @@ class Multigrid:
             active = wanted & ((squares > goal) | (largest > enough))
             if not active.any():
                 # the estimate of the error is its correction too
-                x += u[0] if wanted.all() else u[0] * wanted[:, None, None]
+                f += u[0] if wanted.all() else u[0] * wanted[:, None, None]
                 break
             if cycle > 1:
                 beta = (products / xp.where(active, before, 1)).astype(np.float32)
             self._levels[0].direction(u[0], beta, p, energies)
-            alpha = xp.where(active, products / xp.where(active, energies, 1), 0).astype(np.float32)
-            self._levels[0].advance(p, alpha, x, r, squares)
-        f += x
+            alpha = xp.where(active, products / xp.where(active, energies, 1), 0)
+            self._levels[0].advance(p, alpha, f, r, squares)
         return cycle
 
     def _cycle(self, b: list[Any], u: list[Any], products: Any, largest: Any) -> None:

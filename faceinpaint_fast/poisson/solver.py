@@ -30,7 +30,7 @@ ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**29)
 # from so many pixels a thread is worth its start; a plane takes 40 bytes a pixel, and each thread holds one
 WORTH_A_THREAD, MOST_AT_ONCE = 2**16, 2**23
 # how far a round in float32 brings the residual down before it is taken anew in float64
-ROUND = 1e-5
+ROUND = 3e-6
 
 
 class Part(NamedTuple):
