@@ -35,6 +35,10 @@ public:
         return (*this)[y];
     }
 
+    void clear() {
+        for (std::int64_t y = 0; y < ROWS; ++y) begin(y, {});
+    }
+
 private:
     static constexpr std::int64_t ROWS = 4;
     std::int64_t pitch_;
@@ -140,139 +144,184 @@ static V neighbours(const float* above, const float* row, const float* below, V 
     return down * (load(above) + load(below)) + across * (load(row - 1) + load(row + 1));
 }
 
-void Grid::restrict(const float* b, std::int64_t planes, const Grid& coarse, float* coarse_b) const {
-    Rows red(pitch_), black(pitch_), left(pitch_);
-    const V across = V{} + across_, down = V{} + down_;
-    for (std::int64_t plane = 0; plane < planes; ++plane) {
-        const float* of_b = b + plane * this->plane() + pitch_;
-        float* to = coarse_b + plane * coarse.plane() + coarse.pitch_;
-        // row y of the reds, y - 1 of the blacks, which need the reds around, y - 2 of what is left, at the reds
-        for (std::int64_t y = 0; y < height_ + 2; ++y) {
-            if (y < height_) {
-                const auto [first, last] = span(plane, planes, y);
-                const float *inverse = this->inverse(plane, planes, y), *row = of_b + y * pitch_;
-                float* out = red.begin(y, {first, last});
-                const V lanes = red_lanes(y);
-                for (auto x = first; x < last; x += STEP) store(lanes * load(inverse + x) * load(row + x), out + x);
-            } else {
-                red.begin(y, {});
-            }
-            if (const auto yb = y - 1; yb >= 0 && yb < height_) {
-                const auto [first, last] = span(plane, planes, yb);
-                const float *inverse = this->inverse(plane, planes, yb), *row = of_b + yb * pitch_;
-                const float *above = red[yb - 1], *same = red[yb], *below = red[yb + 1];
-                float* out = black.begin(yb, {first, last});
-                const V lanes = red_lanes(yb + 1);
-                for (auto x = first; x < last; x += STEP)
-                    store(lanes * load(inverse + x) *
-                              (load(row + x) + neighbours(above + x, same + x, below + x, across, down)),
-                          out + x);
-            } else {
-                black.begin(yb, {});
-            }
-            const auto yl = y - 2;
-            if (yl < 0) continue;
-            {
-                const auto [first, last] = span(plane, planes, yl);
-                const float* inverse = this->inverse(plane, planes, yl);
-                const float *above = black[yl - 1], *same = black[yl], *below = black[yl + 1];
-                float* out = left.begin(yl, {first, last});
-                // beyond the image's last row there is no coarse one to share with
-                const bool alone = yl % 2 == 1 && yl == height_ - 1;
-                const V lanes = red_lanes(yl) * (alone ? 2.0f : 1.0f), none{};
-                for (auto x = first; x < last; x += STEP)
-                    store(load(inverse + x) != 0 ? lanes * neighbours(above + x, same + x, below + x, across, down)
-                                                 : none,
-                          out + x);
-                if (width_ % 2 == 0) out[width_ - 1] *= 2;
-            }
-            if (yl % 2 == 0) {
-                if (yl < height_ - 1) continue;
-                left.begin(height_, {});
-            }
-            const auto [first, last] = coarse.span(plane, planes, yl / 2);
-            const float *centre = left[yl / 2 * 2], *above = left[yl / 2 * 2 - 1], *below = left[yl / 2 * 2 + 1];
-            float* out = to + yl / 2 * coarse.pitch_;
-            for (auto x = first; x < std::min(last, coarse.width_); ++x)
-                out[x] = centre[2 * x] + 0.25f * ((above[2 * x - 1] + above[2 * x + 1]) +
-                                                  (below[2 * x - 1] + below[2 * x + 1]));
+// The blacks of row y from the reds around them, 0 at the reds.
+template <class Rows>
+static void black_row(float* out, std::int64_t first, std::int64_t last, const float* b, const float* inverse, Rows& red,
+                      std::int64_t y, V across, V down) {
+    const float *above = red[y - 1], *same = red[y], *below = red[y + 1];
+    const V lanes = red_lanes(y + 1);
+    for (auto x = first; x < last; x += STEP)
+        store(lanes * load(inverse + x) * (load(b + x) + neighbours(above + x, same + x, below + x, across, down)),
+              out + x);
+}
+
+// The restriction of one plane, for which the rows of b come one after the other.
+class Grid::Restriction {
+public:
+    Restriction(const Grid& fine, const Grid& coarse)
+        : fine_(fine), coarse_(coarse), red_(fine.pitch_), black_(fine.pitch_), left_(fine.pitch_) {}
+
+    void begin(const float* b, float* coarse_b, std::int64_t plane, std::int64_t planes) {
+        b_ = b + plane * fine_.plane() + fine_.pitch_;
+        to_ = coarse_b + plane * coarse_.plane() + coarse_.pitch_;
+        plane_ = plane, planes_ = planes;
+        for (Rows* rows : {&red_, &black_, &left_}) rows->clear();
+    }
+
+    // Row y of b, from 0 to height + 1: the last two are none, but what was held back comes out.  The reds of row y, the
+    // blacks of row y - 1, which need the reds around them, and at the reds of row y - 2 what is left.
+    void push(std::int64_t y) {
+        sweep_red(y);
+        if (y >= 1) sweep_black(y - 1);
+        if (y >= 2) leave(y - 2);
+        // a coarse row needs the rows around it; there is none below the last
+        if (const auto last = y - 2; last >= 0 && (last % 2 == 1 || last == fine_.height_ - 1)) {
+            if (last % 2 == 0) left_.begin(last + 1, {});
+            gather(last / 2);
         }
-        // the next plane begins with zeros above it
-        for (std::int64_t y = 0; y < 4; ++y) red.begin(y, {}), black.begin(y, {}), left.begin(y, {});
+    }
+
+private:
+    const float* inverse(std::int64_t y) const { return fine_.inverse(plane_, planes_, y); }
+    V across() const { return V{} + fine_.across_; }
+    V down() const { return V{} + fine_.down_; }
+
+    void sweep_red(std::int64_t y) {
+        if (y >= fine_.height_) return void(red_.begin(y, {}));
+        const auto [first, last] = fine_.span(plane_, planes_, y);
+        float* out = red_.begin(y, {first, last});
+        const float *scale = inverse(y), *row = b_ + y * fine_.pitch_;
+        const V lanes = red_lanes(y);
+        for (auto x = first; x < last; x += STEP) store(lanes * load(scale + x) * load(row + x), out + x);
+    }
+
+    void sweep_black(std::int64_t y) {
+        if (y >= fine_.height_) return void(black_.begin(y, {}));
+        const auto [first, last] = fine_.span(plane_, planes_, y);
+        black_row(black_.begin(y, {first, last}), first, last, b_ + y * fine_.pitch_, inverse(y), red_, y, across(),
+                  down());
+    }
+
+    void leave(std::int64_t y) {
+        const auto [first, last] = fine_.span(plane_, planes_, y);
+        float* out = left_.begin(y, {first, last});
+        const float* scale = inverse(y);
+        const float *above = black_[y - 1], *same = black_[y], *below = black_[y + 1];
+        // beyond the last row and column there is no coarse one to share with
+        const bool alone = y % 2 == 1 && y == fine_.height_ - 1;
+        const V lanes = red_lanes(y) * (alone ? 2.0f : 1.0f), none{};
+        for (auto x = first; x < last; x += STEP)
+            store(load(scale + x) != 0 ? lanes * neighbours(above + x, same + x, below + x, across(), down()) : none,
+                  out + x);
+        if (fine_.width_ % 2 == 0) out[fine_.width_ - 1] *= 2;
+    }
+
+    void gather(std::int64_t row) {
+        const auto [first, last] = coarse_.span(plane_, planes_, row);
+        const float *above = left_[2 * row - 1], *same = left_[2 * row], *below = left_[2 * row + 1];
+        float* out = to_ + row * coarse_.pitch_;
+        for (auto x = first; x < std::min(last, coarse_.width_); ++x)
+            out[x] = same[2 * x] +
+                     0.25f * ((above[2 * x - 1] + above[2 * x + 1]) + (below[2 * x - 1] + below[2 * x + 1]));
+    }
+
+    const Grid &fine_, &coarse_;
+    Rows red_, black_, left_;
+    const float* b_ = nullptr;
+    float* to_ = nullptr;
+    std::int64_t plane_ = 0, planes_ = 1;
+};
+
+void Grid::restrict(const float* b, std::int64_t planes, const Grid& coarse, float* coarse_b) const {
+    Restriction restriction(*this, coarse);
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        restriction.begin(b, coarse_b, plane, planes);
+        for (std::int64_t y = 0; y < height_ + 2; ++y) restriction.push(y);
     }
 }
 
+// Row y of the bilinear interpolation of a coarse plane, at the reds that the coarse pixels are or lie around.
+void Grid::interpolate(const float* from, const Grid& coarse, std::int64_t y, std::int64_t first, std::int64_t last,
+                       float* row) const {
+    const float* above = from + y / 2 * coarse.pitch_;
+    const auto begin = first / 2, end = std::min(last / 2, coarse.width_);
+    if (y % 2 == 0) {
+        for (auto x = begin; x < end; ++x) row[2 * x] = above[x], row[2 * x + 1] = 0;
+        return;
+    }
+    const float* below = above + coarse.pitch_;
+    // beyond the last row and column the last is all there is
+    const float share = y == height_ - 1 ? 0.5f : 0.25f;
+    for (auto x = begin; x < end; ++x) {
+        row[2 * x] = 0;
+        row[2 * x + 1] = share * ((above[x] + below[x]) + (above[x + 1] + below[x + 1]));
+    }
+    if (width_ % 2 == 0) row[width_ - 1] *= 2;
+}
+
 void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, float* u,
-                   double* products, float* largest) const {
-    Rows red(pitch_), black(pitch_), added(pitch_ + 16);
+                   double* products, double* energies, float* largest) const {
+    Rows red(pitch_), black(pitch_);
+    std::vector<float> added(pitch_ + WIDE);
     const V across = V{} + across_, down = V{} + down_;
     for (std::int64_t plane = 0; plane < planes; ++plane) {
         const float* of_b = b + plane * this->plane() + pitch_;
         float* to = u + plane * this->plane() + pitch_;
-        const float* coarse_plane = coarse ? coarse_u + plane * coarse->plane() + coarse->pitch_ : nullptr;
-        Sum<float> product;
+        const float* from = coarse ? coarse_u + plane * coarse->plane() + coarse->pitch_ : nullptr;
+        Sum<float> product, energy;
         V most{};
-        for (std::int64_t y = 0; y < height_ + 2; ++y) {
+        red.clear(), black.clear();
+        for (std::int64_t y = 0; y < height_ + 3; ++y) {
             if (y < height_) {
                 const auto [first, last] = span(plane, planes, y);
-                const float *inverse = this->inverse(plane, planes, y), *row = of_b + y * pitch_;
+                if (coarse) interpolate(from, *coarse, y, first, last, added.data());
+                const float *scale = inverse(plane, planes, y), *row = of_b + y * pitch_;
                 float* out = red.begin(y, {first, last});
-                float* more = added[0];
-                if (coarse) {
-                    const float* above = coarse_plane + y / 2 * coarse->pitch_;
-                    const auto begin = first / 2, end = std::min(last / 2, coarse->width_);
-                    if (y % 2 == 0) {
-                        for (auto x = begin; x < end; ++x) more[2 * x] = above[x], more[2 * x + 1] = 0;
-                    } else {
-                        const float* below = above + coarse->pitch_;
-                        const float share = y == height_ - 1 ? 0.5f : 0.25f;
-                        for (auto x = begin; x < end; ++x) {
-                            more[2 * x] = 0;
-                            more[2 * x + 1] = share * ((above[x] + below[x]) + (above[x + 1] + below[x + 1]));
-                        }
-                        if (width_ % 2 == 0) more[width_ - 1] *= 2;
-                    }
-                }
                 const V lanes = red_lanes(y), none{};
                 for (auto x = first; x < last; x += STEP) {
-                    const V scale = load(inverse + x);
-                    store(lanes * (scale * load(row + x) + (scale != 0 ? load(more + x) : none)), out + x);
+                    const V share = load(scale + x);
+                    store(lanes * (share * load(row + x) + (share != 0 ? load(added.data() + x) : none)), out + x);
                 }
             } else {
                 red.begin(y, {});
             }
             if (const auto yb = y - 1; yb >= 0 && yb < height_) {
                 const auto [first, last] = span(plane, planes, yb);
-                const float *inverse = this->inverse(plane, planes, yb), *row = of_b + yb * pitch_;
-                const float *above = red[yb - 1], *same = red[yb], *below = red[yb + 1];
-                float* out = black.begin(yb, {first, last});
-                const V lanes = red_lanes(yb + 1);
-                for (auto x = first; x < last; x += STEP)
-                    store(lanes * load(inverse + x) *
-                              (load(row + x) + neighbours(above + x, same + x, below + x, across, down)),
-                          out + x);
+                black_row(black.begin(yb, {first, last}), first, last, of_b + yb * pitch_, inverse(plane, planes, yb),
+                          red, yb, across, down);
             } else {
                 black.begin(yb, {});
             }
-            const auto yr = y - 2;
-            if (yr < 0) continue;
-            const auto [first, last] = span(plane, planes, yr);
-            const float *inverse = this->inverse(plane, planes, yr), *row = of_b + yr * pitch_;
-            const float *above = black[yr - 1], *same = black[yr], *below = black[yr + 1];
-            float* out = to + yr * pitch_;
-            const V lanes = red_lanes(yr);
-            for (auto x = first; x < last; x += STEP) {
-                const V right = load(row + x);
-                const V found = load(same + x) + lanes * load(inverse + x) *
-                                                     (right + neighbours(above + x, same + x, below + x, across, down));
-                product.add(right * found);
-                const V size = absolute(found);
-                most = size > most ? size : most;
-                store(found, out + x);
+            if (const auto yr = y - 2; yr >= 0 && yr < height_) {
+                const auto [first, last] = span(plane, planes, yr);
+                const float *scale = inverse(plane, planes, yr), *row = of_b + yr * pitch_;
+                const float *above = black[yr - 1], *same = black[yr], *below = black[yr + 1];
+                float* out = to + yr * pitch_;
+                const V lanes = red_lanes(yr);
+                for (auto x = first; x < last; x += STEP) {
+                    const V right = load(row + x);
+                    const V found =
+                        load(same + x) + lanes * load(scale + x) *
+                                             (right + neighbours(above + x, same + x, below + x, across, down));
+                    product.add(right * found);
+                    const V size = absolute(found);
+                    most = size > most ? size : most;
+                    store(found, out + x);
+                }
+            }
+            if (const auto ye = y - 3; energies && ye >= 0) {
+                const auto [first, last] = span(plane, planes, ye);
+                const float *row = to + ye * pitch_, *beside = neighbours_across_.data();
+                const V one = V{} + 1;
+                const float rows = (ye > 0) + (ye < height_ - 1);
+                for (auto x = first; x < last; x += STEP)
+                    energy.add(load(row + x) * ((load(beside + x) + rows) * load(row + x) -
+                                                neighbours(row + x - pitch_, row + x, row + x + pitch_, one, one)));
             }
         }
-        for (std::int64_t y = 0; y < 4; ++y) red.begin(y, {}), black.begin(y, {});
+        if (!energies) continue;
         products[plane] = product.total();
+        energies[plane] = energy.total();
         largest[plane] = 0;
         for (std::int64_t lane = 0; lane < STEP; ++lane) largest[plane] = std::max(largest[plane], most[lane]);
     }
@@ -285,60 +334,49 @@ static Doubles laplacian(const T* values, std::int64_t pitch, const Doubles& nei
            (load_doubles(values - 1) + load_doubles(values + 1)) - neighbours * load_doubles(values);
 }
 
-void Grid::direction(const float* z, const float* beta, std::int64_t planes, float* p, double* energies) const {
-    for (std::int64_t plane = 0; plane < planes; ++plane) {
-        const float* of_z = z + plane * this->plane() + pitch_;
-        float* of_p = p + plane * this->plane() + pitch_;
-        const V scale = V{} + beta[plane];
-        Sum<float> energy;
-        for (std::int64_t y = 0; y <= height_; ++y) {
-            if (y < height_) {
-                const auto [first, last] = span(plane, planes, y);
-                float* row = of_p + y * pitch_;
-                for (auto x = first; x < last; x += STEP)
-                    store(load(of_z + y * pitch_ + x) + scale * load(row + x), row + x);
-            }
-            if (y == 0) continue;
-            const auto [first, last] = span(plane, planes, y - 1);
-            const float *row = of_p + (y - 1) * pitch_, *across = neighbours_across_.data();
-            const float down = (y - 1 > 0) + (y < height_);
-            const V one = V{} + 1;
-            for (auto x = first; x < last; x += STEP)
-                energy.add(load(row + x) * ((load(across + x) + down) * load(row + x) -
-                                            neighbours(row + x - pitch_, row + x, row + x + pitch_, one, one)));
-        }
-        energies[plane] = energy.total();
-    }
-}
-
-void Grid::advance(const float* p, const double* alpha, std::int64_t planes, double* f, float* r,
-                   double* squares) const {
+void Grid::advance(const float* z, const double* beta, const double* alpha, std::int64_t planes, float* p, double* f,
+                   float* r, double* squares, const Grid& coarse, float* coarse_r) const {
+    Restriction restriction(*this, coarse);
     for (std::int64_t plane = 0; plane < planes; ++plane) {
         const auto offset = plane * this->plane() + pitch_;
+        const V share = V{} + static_cast<float>(beta[plane]), none{};
         const Doubles scale = Doubles{} + alpha[plane];
-        const V none{};
         Sum<float> square;
-        for (std::int64_t y = 0; y < height_; ++y) {
-            const auto [first, last] = span(plane, planes, y);
-            const float *inverse = this->inverse(plane, planes, y), *row = p + offset + y * pitch_;
-            double* of_f = f + offset + y * pitch_;
-            float* of_r = r + offset + y * pitch_;
-            const double down = (y > 0) + (y < height_ - 1);
-            for (auto x = first; x < last; x += STEP) {
-                const Doubles neighbours = load_doubles(neighbours_across_.data() + x) + down;
-                const Doubles left = load_doubles(of_r + x) + scale * laplacian(row + x, pitch_, neighbours);
-                const V rounded = load(inverse + x) != 0 ? __builtin_convertvector(left, V) : none;
-                store(load_doubles(of_f + x) + scale * load_doubles(row + x), of_f + x);
-                store(rounded, of_r + x);
-                square.add(rounded * rounded);
+        restriction.begin(r, coarse_r, plane, planes);
+        for (std::int64_t y = 0; y < height_ + 3; ++y) {
+            if (y < height_) {
+                const auto [first, last] = span(plane, planes, y);
+                const float* of_z = z + offset + y * pitch_;
+                float* row = p + offset + y * pitch_;
+                for (auto x = first; x < last; x += STEP) store(load(of_z + x) + share * load(row + x), row + x);
             }
+            const auto ya = y - 1;
+            if (ya < 0) continue;
+            if (ya < height_) {
+                const auto [first, last] = span(plane, planes, ya);
+                const float *inverse = this->inverse(plane, planes, ya), *row = p + offset + ya * pitch_;
+                double* of_f = f + offset + ya * pitch_;
+                float* of_r = r + offset + ya * pitch_;
+                const double down = (ya > 0) + (ya < height_ - 1);
+                for (auto x = first; x < last; x += STEP) {
+                    const Doubles around = load_doubles(neighbours_across_.data() + x) + down;
+                    const Doubles left = load_doubles(of_r + x) + scale * laplacian(row + x, pitch_, around);
+                    const V rounded = load(inverse + x) != 0 ? __builtin_convertvector(left, V) : none;
+                    store(load_doubles(of_f + x) + scale * load_doubles(row + x), of_f + x);
+                    store(rounded, of_r + x);
+                    square.add(rounded * rounded);
+                }
+            }
+            restriction.push(ya);
         }
         squares[plane] = square.total();
     }
 }
 
-void Grid::residual(const double* f, const double* v, std::int64_t planes, float* r, double* squares) const {
+void Grid::residual(const double* f, const double* v, const bool* wanted, std::int64_t planes, float* r,
+                    double* squares) const {
     for (std::int64_t plane = 0; plane < planes; ++plane) {
+        if (!wanted[plane]) continue;
         const auto offset = plane * this->plane() + pitch_;
         const V none{};
         Doubles sums{};

@@ -110,28 +110,27 @@ class Grid:
         coarse: Grid | None,
         coarse_u: NDArray[np.float32] | None,
         u: NDArray[np.float32],
-        products: NDArray[np.float64],
-        largest: NDArray[np.float32],
-    ) -> None: ...
-    def direction(
-        self,
-        z: NDArray[np.float32],
-        beta: NDArray[np.float32],
-        p: NDArray[np.float32],
-        energies: NDArray[np.float64],
+        products: NDArray[np.float64] | None = None,
+        energies: NDArray[np.float64] | None = None,
+        largest: NDArray[np.float32] | None = None,
     ) -> None: ...
     def advance(
         self,
-        p: NDArray[np.float32],
+        z: NDArray[np.float32],
+        beta: NDArray[np.float64],
         alpha: NDArray[np.float64],
+        p: NDArray[np.float32],
         f: NDArray[np.float64],
         r: NDArray[np.float32],
         squares: NDArray[np.float64],
+        coarse: Grid,
+        coarse_r: NDArray[np.float32],
     ) -> None: ...
     def residual(
         self,
         f: NDArray[np.float64],
         v: NDArray[np.float64] | None,
+        wanted: NDArray[np.bool_],
         r: NDArray[np.float32],
         squares: NDArray[np.float64],
     ) -> None: ...

@@ -162,7 +162,7 @@ def test_a_rectangle_s_modes_are_multigrid_s_answer(touching, rng):
     assert isinstance(Solver(hole[None])._parts[0].method, Rectangle)
     levels = _cpu.levels(hole[None])
     found = []
-    for method in (Rectangle(hole), Multigrid(levels)):
+    for method in (Rectangle(hole, levels[0]), Multigrid(levels)):
         f = zeros(np, 2, 50, 40, np.float64)
         v = zeros(np, 2, 50, 40, np.float64)
         numbers = np.random.default_rng(0)
@@ -259,7 +259,10 @@ def test_memory_beside_the_result_is_three_images_at_most(rng, monkeypatch):
     [
         ({"b": zeros(np, 2, 4, 5, np.float32)[:, :-1].copy()}, r"b: expected shape \(planes, 6, 16\)"),
         ({"coarse_b": zeros(np, 1, 2, 3, np.float32)}, "coarse_b: expected 2 planes"),
-        ({"coarse": _cpu.levels(np.ones((1, 4, 5), np.bool_))[0]}, "coarse_b: expected shape|coarse: expected the next"),
+        (
+            {"coarse": _cpu.levels(np.ones((1, 4, 5), np.bool_))[0]},
+            "coarse_b: expected shape|coarse: expected the next",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change, message):

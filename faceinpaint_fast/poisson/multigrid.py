@@ -18,55 +18,79 @@ import numpy as np
 from faceinpaint_fast.arrays import module_of
 from faceinpaint_fast.poisson.planes import zeros
 
-MOST_CYCLES = 30
+MOST_CYCLES = 100
+# r is held in float32: when it has come down this far it is taken anew from f, in float64
+WORN = 3e-6
+# the largest number of the error, as a share of the correction, for a relative residual of 1
+ERROR = 10
 
 
 class Multigrid:
-    """The inverse of A, from its levels, finest first."""
+    """The equation on the holes of these levels, finest first."""
 
     def __init__(self, levels: list[Any]) -> None:
         self._levels = levels
 
-    def add_solution(self, r: Any, squares: Any, goal: Any, f: Any) -> int:
-        """f += u with A u = r, to r . r <= goal; the number of V-cycles that it took.
+    def solve(self, f: Any, v: Any | None, r: Any, squares: Any, tolerance: float) -> int:
+        """Laplacian(f) = v at the missing pixels of f, from what f holds there; the number of V-cycles that it took.
 
-        r        (planes, H + 2, pitch) float32; what is left of it afterwards
-        squares  (planes,) float64, r . r before and afterwards
-        goal     (planes,) float64; planes that have reached it stay as they are
-        f        (planes, H + 2, pitch) float64
+        f, v     (planes, H + 2, pitch) float64; v None: 0
+        r        (planes, H + 2, pitch) float32, Laplacian(f) - v
+        squares  (planes,) float64, r . r
 
-        A small residual is no small error.  What a V-cycle finds in the residual is close to the error: its largest
-        number must come down too, to ten times the share that the residual's norm comes down to.
+        ||r|| comes down to `tolerance` of what it is.  A small residual alone is no small error, but what a V-cycle finds
+        in it is close to the error: its largest number comes down to ERROR times `tolerance` of what it is at first.
+        Raises ArithmeticError where float64 does not allow that.
         """
         xp, planes = module_of(f), len(f)
-        b, u = ([zeros(xp, planes, a.height, a.width, np.float32) for a in self._levels] for _ in range(2))
-        b[0] = r
-        p = zeros(xp, planes, self._levels[0].height, self._levels[0].width, np.float32)
-        products, energies, largest = xp.zeros(planes), xp.zeros(planes), xp.zeros(planes, np.float32)
-        wanted = squares > goal
-        share = 10 * xp.sqrt(goal / xp.where(wanted, squares, 1))
-        beta = xp.zeros(planes, np.float32)
+        finest, second = self._levels[:2]
+        b, u = ([zeros(xp, planes, a.height, a.width, np.float32) for a in self._levels[1:]] for _ in range(2))
+        z, p = (zeros(xp, planes, finest.height, finest.width, np.float32) for _ in range(2))
+        alpha, products, energies = xp.zeros(planes), xp.zeros(planes), xp.zeros(planes)
+        largest = xp.zeros(planes, np.float32)
+        goal, true = tolerance**2 * squares, squares.copy()
+        unsolved = squares > goal
+        finest.restrict(r, second, b[0])
         for cycle in range(1, MOST_CYCLES + 1):
             before = products.copy()
-            self._cycle(b, u, products, largest)
+            self._solve_coarse(b, u)
+            finest.correct(r, second, u[0], z, products, energies, largest)
             if cycle == 1:
-                enough = share * largest
-            active = wanted & ((squares > goal) | (largest > enough))
-            if not active.any():
+                enough = ERROR * tolerance * largest
+            # rounding comes on top of the r that is held
+            done = unsolved & (squares <= goal / 4) & (largest <= enough)
+            if done.any():
                 # the estimate of the error is its correction too
-                f += u[0] if wanted.all() else u[0] * wanted[:, None, None]
+                f += z if done.all() else z * done[:, None, None]
+                finest.residual(f, v, done, r, squares)
+                unsolved &= ~done | (squares > goal)
+                if not unsolved.any():
+                    return cycle
+            active = unsolved & ~done
+            # p . A p from z . A z, so that nothing waits for the new p (Chronopoulos and Gear 1989)
+            beta = xp.where(active & (before > 0), products / xp.where(before > 0, before, 1), 0)
+            energies -= beta * products / xp.where(alpha > 0, alpha, 1)
+            stepping = active & (energies > 0)
+            alpha = xp.where(stepping, products / xp.where(stepping, energies, 1), 0)
+            finest.advance(z, beta, alpha, p, f, r, squares, second, b[0])
+            worn = active & (squares <= WORN**2 * true)
+            if worn.any():
+                finest.residual(f, v, worn, r, squares)
+                finest.restrict(r, second, b[0])
+            checked = worn | done
+            if (unsolved & checked & (squares > true / 4)).any():
                 break
-            if cycle > 1:
-                beta = (products / xp.where(active, before, 1)).astype(np.float32)
-            self._levels[0].direction(u[0], beta, p, energies)
-            alpha = xp.where(active, products / xp.where(active, energies, 1), 0)
-            self._levels[0].advance(p, alpha, f, r, squares)
-        return cycle
+            true = xp.where(checked, squares, true)
+            # a plane whose f was corrected begins anew
+            products *= active
+        reached = float(np.sqrt(squares / goal)[unsolved].max()) * tolerance
+        raise ArithmeticError(f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached:.2g}")
 
-    def _cycle(self, b: list[Any], u: list[Any], products: Any, largest: Any) -> None:
-        """A V-cycle: u[0], an answer to b[0], with b . u and the largest |u| of each plane."""
-        for k, (fine, coarse) in enumerate(pairwise(self._levels)):
+    def _solve_coarse(self, b: list[Any], u: list[Any]) -> None:
+        """A V-cycle on the levels below the finest, from their right-hand sides: u[0], an answer to b[0]."""
+        levels = self._levels[1:]
+        for k, (fine, coarse) in enumerate(pairwise(levels)):
             fine.restrict(b[k], coarse, b[k + 1])
-        self._levels[-1].correct(b[-1], None, None, u[-1], products, largest)
-        for k in range(len(b) - 2, -1, -1):
-            self._levels[k].correct(b[k], self._levels[k + 1], u[k + 1], u[k], products, largest)
+        levels[-1].correct(b[-1], None, None, u[-1])
+        for k in range(len(levels) - 2, -1, -1):
+            levels[k].correct(b[k], levels[k + 1], u[k + 1], u[k])

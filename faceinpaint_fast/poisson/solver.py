@@ -29,8 +29,6 @@ ON_CPU = Limits(whole=128 * 128, modes=96, at_a_time=2**17)
 ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**29)
 # from so many pixels a thread is worth its start; a plane takes 40 bytes a pixel, and each thread holds one
 WORTH_A_THREAD, MOST_AT_ONCE = 2**16, 2**23
-# how far a round in float32 brings the residual down before it is taken anew in float64
-ROUND = 3e-6
 
 
 class Part(NamedTuple):
@@ -154,26 +152,16 @@ def solve_planes(finest: Any, method: Multigrid | Rectangle, f: Any, v: Any | No
     xp = module_of(f)
     r = zeros(xp, len(f), finest.height, finest.width, np.float32)
     squares = xp.zeros(len(f))
-    finest.residual(f, v, r, squares)
+    finest.residual(f, v, xp.ones(len(f), bool), r, squares)
     exponents = np.frexp(np.sqrt(squares))[1]
     if (abs(exponents) > 40).any():
         # float32 could not hold the squares
         scale = np.ldexp(1.0, -exponents)[:, None, None]
-        cycles = solve_planes(finest, method, np.multiply(f, scale, out=f), None if v is None else v * scale, tolerance)
+        f *= scale
+        cycles = solve_planes(finest, method, f, None if v is None else v * scale, tolerance)
         f /= scale
         return cycles
-    goal = tolerance**2 * squares
-    cycles = 0
-    while (squares > goal).any():
-        before = squares.copy()
-        # rounding comes on top of what a round in float32 is content with
-        content = np.maximum(goal / 4, ROUND**2 * squares)
-        cycles += method.add_solution(r, squares, np.where(squares > goal, content, squares), f)
-        finest.residual(f, v, r, squares)
-        if not (squares <= np.maximum(goal, before / 4)).all():
-            reached = float(np.sqrt(squares / goal).max()) * tolerance
-            raise ArithmeticError(f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached:g}")
-    return cycles
+    return method.solve(f, v, r, squares, tolerance)
 
 
 def parts(holes: NDArray[np.bool_], limits: Limits) -> Iterator[Part]:
@@ -188,7 +176,7 @@ def parts(holes: NDArray[np.bool_], limits: Limits) -> Iterator[Part]:
         rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(height, width)
         missing = np.ascontiguousarray(holes[:, rows, columns])
         grids = _cpu.levels(missing)
-        method = Rectangle(missing[0]) if is_rectangle[first] else Multigrid(grids)
+        method = Rectangle(missing[0], grids[0]) if is_rectangle[first] else Multigrid(grids)
         return Part(images, rows, columns, missing, grids, method)
 
     def key(image: int) -> tuple[bool, int | None]:
