@@ -1,5 +1,7 @@
 """The compiled kernels, for arrays in this machine's memory (csrc/bindings.cpp)."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -136,3 +138,9 @@ class Grid:
     ) -> None: ...
 
 def levels(holes: NDArray[np.bool_]) -> list[Grid]: ...
+def take_offsets(
+    target: NDArray[Any], source: NDArray[Any] | None, missing: NDArray[np.bool_], f: NDArray[np.float64]
+) -> None: ...
+def put_sums(
+    f: NDArray[np.float64], source: NDArray[Any] | None, missing: NDArray[np.bool_], out: NDArray[Any]
+) -> None: ...

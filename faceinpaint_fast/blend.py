@@ -17,6 +17,8 @@ from faceinpaint_fast.masks import as_hole, fitting, partly_known
 from faceinpaint_fast.poisson import Solver
 
 TOLERANCE = 1e-5  # relative residual
+# what the solver reads and writes; others go by way of float64
+DTYPES = (np.uint8, np.float32, np.float64)
 
 
 class Gradients(NamedTuple):
@@ -114,8 +116,12 @@ class PoissonSolver:
         xp = module_of(into.pixels)
         if xp not in self._solvers:
             self._solvers[xp] = Solver(self._hole if self._hole.ndim == 3 else self._hole[None], xp)
-        out = into.pixels.copy(order="K")
-        self._solvers[xp].solve(into.pixels, source, v, tolerance, out)
+        T = into.pixels if into.pixels.dtype in DTYPES else into.pixels.astype(np.float64)
+        S, v = (a if a is None or a.dtype in DTYPES else a.astype(np.float64) for a in (source, v))
+        out = T.copy(order="K")
+        self._solvers[xp].solve(T, S, v, tolerance, out)
+        if out.dtype != into.pixels.dtype:
+            out = np.where(xp.asarray(self._hole)[..., None], out, into.pixels).astype(into.pixels.dtype)
         return into.laid_out(out)
 
 

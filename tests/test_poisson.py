@@ -153,7 +153,7 @@ def test_what_float64_cannot_reach_is_refused_with_the_figure_reached(rng):
 
 
 @pytest.mark.parametrize("touching", list(itertools.product([False, True], repeat=4)))
-def test_a_rectangle_s_modes_are_multigrid_s_answer(touching, rng):
+def test_a_rectangle_s_modes_are_multigrid_s_answer(touching):
     top, bottom, left, right = touching
     hole = np.zeros((50, 40), np.bool_)
     hole[0 if top else 7 : 50 if bottom else 31, 0 if left else 5 : 40 if right else 22] = True
