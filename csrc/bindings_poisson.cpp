@@ -190,6 +190,11 @@ void define_poisson(py::module_& module) {
     py::class_<Grid>(module, "Grid")
         .def_property_readonly("height", &Grid::height)
         .def_property_readonly("width", &Grid::width)
+        .def_property_readonly("inverse_diagonal",
+                               [](const Grid& grid) {
+                                   return py::array_t<float>({grid.holes(), grid.height() + 2, grid.pitch()},
+                                                             grid.inverse_diagonal());
+                               })
         .def("restrict", &bound_restrict, "b"_a.noconvert(), "coarse"_a, "coarse_b"_a.noconvert())
         .def("correct", &bound_correct, "b"_a.noconvert(), "coarse"_a.none(true), "coarse_u"_a.noconvert().none(true),
              "u"_a.noconvert(), "products"_a.noconvert() = py::none(), "energies"_a.noconvert() = py::none(),

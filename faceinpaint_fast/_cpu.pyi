@@ -105,6 +105,7 @@ class WinogradDoubling:
 class Grid:
     height: int
     width: int
+    inverse_diagonal: NDArray[np.float32]
     def restrict(self, b: NDArray[np.float32], coarse: Grid, coarse_b: NDArray[np.float32]) -> None: ...
     def correct(
         self,
