@@ -119,7 +119,7 @@ def test_the_largest_error_is_the_one_promised(name, rng):
     width=st.integers(1, 70),
     share=st.floats(0, 1),
     block=st.integers(1, 20),
-    tolerance=st.sampled_from([1e-2, 1e-5, 1e-8, 1e-12]),
+    tolerance=st.sampled_from([1e-2, 1e-5, 1e-7, 1e-9]),
     seed=st.integers(0, 2**31),
 )
 def test_the_residual_promised_is_the_residual_measured(height, width, share, block, tolerance, seed):

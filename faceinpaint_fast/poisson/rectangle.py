@@ -20,7 +20,7 @@ class Rectangle:
 
     def __init__(self, hole: NDArray[np.bool_], level: _cpu.Grid) -> None:
         self._level = level
-        rows, columns = (missing_part(hole.any(axis=axis)) for axis in (1, 0))
+        rows, columns = (missing_part(np.asarray(hole.any(axis=axis))) for axis in (1, 0))
         self._corner = rows.start, columns.start
         (down, of_down), (across, of_across) = (
             modes(part.stop - part.start, part.start == 0, part.stop == size)
