@@ -7,4 +7,5 @@ PYBIND11_MODULE(_cpu, module, pybind11::mod_gil_not_used()) {
     faceinpaint::define_losses(module);
     faceinpaint::define_convolution(module);
     faceinpaint::define_poisson(module);
+    faceinpaint::define_biharmonic(module);
 }

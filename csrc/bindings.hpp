@@ -36,5 +36,6 @@ void define_weight_map(py::module_& module);
 void define_losses(py::module_& module);
 void define_convolution(py::module_& module);
 void define_poisson(py::module_& module);
+void define_biharmonic(py::module_& module);
 
 }  // namespace faceinpaint

@@ -30,7 +30,9 @@ public:
 
     float* begin(std::int64_t y, const Span& span) {
         Span& held = spans_[y & (ROWS - 1)];
-        std::fill((*this)[y] + held.first, (*this)[y] + held.last, 0.0f);
+        // what is written next covers the rest
+        if (held.first < span.first || held.last > span.last)
+            std::fill((*this)[y] + held.first, (*this)[y] + held.last, 0.0f);
         held = span;
         return (*this)[y];
     }
@@ -55,9 +57,9 @@ Grid::Grid(std::int64_t holes, std::int64_t height, std::int64_t width, float ac
       down_(down),
       inverse_diagonal_(holes * plane()),
       spans_(holes * height),
-      neighbours_across_(pitch_, 2.0f) {
-    neighbours_across_[0] -= 1;
-    neighbours_across_[width - 1] -= 1;
+      left_(pitch_, 1.0f),
+      right_(pitch_, 1.0f) {
+    left_[0] = right_[width - 1] = 0;
 }
 
 void Grid::set(const std::vector<float>& missing, const std::vector<float>& ground) {
@@ -96,7 +98,7 @@ std::vector<Grid> Grid::levels(const std::uint8_t* holes, std::int64_t count, st
         const float down = (y > 0) + (y < height - 1);
         float* to = ground.data() + offset;
         for (std::int64_t x = 0; x < width; ++x)
-            to[x] = same[x] * (down + grids[0].neighbours_across_[x] - (above[x] + below[x]) -
+            to[x] = same[x] * (down + grids[0].left_[x] + grids[0].right_[x] - (above[x] + below[x]) -
                                (same[x - 1] + same[x + 1]));
     }
     grids[0].set(missing, ground);
@@ -131,12 +133,9 @@ std::vector<Grid> Grid::levels(const std::uint8_t* holes, std::int64_t count, st
     return grids;
 }
 
-const float* Grid::inverse(std::int64_t plane, std::int64_t planes, std::int64_t y) const {
-    return inverse_diagonal_.data() + plane * holes_ / planes * this->plane() + (y + 1) * pitch_;
-}
-
-const Grid::Span& Grid::span(std::int64_t plane, std::int64_t planes, std::int64_t y) const {
-    return spans_[plane * holes_ / planes * height_ + y];
+Grid::Hole Grid::hole_of(std::int64_t plane, std::int64_t planes) const {
+    const auto hole = plane * holes_ / planes;
+    return {inverse_diagonal_.data() + hole * this->plane(), spans_.data() + hole * height_, pitch_};
 }
 
 // k times the neighbours in their rows
@@ -164,7 +163,7 @@ public:
     void begin(const float* b, float* coarse_b, std::int64_t plane, std::int64_t planes) {
         b_ = b + plane * fine_.plane() + fine_.pitch_;
         to_ = coarse_b + plane * coarse_.plane() + coarse_.pitch_;
-        plane_ = plane, planes_ = planes;
+        hole_ = fine_.hole_of(plane, planes), coarse_hole_ = coarse_.hole_of(plane, planes);
         for (Rows* rows : {&red_, &black_, &left_}) rows->clear();
     }
 
@@ -182,30 +181,29 @@ public:
     }
 
 private:
-    const float* inverse(std::int64_t y) const { return fine_.inverse(plane_, planes_, y); }
     V across() const { return V{} + fine_.across_; }
     V down() const { return V{} + fine_.down_; }
 
     void sweep_red(std::int64_t y) {
         if (y >= fine_.height_) return void(red_.begin(y, {}));
-        const auto [first, last] = fine_.span(plane_, planes_, y);
+        const auto [first, last] = hole_.span(y);
         float* out = red_.begin(y, {first, last});
-        const float *scale = inverse(y), *row = b_ + y * fine_.pitch_;
+        const float *scale = hole_.inverse(y), *row = b_ + y * fine_.pitch_;
         const V lanes = red_lanes(y);
         for (auto x = first; x < last; x += STEP) store(lanes * load(scale + x) * load(row + x), out + x);
     }
 
     void sweep_black(std::int64_t y) {
         if (y >= fine_.height_) return void(black_.begin(y, {}));
-        const auto [first, last] = fine_.span(plane_, planes_, y);
-        black_row(black_.begin(y, {first, last}), first, last, b_ + y * fine_.pitch_, inverse(y), red_, y, across(),
+        const auto [first, last] = hole_.span(y);
+        black_row(black_.begin(y, {first, last}), first, last, b_ + y * fine_.pitch_, hole_.inverse(y), red_, y, across(),
                   down());
     }
 
     void leave(std::int64_t y) {
-        const auto [first, last] = fine_.span(plane_, planes_, y);
+        const auto [first, last] = hole_.span(y);
         float* out = left_.begin(y, {first, last});
-        const float* scale = inverse(y);
+        const float* scale = hole_.inverse(y);
         const float *above = black_[y - 1], *same = black_[y], *below = black_[y + 1];
         // beyond the last row and column there is no coarse one to share with
         const bool alone = y % 2 == 1 && y == fine_.height_ - 1;
@@ -217,7 +215,7 @@ private:
     }
 
     void gather(std::int64_t row) {
-        const auto [first, last] = coarse_.span(plane_, planes_, row);
+        const auto [first, last] = coarse_hole_.span(row);
         const float *above = left_[2 * row - 1], *same = left_[2 * row], *below = left_[2 * row + 1];
         float* out = to_ + row * coarse_.pitch_;
         for (auto x = first; x < std::min(last, coarse_.width_); ++x)
@@ -229,7 +227,7 @@ private:
     Rows red_, black_, left_;
     const float* b_ = nullptr;
     float* to_ = nullptr;
-    std::int64_t plane_ = 0, planes_ = 1;
+    Hole hole_{}, coarse_hole_{};
 };
 
 void Grid::restrict(const float* b, std::int64_t planes, const Grid& coarse, float* coarse_b) const {
@@ -238,6 +236,14 @@ void Grid::restrict(const float* b, std::int64_t planes, const Grid& coarse, flo
         restriction.begin(b, coarse_b, plane, planes);
         for (std::int64_t y = 0; y < height_ + 2; ++y) restriction.push(y);
     }
+}
+
+// The Laplacian at a row's pixels, above and below being the row itself where the image ends, left and right 0 there.
+// Of large numbers that differ little, the differences are exact: float32 is enough.
+static V laplacian(const float* above, const float* row, const float* below, V left, V right) {
+    const V here = load(row);
+    return ((load(above) - here) + (load(below) - here)) +
+           (left * (load(row - 1) - here) + right * (load(row + 1) - here));
 }
 
 // Row y of the bilinear interpolation of a coarse plane, at the reds that the coarse pixels are or lie around.
@@ -270,12 +276,13 @@ void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, cons
         const float* from = coarse ? coarse_u + plane * coarse->plane() + coarse->pitch_ : nullptr;
         Sum<float> product, energy;
         V most{};
+        const Hole hole = hole_of(plane, planes);
         red.clear(), black.clear();
         for (std::int64_t y = 0; y < height_ + 3; ++y) {
             if (y < height_) {
-                const auto [first, last] = span(plane, planes, y);
+                const auto [first, last] = hole.span(y);
                 if (coarse) interpolate(from, *coarse, y, first, last, added.data());
-                const float *scale = inverse(plane, planes, y), *row = of_b + y * pitch_;
+                const float *scale = hole.inverse(y), *row = of_b + y * pitch_;
                 float* out = red.begin(y, {first, last});
                 const V lanes = red_lanes(y), none{};
                 for (auto x = first; x < last; x += STEP) {
@@ -286,15 +293,15 @@ void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, cons
                 red.begin(y, {});
             }
             if (const auto yb = y - 1; yb >= 0 && yb < height_) {
-                const auto [first, last] = span(plane, planes, yb);
-                black_row(black.begin(yb, {first, last}), first, last, of_b + yb * pitch_, inverse(plane, planes, yb),
+                const auto [first, last] = hole.span(yb);
+                black_row(black.begin(yb, {first, last}), first, last, of_b + yb * pitch_, hole.inverse(yb),
                           red, yb, across, down);
             } else {
                 black.begin(yb, {});
             }
             if (const auto yr = y - 2; yr >= 0 && yr < height_) {
-                const auto [first, last] = span(plane, planes, yr);
-                const float *scale = inverse(plane, planes, yr), *row = of_b + yr * pitch_;
+                const auto [first, last] = hole.span(yr);
+                const float *scale = hole.inverse(yr), *row = of_b + yr * pitch_;
                 const float *above = black[yr - 1], *same = black[yr], *below = black[yr + 1];
                 float* out = to + yr * pitch_;
                 const V lanes = red_lanes(yr);
@@ -310,13 +317,12 @@ void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, cons
                 }
             }
             if (const auto ye = y - 3; energies && ye >= 0) {
-                const auto [first, last] = span(plane, planes, ye);
-                const float *row = to + ye * pitch_, *beside = neighbours_across_.data();
-                const V one = V{} + 1;
-                const float rows = (ye > 0) + (ye < height_ - 1);
+                const auto [first, last] = hole.span(ye);
+                const float* row = to + ye * pitch_;
+                const float *above = ye > 0 ? row - pitch_ : row, *below = ye < height_ - 1 ? row + pitch_ : row;
                 for (auto x = first; x < last; x += STEP)
-                    energy.add(load(row + x) * ((load(beside + x) + rows) * load(row + x) -
-                                                neighbours(row + x - pitch_, row + x, row + x + pitch_, one, one)));
+                    energy.add(-load(row + x) * laplacian(above + x, row + x, below + x, load(left_.data() + x),
+                                                          load(right_.data() + x)));
             }
         }
         if (!energies) continue;
@@ -337,25 +343,19 @@ void Grid::solve(const std::vector<const Grid*>& grids, const std::vector<float*
     }
 }
 
-// The Laplacian of values that have so many neighbours; in double, since it is a small difference of theirs.
-template <class T>
-static Doubles laplacian(const T* values, std::int64_t pitch, const Doubles& neighbours) {
-    return (load_doubles(values - pitch) + load_doubles(values + pitch)) +
-           (load_doubles(values - 1) + load_doubles(values + 1)) - neighbours * load_doubles(values);
-}
-
 void Grid::advance(const float* z, const double* beta, const double* alpha, std::int64_t planes, float* p, double* f,
                    float* r, double* squares, const Grid& coarse, float* coarse_r) const {
     Restriction restriction(*this, coarse);
     for (std::int64_t plane = 0; plane < planes; ++plane) {
         const auto offset = plane * this->plane() + pitch_;
-        const V share = V{} + static_cast<float>(beta[plane]), none{};
-        const Doubles scale = Doubles{} + alpha[plane];
+        const V share = V{} + static_cast<float>(beta[plane]), scale = V{} + static_cast<float>(alpha[plane]), none{};
+        const Doubles wide = Doubles{} + static_cast<float>(alpha[plane]);
         Sum<float> square;
+        const Hole hole = hole_of(plane, planes);
         restriction.begin(r, coarse_r, plane, planes);
         for (std::int64_t y = 0; y < height_ + 3; ++y) {
             if (y < height_) {
-                const auto [first, last] = span(plane, planes, y);
+                const auto [first, last] = hole.span(y);
                 const float* of_z = z + offset + y * pitch_;
                 float* row = p + offset + y * pitch_;
                 for (auto x = first; x < last; x += STEP) store(load(of_z + x) + share * load(row + x), row + x);
@@ -363,18 +363,17 @@ void Grid::advance(const float* z, const double* beta, const double* alpha, std:
             const auto ya = y - 1;
             if (ya < 0) continue;
             if (ya < height_) {
-                const auto [first, last] = span(plane, planes, ya);
-                const float *inverse = this->inverse(plane, planes, ya), *row = p + offset + ya * pitch_;
+                const auto [first, last] = hole.span(ya);
+                const float *inverse = hole.inverse(ya), *row = p + offset + ya * pitch_;
                 double* of_f = f + offset + ya * pitch_;
                 float* of_r = r + offset + ya * pitch_;
-                const double down = (ya > 0) + (ya < height_ - 1);
+                const float *above = ya > 0 ? row - pitch_ : row, *below = ya < height_ - 1 ? row + pitch_ : row;
                 for (auto x = first; x < last; x += STEP) {
-                    const Doubles around = load_doubles(neighbours_across_.data() + x) + down;
-                    const Doubles left = load_doubles(of_r + x) + scale * laplacian(row + x, pitch_, around);
-                    const V rounded = load(inverse + x) != 0 ? __builtin_convertvector(left, V) : none;
-                    store(load_doubles(of_f + x) + scale * load_doubles(row + x), of_f + x);
-                    store(rounded, of_r + x);
-                    square.add(rounded * rounded);
+                    const V of_p = laplacian(above + x, row + x, below + x, load(left_.data() + x), load(right_.data() + x));
+                    const V left = load(inverse + x) != 0 ? load(of_r + x) + scale * of_p : none;
+                    store(load_doubles(of_f + x) + wide * load_doubles(row + x), of_f + x);
+                    store(left, of_r + x);
+                    square.add(left * left);
                 }
             }
             restriction.push(ya);
@@ -388,16 +387,20 @@ void Grid::residual(const double* f, const double* v, const bool* wanted, std::i
     for (std::int64_t plane = 0; plane < planes; ++plane) {
         if (!wanted[plane]) continue;
         const auto offset = plane * this->plane() + pitch_;
+        const Hole hole = hole_of(plane, planes);
         const V none{};
         Doubles sums{};
         for (std::int64_t y = 0; y < height_; ++y) {
-            const auto [first, last] = span(plane, planes, y);
-            const float* inverse = this->inverse(plane, planes, y);
+            const auto [first, last] = hole.span(y);
+            const float* inverse = hole.inverse(y);
             const double *row = f + offset + y * pitch_, *of_v = v ? v + offset + y * pitch_ : nullptr;
             float* of_r = r + offset + y * pitch_;
-            const double down = (y > 0) + (y < height_ - 1);
+            const double *above = y > 0 ? row - pitch_ : row, *below = y < height_ - 1 ? row + pitch_ : row;
             for (auto x = first; x < last; x += STEP) {
-                Doubles left = laplacian(row + x, pitch_, load_doubles(neighbours_across_.data() + x) + down);
+                const Doubles here = load_doubles(row + x);
+                Doubles left = ((load_doubles(above + x) - here) + (load_doubles(below + x) - here)) +
+                               (load_doubles(left_.data() + x) * (load_doubles(row + x - 1) - here) +
+                                load_doubles(right_.data() + x) * (load_doubles(row + x + 1) - here));
                 if (of_v) left -= load_doubles(of_v + x);
                 const V missing = load(inverse + x) != 0 ? none + 1 : none;
                 left *= __builtin_convertvector(missing, Doubles);

@@ -62,9 +62,18 @@ private:
     class Rows;
     class Restriction;
 
+    // A hole's rows.
+    struct Hole {
+        const float* inverse_diagonal;
+        const Span* spans;
+        std::int64_t pitch;
+
+        const float* inverse(std::int64_t y) const { return inverse_diagonal + (y + 1) * pitch; }
+        const Span& span(std::int64_t y) const { return spans[y]; }
+    };
+
     Grid(std::int64_t holes, std::int64_t height, std::int64_t width, float across, float down);
-    const float* inverse(std::int64_t plane, std::int64_t planes, std::int64_t y) const;
-    const Span& span(std::int64_t plane, std::int64_t planes, std::int64_t y) const;
+    Hole hole_of(std::int64_t plane, std::int64_t planes) const;
     void interpolate(const float* from, const Grid& coarse, std::int64_t y, std::int64_t first, std::int64_t last,
                      float* row) const;
     // From which pixels are missing and, padded like all arrays, what holds them to the known ones.
@@ -73,8 +82,8 @@ private:
     std::int64_t holes_, height_, width_, pitch_;
     float across_, down_;
     std::vector<float> inverse_diagonal_;
-    std::vector<Span> spans_;               // (holes, height)
-    std::vector<float> neighbours_across_;  // (pitch): how many a pixel has in its row
+    std::vector<Span> spans_;           // (holes, height)
+    std::vector<float> left_, right_;  // (pitch): 1 where a pixel has a neighbour there, else 0
 };
 
 }  // namespace faceinpaint

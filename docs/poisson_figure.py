@@ -15,7 +15,7 @@ TOLERANCES = 10.0 ** -np.arange(1, 9)
 
 
 def draw_level(axes: Any, level: Any, step: int) -> None:
-    """The pixels of a level where they lie on the finest: known grey, missing white with its conductance to the known."""
+    """A level where it lies on the finest: known pixels grey, missing ones white with their conductance to the known."""
     inverse = level.inverse_diagonal[0, 1:-1, : level.width]
     missing = np.pad(inverse > 0, 1)
     y, x = np.mgrid[: level.height, : level.width]
@@ -53,7 +53,9 @@ def main() -> None:
     for k, level in enumerate(_cpu.levels(hole[None])[:3]):
         draw_level(axes[k], level, 2**k)
     kinds = {
-        **{f"circle in {size}²": (circle(size), "-", shade) for size, shade in ((64, "0.7"), (512, "0.4"), (4096, "0"))},
+        **{
+            f"circle in {size}²": (circle(size), "-", shade) for size, shade in ((64, "0.7"), (512, "0.4"), (4096, "0"))
+        },
         "80 % scattered, 512²": (masks.random_pixels((512, 512), 0.8), "--", "tab:blue"),
         "scribbles, 512²": (masks.free_form((512, 512), 1), "--", "tab:green"),
         "all but a pixel, 512²": (np.arange(512 * 512).reshape(512, 512) != 70_000, "--", "tab:red"),

@@ -164,3 +164,16 @@ def take_offsets(
 def put_sums(
     f: NDArray[np.float64], source: NDArray[Any] | None, missing: NDArray[np.bool_], out: NDArray[Any]
 ) -> None: ...
+
+class Biharmonic:
+    height: int
+    width: int
+    def __init__(self, missing: NDArray[np.bool_]) -> None: ...
+    def residual(self, f: NDArray[np.float64], r: NDArray[np.float64], squares: NDArray[np.float64]) -> None: ...
+    def add_solution(
+        self,
+        r: NDArray[np.float64],
+        squares: NDArray[np.float64],
+        goal: NDArray[np.float64],
+        f: NDArray[np.float64],
+    ) -> int: ...

@@ -2,11 +2,13 @@
 
 Four steps: the gradient fields of I and T; merged by the mask, T's inside the hole; the divergence v of the merged
 field; the Poisson equation  Laplacian(F) = v  solved for the missing pixels, with the known ones as boundary.
+
+`biharmonic_blend` meets the known pixels with their slope too, not with their values alone.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from faceinpaint_fast.arrays import Array, ImageBatch, module_of, on_stream_of, to_numpy
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole, fitting, partly_known
-from faceinpaint_fast.poisson import Solver
+from faceinpaint_fast.poisson import BIHARMONIC, POISSON, Equation, Solver
 
 TOLERANCE = 1e-5  # relative residual
 # what the solver reads and writes; others go by way of float64
@@ -57,7 +59,52 @@ def divergence(field: Gradients) -> Any:
     return down + np.diff(np.pad(field.right, rows), axis=1)
 
 
-class PoissonSolver:
+class _HoleSolver:
+    """What blends into a hole, or a batch of them, have in common: checks, and solvers that are set up once."""
+
+    _equation: Equation
+    _on_device: bool  # images on a CUDA device are blended there
+
+    def __init__(self, hole: Any) -> None:
+        self._hole = partly_known(as_hole(to_numpy(hole)))
+        self._solvers: dict[Any, Solver] = {}
+
+    def _checked(
+        self, target: Any, other: Any, name: str, tolerance: float
+    ) -> tuple[ImageBatch, ImageBatch, NDArray[np.bool_]]:
+        """Both as batches, and the holes (B, H, W)."""
+        into = ImageBatch.of(target, "target", on_device=self._on_device)
+        beside = ImageBatch.of(other, name, on_device=self._on_device)
+        if into.pixels.shape != beside.pixels.shape:
+            raise InputError(f"{name}: expected target's shape, {into.pixels.shape}, got {beside.pixels.shape}")
+        if module_of(into.pixels) is not module_of(beside.pixels):
+            raise InputError(f"{name}: expected an array where target lies, got {type(other).__name__}")
+        if not tolerance > 0:
+            raise InputError(f"tolerance: expected > 0, got {tolerance}")
+        return into, beside, fitting(self._hole, into.count, *into.pixels.shape[1:3])
+
+    def _blended(self, target: Any, source: Any, tolerance: float) -> Any:
+        """The source plus what meets the equation with the offset target - source at the known pixels."""
+        into, out_of, holes = self._checked(target, source, "source", tolerance)
+        check_finite(into.pixels, holes, "target")
+        check_finite(out_of.pixels, np.zeros_like(holes), "source")
+        return self._filled(into, out_of.on_scale_of(into), None, tolerance)
+
+    def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
+        xp = module_of(into.pixels)
+        if xp not in self._solvers:
+            holes = self._hole if self._hole.ndim == 3 else self._hole[None]
+            self._solvers[xp] = Solver(holes, xp, self._equation)
+        T = into.pixels if into.pixels.dtype in DTYPES else into.pixels.astype(np.float64)
+        S, v = (a if a is None or a.dtype in DTYPES else a.astype(np.float64) for a in (source, v))
+        out = T.copy(order="K")
+        self._solvers[xp].solve(T, S, v, tolerance, out)
+        if out.dtype != into.pixels.dtype:
+            out = np.where(xp.asarray(self._hole)[..., None], out, into.pixels).astype(into.pixels.dtype)
+        return into.laid_out(out)
+
+
+class PoissonSolver(_HoleSolver):
     """Step 4, and the whole blend, into one hole or a batch of them; what a hole asks for is set up once.
 
     hole  (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128
@@ -65,9 +112,8 @@ class PoissonSolver:
     Raises InputError for another dtype, and where nothing at all is known.
     """
 
-    def __init__(self, hole: Any) -> None:
-        self._hole = partly_known(as_hole(to_numpy(hole)))
-        self._solvers: dict[Any, Solver] = {}
+    _equation = POISSON
+    _on_device = True
 
     def solve(self, divergence: Array, target: Array, *, tolerance: float = TOLERANCE) -> Array:
         """F with Laplacian(F) = divergence at the missing pixels and F = target at the known ones.
@@ -84,45 +130,29 @@ class PoissonSolver:
     def blend(self, target: Array, source: Array, *, mixed: bool = False, tolerance: float = TOLERANCE) -> Array:
         """`poisson_blend` into this hole."""
         with on_stream_of(target):
-            into, out_of, holes = self._checked(target, source, "source", tolerance)
-            check_finite(into.pixels, holes & (not mixed), "target")
-            check_finite(out_of.pixels, np.zeros_like(holes), "source")
-            T, S = into.pixels, out_of.on_scale_of(into)
             if not mixed:
                 # on every edge of the hole the merged field is the source's gradient: F - S has none to follow
-                return self._filled(into, S, None, tolerance)
+                return self._blended(target, source, tolerance)
+            into, out_of, holes = self._checked(target, source, "source", tolerance)
+            for batch, name in ((into, "target"), (out_of, "source")):
+                check_finite(batch.pixels, np.zeros_like(holes), name)
+            T, S = into.pixels.astype(np.float64), out_of.on_scale_of(into).astype(np.float64)
             fields = [
                 merge(gradient_fields(t), gradient_fields(s), hole, mixed=True)
-                for t, s, hole in zip(
-                    T.astype(np.float64), S.astype(np.float64), np.broadcast_to(holes, T.shape[:3]), strict=True
-                )
+                for t, s, hole in zip(T, S, module_of(T).asarray(holes), strict=True)
             ]
             return self._filled(into, None, np.stack([divergence(field) for field in fields]), tolerance)
 
-    def _checked(self, target: Any, other: Any, name: str, tolerance: float) -> tuple[ImageBatch, ImageBatch, Any]:
-        """Both as batches, and the holes (B or 1, H, W) where they lie."""
-        into = ImageBatch.of(target, "target", on_device=True)
-        beside = ImageBatch.of(other, name, on_device=True)
-        if into.pixels.shape != beside.pixels.shape:
-            raise InputError(f"{name}: expected target's shape, {into.pixels.shape}, got {beside.pixels.shape}")
-        if module_of(into.pixels) is not module_of(beside.pixels):
-            raise InputError(f"{name}: expected an array where target lies, got {type(other).__name__}")
-        if not tolerance > 0:
-            raise InputError(f"tolerance: expected > 0, got {tolerance}")
-        holes = fitting(self._hole, into.count, *into.pixels.shape[1:3])
-        return into, beside, module_of(into.pixels).asarray(holes)
 
-    def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
-        xp = module_of(into.pixels)
-        if xp not in self._solvers:
-            self._solvers[xp] = Solver(self._hole if self._hole.ndim == 3 else self._hole[None], xp)
-        T = into.pixels if into.pixels.dtype in DTYPES else into.pixels.astype(np.float64)
-        S, v = (a if a is None or a.dtype in DTYPES else a.astype(np.float64) for a in (source, v))
-        out = T.copy(order="K")
-        self._solvers[xp].solve(T, S, v, tolerance, out)
-        if out.dtype != into.pixels.dtype:
-            out = np.where(xp.asarray(self._hole)[..., None], out, into.pixels).astype(into.pixels.dtype)
-        return into.laid_out(out)
+class BiharmonicSolver(_HoleSolver):
+    """`biharmonic_blend` into one hole or a batch of them, as PoissonSolver does it."""
+
+    _equation = BIHARMONIC
+    _on_device = False
+
+    def blend(self, target: Array, source: Array, *, tolerance: float = TOLERANCE) -> Array:
+        """`biharmonic_blend` into this hole."""
+        return self._blended(target, source, tolerance)
 
 
 def poisson_blend(
@@ -146,10 +176,31 @@ def poisson_blend(
     return PoissonSolver(hole).blend(target, source, mixed=mixed, tolerance=tolerance)
 
 
-def blended(target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
-    """`poisson_blend` of images (B, H, W, C) that were checked, with holes (B, H, W)."""
+def biharmonic_blend(target: Array, source: Array, hole: Any, *, tolerance: float = TOLERANCE) -> Array:
+    """Fill the hole of `target` with the content of `source`, brought to the known pixels' values and slopes.
+
+    F = source + u, where u = target - source at the known pixels and has the least sum of (L u)^2 over all pixels, L
+    being the Laplacian of the image's 4-neighbour grid:  (L L u)_p = 0  at the missing pixels p (Damelin and Hoang
+    2018, "On surface completion and image inpainting by biharmonic functions").  The offset goes on into the hole with
+    its slope, where `poisson_blend` has a kink; cubics are followed exactly, away from the image's border.  In return F
+    may overshoot the known pixels' range.
+
+    target, source, hole
+               as in `poisson_blend`; images on a CUDA device are blended on the CPU
+    tolerance  largest relative residual of a channel's linear system, in float64; the largest error of a pixel is held
+               to a hundred times that share of the correction
+
+    What comes back and what is raised is as with `poisson_blend`.
+    """
+    return BiharmonicSolver(hole).blend(target, source, tolerance=tolerance)
+
+
+def blended(
+    target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], how: Literal["poisson", "biharmonic"]
+) -> NDArray[Any]:
+    """`poisson_blend` or `biharmonic_blend` of images (B, H, W, C) that were checked, with holes (B, H, W)."""
     out = target.copy()
-    Solver(holes).solve(target, source, None, TOLERANCE, out)
+    Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC).solve(target, source, None, TOLERANCE, out)
     return out
 
 

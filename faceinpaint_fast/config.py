@@ -10,7 +10,7 @@ from faceinpaint_fast.errors import InputError
 
 Precision = Literal["fp32", "bf16"]
 Search = Literal["adam", "adam-cosine"]
-Blend = Literal["poisson", "none"]
+Blend = Literal["poisson", "biharmonic", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class InpaintConfig:
     k, alpha       Eq. 7's patch size, odd, and slope
     normalization  Eq. 5 and 6 as printed, with these bounds; or "masked": L1 as a mean over the weights of the known
                    pixels, SSIM as a mean over windows by how much of each is known, neither ever clamped
-    blend          "poisson" (section 3.3), or "none": G(z^) stitched into the hole as it is
+    blend          "poisson" (section 3.3); "biharmonic": with the known pixels' slopes too (Damelin and Hoang 2018); or
+                   "none": G(z^) stitched into the hole as it is
     batch_invariant  the same bits in batches of any size, at a price: see docs/architecture.md
     """
 

@@ -140,8 +140,8 @@ class Inpainter:
         z, generated, losses = (torch.cat(results).cpu().numpy() for results in zip(*found, strict=True))
         generated = np.moveaxis(generated, 1, -1)
         content = generated
-        if self.config.blend == "poisson":
-            content = blended(known, generated, missing).clip(0, 1)
+        if self.config.blend != "none":
+            content = blended(known, generated, missing, self.config.blend).clip(0, 1)
         return Inpainting(
             image=batch.filled(content, missing),
             generated=batch.laid_out(batch.rounded(generated)),

@@ -57,8 +57,9 @@ def part(inpainting, i):
         dataclasses.replace(InpaintConfig.paper(), iterations=6),
         dataclasses.replace(FAST, restarts=3),
         dataclasses.replace(FAST, blend="none", k=3, alpha=5.0, lambda_d=0.0),
+        dataclasses.replace(FAST, blend="biharmonic"),
     ],
-    ids=["default", "paper", "restarts", "stitched"],
+    ids=["default", "paper", "restarts", "stitched", "biharmonic"],
 )
 def test_is_the_reference_s(config, faces, generator, discriminator):
     found = Inpainter(generator, discriminator, config=config, device="cpu")(faces, HOLES, seed=[1, 2, 3])

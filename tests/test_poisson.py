@@ -165,7 +165,7 @@ def test_a_rectangle_s_modes_are_multigrid_s_answer(touching, rng):
     found = []
     for method in (Rectangle(hole, levels[0]), Multigrid(levels, _cpu)):
         out = target.copy()
-        Planes(Part(*np.s_[:, :, :], hole[None], levels, method), target).fill(target, source, v, 1e-12, out)
+        Planes(Part(*np.s_[:, :, :], hole[None], method), target).fill(target, source, v, 1e-12, out)
         found.append(out)
     # two answers within 1e-12 of the residual, times a condition of 10^3
     assert_allclose(*found, atol=1e-9)

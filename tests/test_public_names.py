@@ -10,6 +10,7 @@ import pytest
 import faceinpaint_fast
 
 NAMES = (
+    "BiharmonicSolver",
     "InpaintConfig",
     "Inpainter",
     "Inpainting",
@@ -17,6 +18,7 @@ NAMES = (
     "ModelError",
     "Normalization",
     "PoissonSolver",
+    "biharmonic_blend",
     "context_loss",
     "poisson_blend",
     "reference",

@@ -1,5 +1,6 @@
-"""Poisson's equation on the missing pixels of images, with the known ones as boundary; docs/poisson.md."""
+"""Poisson's equation and the biharmonic one on the missing pixels of images; docs/poisson.md."""
 
-from faceinpaint_fast.poisson.solver import Solver
+from faceinpaint_fast.poisson.biharmonic import BIHARMONIC
+from faceinpaint_fast.poisson.solver import POISSON, Equation, Solver
 
-__all__ = ["Solver"]
+__all__ = ["BIHARMONIC", "POISSON", "Equation", "Solver"]

@@ -1,8 +1,8 @@
-"""Laplacian(F) = v on the missing pixels of images, F known elsewhere: by which method, and to what accuracy."""
+"""An equation on the missing pixels of images, F known elsewhere: solved where, and by which method."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -31,6 +31,23 @@ ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**29)
 WORTH_A_THREAD, MOST_AT_ONCE = 2**16, 2**23
 
 
+class Equation(NamedTuple):
+    """What F - source has to meet at the missing pixels."""
+
+    reach: int  # how many pixels away a missing pixel's equation looks
+    on_cpu: Limits
+    # of what is missing, (holes, h, w), and whether that is a small rectangle: what solves the equation there
+    method: Callable[[NDArray[np.bool_], bool], Any]
+
+
+def poisson(missing: NDArray[np.bool_], is_rectangle: bool) -> Multigrid | Rectangle:
+    levels = _cpu.levels(missing)
+    return Rectangle(missing[0], levels[0]) if is_rectangle else Multigrid(levels, _cpu)
+
+
+POISSON = Equation(1, ON_CPU, poisson)
+
+
 class Part(NamedTuple):
     """Images that are solved alike: with the same hole, or with small ones."""
 
@@ -38,8 +55,7 @@ class Part(NamedTuple):
     rows: slice  # where their holes lie, with the known pixels around
     columns: slice
     missing: Any  # (holes, h, w) bool: one for all of them, or one each
-    levels: list[Any]
-    method: Multigrid | Rectangle
+    method: Any  # what solves the equation there: Multigrid, Rectangle or Biharmonic
 
 
 class Box(NamedTuple):
@@ -55,26 +71,27 @@ class Box(NamedTuple):
         height, width = self.bottom - self.top, self.right - self.left
         return self.area == height * width > 0 and max(height, width) <= longest
 
-    def surrounded(self, height: int, width: int) -> tuple[slice, slice]:
-        """With the known pixels around it, in an image of that size."""
+    def surrounded(self, by: int, height: int, width: int) -> tuple[slice, slice]:
+        """With so many pixels around it, in an image of that size."""
         return (
-            slice(max(self.top - 1, 0), min(self.bottom + 1, height)),
-            slice(max(self.left - 1, 0), min(self.right + 1, width)),
+            slice(max(self.top - by, 0), min(self.bottom + by, height)),
+            slice(max(self.left - by, 0), min(self.right + by, width)),
         )
 
 
 class Solver:
     """The equation on holes (N, H, W), bool: one an image, or N = 1 for any number of images.
 
-    xp  numpy or cupy, whose arrays the images are
+    xp        numpy or cupy, whose arrays the images are; cupy for Poisson's equation alone
+    equation  POISSON: Laplacian(F - source) = divergence; or BIHARMONIC
     """
 
-    def __init__(self, holes: NDArray[np.bool_], xp: Any = np) -> None:
-        self._limits = ON_CPU if xp is np else ON_CUDA
-        self._parts = list(parts(holes, self._limits))
+    def __init__(self, holes: NDArray[np.bool_], xp: Any = np, equation: Equation = POISSON) -> None:
+        self._limits = equation.on_cpu if xp is np else ON_CUDA
+        self._parts = list(parts(holes, self._limits, equation))
 
     def solve(self, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
-        """Write F into the missing pixels of `out`: F = target at the known ones, Laplacian(F - source) = divergence.
+        """Write F into the missing pixels of `out`: F = target at the known ones, F - source meets the equation.
 
         target, source, divergence
                    (B, H, W, C), on one scale, None: 0; what target holds in the hole does not matter
@@ -158,7 +175,7 @@ class Planes:
         return cycles
 
 
-def parts(holes: NDArray[np.bool_], limits: Limits) -> Iterator[Part]:
+def parts(holes: NDArray[np.bool_], limits: Limits, equation: Equation) -> Iterator[Part]:
     """Runs of images with the same hole, or with small ones, in order; images without a missing pixel are left out."""
     count, height, width = holes.shape
     boxes = boxes_of(holes)
@@ -167,11 +184,9 @@ def parts(holes: NDArray[np.bool_], limits: Limits) -> Iterator[Part]:
     together = [height * width <= limits.whole and not rectangle for rectangle in is_rectangle]
 
     def part(images: slice, holes: NDArray[np.bool_]) -> Part:
-        rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(height, width)
+        rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(equation.reach, height, width)
         missing = np.ascontiguousarray(holes[:, rows, columns])
-        grids = _cpu.levels(missing)
-        method = Rectangle(missing[0], grids[0]) if is_rectangle[first] else Multigrid(grids, _cpu)
-        return Part(images, rows, columns, missing, grids, method)
+        return Part(images, rows, columns, missing, equation.method(missing, is_rectangle[first]))
 
     def key(image: int) -> tuple[bool, int | None]:
         return boxes[image].area > 0, None if together[image] else versions[image]

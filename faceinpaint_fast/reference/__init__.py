@@ -4,6 +4,7 @@ float64 NumPy and SciPy for the formulas, on images (H, W, C) or (B, H, W, C); e
 search.  It shares nothing with the fast code but `faceinpaint_fast.config`.
 """
 
+from faceinpaint_fast.reference.biharmonic import biharmonic_blend
 from faceinpaint_fast.reference.calibration import Calibration, calibrate
 from faceinpaint_fast.reference.inpainter import Inpainter, Inpainting
 from faceinpaint_fast.reference.losses import (
@@ -31,6 +32,7 @@ __all__ = [
     "Inpainter",
     "Inpainting",
     "SearchResult",
+    "biharmonic_blend",
     "calibrate",
     "context_loss",
     "discriminator_loss",

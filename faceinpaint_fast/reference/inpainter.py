@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.reference.biharmonic import biharmonic_blend
 from faceinpaint_fast.reference.mask import known_pixels
 from faceinpaint_fast.reference.poisson import poisson_blend
 from faceinpaint_fast.reference.search import search
@@ -58,6 +59,7 @@ class Inpainter:
         if self.config.blend == "none":
             filled = np.where(np.broadcast_to(missing, images.shape[:3])[..., None], generated, images)
         else:
-            filled = poisson_blend(images, generated, missing)
+            blend = biharmonic_blend if self.config.blend == "biharmonic" else poisson_blend
+            filled = blend(images, generated, missing)
         losses = {name: loss[-1].cpu().numpy().astype(np.float64) for name, loss in found.losses.items()}
         return Inpainting(np.clip(filled, 0, 1), generated, found.z.cpu().numpy(), losses)

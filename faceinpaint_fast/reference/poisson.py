@@ -63,16 +63,20 @@ def solve(div: Array, target: Array, missing: NDArray[np.bool_]) -> Array:
     if not missing.any():
         return target
     H, W, C = target.shape
-    laplacian = sparse.csr_array(
-        sparse.kron(_second_difference(H), sparse.eye_array(W))
-        + sparse.kron(sparse.eye_array(H), _second_difference(W))
-    )
     inside = missing.ravel()
-    rows = laplacian[inside]
+    rows = laplacian(H, W)[inside]
     boundary = rows[:, ~inside] @ target.reshape(-1, C)[~inside]
     result = target.copy()
     result[missing] = splu(sparse.csc_array(rows[:, inside])).solve(div[missing] - boundary)
     return result
+
+
+def laplacian(height: int, width: int) -> sparse.csr_array:
+    """f -> at each pixel the sum of f(q) - f(p) over its 4-neighbours q inside the image."""
+    return sparse.csr_array(
+        sparse.kron(_second_difference(height), sparse.eye_array(width))
+        + sparse.kron(sparse.eye_array(height), _second_difference(width))
+    )
 
 
 def _second_difference(n: int) -> sparse.csr_array:

@@ -1,0 +1,67 @@
+"""The biharmonic equation on the missing pixels of images: continuous not in value alone but in slope too.
+
+L is the graph Laplacian of the whole image's 4-neighbour grid, no edge across the border.  With F = source + u the u
+that is target - source at the known pixels and has the least sum of (L u)^2 over all pixels solves
+
+    (L L u)_p = 0  at the missing pixels p
+
+(Damelin and Hoang 2018, "On surface completion and image inpainting by biharmonic functions").  L L u looks two pixels
+far, and only there: a hole cut out with two known pixels around it has the whole image's equations.
+
+The condition number grows with the fourth power of a hole's width, which float32 cannot follow: conjugate gradients
+runs in float64, and only the V-cycle that preconditions it in float32 (csrc/biharmonic.hpp).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceinpaint_fast import _cpu
+from faceinpaint_fast.poisson.planes import zeros
+from faceinpaint_fast.poisson.solver import Equation, Limits
+
+# how far the residual comes down before it is taken anew from f
+ROUND = 1e-12
+
+
+class Biharmonic:
+    """The equation on one hole (1, H, W), bool, whose border is the image's or two known pixels away from it."""
+
+    def __init__(self, missing: NDArray[np.bool_], _is_rectangle: bool) -> None:
+        self._hole = _cpu.Biharmonic(missing[0])
+
+    def workspace(self, xp: Any, planes: int) -> list[Any]:
+        """What `solve` works in: r."""
+        return zeros(xp, planes, [(self._hole.height, self._hole.width)], np.float64)
+
+    def solve(self, f: Any, _v: None, tolerance: float, workspace: list[Any]) -> int:
+        """Put into the missing pixels of f, (planes, H + 2, pitch) float64, 0 there, what solves the equation.
+
+        tolerance  share of the residual's norm at f = 0 that may be left; the largest number of what a V-cycle finds in
+                   it comes down to a hundred times that share
+        workspace  a new one, or of another solution on this hole
+
+        Returns the number of V-cycles it took.  Raises ArithmeticError where float64 does not allow that.
+        """
+        (r,), squares = workspace, np.zeros(len(f))
+        self._hole.residual(f, r, squares)
+        goal, cycles = tolerance**2 * squares, 0
+        while (squares > goal).any():
+            before = squares.copy()
+            # rounding comes on top of what a round is content with
+            content = np.maximum(goal / 4, ROUND**2 * squares)
+            cycles += self._hole.add_solution(r, squares, np.where(squares > goal, content, squares), f)
+            self._hole.residual(f, r, squares)
+            if not (squares <= np.maximum(goal, before / 4)).all():
+                reached = float(np.sqrt(squares / np.where(goal > 0, goal, 1)).max()) * tolerance
+                raise ArithmeticError(
+                    f"biharmonic solve: expected a relative residual of {tolerance:g}, got {reached:.2g}"
+                )
+        return cycles
+
+
+# every hole where it is, for its levels are its own
+BIHARMONIC = Equation(reach=2, on_cpu=Limits(whole=0, modes=0, at_a_time=2**17), method=Biharmonic)

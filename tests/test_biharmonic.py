@@ -1,0 +1,250 @@
+"""Biharmonic blending against the reference's direct solve, and what it promises whatever the hole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from faceinpaint_fast import InputError, _cpu, biharmonic_blend, masks, poisson_blend, reference
+from faceinpaint_fast.poisson import BIHARMONIC, Solver
+from faceinpaint_fast.poisson import solver as solver_module
+
+
+def holes_of(height, width):
+    """Every kind that somebody may ask for, and those that are hard for multigrid."""
+    y, x = np.mgrid[:height, :width]
+    circle = (y - height / 2) ** 2 + (x - width / 2) ** 2 < (min(height, width) / 3) ** 2
+    rng = np.random.default_rng(0)
+    corner, row, frame, inner, corner_known, wall = np.zeros((6, height, width), np.bool_)
+    corner[0, 0] = row[0] = corner_known[-1, -1] = inner[height // 2, width // 3] = True
+    frame[height // 8 : height - height // 8, width // 8 : width - width // 8] = True
+    wall[2:, width // 2] = True
+    holes = {
+        "circle": circle,
+        "outside of a circle": ~circle,
+        "half": x < width // 2,
+        "scribbles": masks.free_form((height, width), 1),
+        **{f"{share} % scattered": rng.random((height, width)) < share / 100 for share in (20, 40, 60, 80, 95)},
+        "one pixel": inner,
+        "corner pixel": corner,
+        "all but one pixel": ~inner,
+        "all but a corner": ~corner_known,
+        "frame": ~frame,
+        "lines": y % 8 > 0,
+        "odd points": (y % 16 != 5) | (x % 16 != 3),
+        "chessboard": (y + x) % 2 == 0,
+        "one row known": ~row,
+        "a door in a wall": ~wall,
+        "blobs": np.kron(rng.random((height // 8 + 1, width // 8 + 1)) < 0.6, np.ones((8, 8), bool))[:height, :width],
+        "none": np.zeros((height, width), np.bool_),
+    }
+    return {name: hole for name, hole in holes.items() if not hole.all()}
+
+
+SIZES = [(1, 90), (90, 1), (2, 70), (3, 41), (33, 47), (64, 64), (97, 130)]
+CASES = [pytest.param(size, name, id=f"{size[0]}x{size[1]} {name}") for size in SIZES for name in holes_of(*size)]
+
+
+@pytest.mark.parametrize(("size", "name"), CASES)
+def test_is_the_reference_s(size, name, rng):
+    hole = holes_of(*size)[name]
+    target, source = rng.random((2, *size, 2))
+    target += np.linspace(0, 1, size[1])[:, None]
+    expected = reference.biharmonic_blend(target, source, hole)
+    largest = max(abs(expected - source).max(), 1)
+    # at 130 pixels the condition is 10^8, and the residual says so much less of the error.  The V-cycle's estimate of
+    # it is held to 1e-3; measured: 1.5e-5 at most
+    assert_allclose(biharmonic_blend(target, source, hole), expected, atol=1e-3 * largest)
+    # measured: 2e-9 at most
+    assert_allclose(biharmonic_blend(target, source, hole, tolerance=1e-10), expected, atol=1e-7 * largest)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    share=st.floats(0, 1),
+    block=st.integers(1, 12),
+    seed=st.integers(0, 2**31),
+)
+def test_any_hole_of_any_size(height, width, share, block, seed):
+    rng = np.random.default_rng(seed)
+    hole = np.kron(rng.random((height // block + 1, width // block + 1)) < share, np.ones((block, block), bool))
+    hole = hole[:height, :width]
+    hole.flat[rng.integers(hole.size)] = False
+    target, source = rng.random((2, height, width, 1))
+    blended = biharmonic_blend(target, source, hole, tolerance=1e-10)
+    expected = reference.biharmonic_blend(target, source, hole)
+    # conditions of up to 10^7; what was extrapolated may be large
+    assert_allclose(blended, expected, atol=1e-6 * max(1, abs(expected).max()))
+    assert_array_equal(blended[~hole], target[~hole])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (257, 257), (3, 700), (700, 2)], ids=str)
+def test_fifteen_cycles_are_enough_for_every_kind_of_hole(size, rng):
+    target = rng.random((1, *size, 1)) + np.linspace(0, 3, size[1])[:, None]
+    for name, hole in holes_of(*size).items():
+        assert Solver(hole[None], equation=BIHARMONIC).solve(target, None, None, 1e-6, target.copy()) <= 15, name
+
+
+@pytest.mark.parametrize(
+    ("size", "name"),
+    [
+        (512, "circle"),
+        (512, "80 % scattered"),
+        (512, "frame"),
+        (512, "a door in a wall"),
+        # what little holds the whole on the coarsest levels
+        (1024, "all but one pixel"),
+    ],
+)
+def test_fifteen_cycles_are_enough_for_large_holes(size, name, rng):
+    hole, target = holes_of(size, size)[name], rng.random((1, size, size, 1))
+    out = target.copy()
+    assert Solver(hole[None], equation=BIHARMONIC).solve(target, None, None, 1e-6, out) <= 15
+
+    def b(image):
+        # L L, by the definition
+        for _ in range(2):
+            edges = np.pad(image, 1, mode="edge")
+            image = edges[2:, 1:-1] + edges[:-2, 1:-1] + edges[1:-1, 2:] + edges[1:-1, :-2] - 4 * image
+        return image[hole]
+
+    start = np.where(hole, 0, target[0, ..., 0])
+    assert np.linalg.norm(b(out[0, ..., 0])) <= 1e-6 * np.linalg.norm(b(start))
+
+
+def test_cubics_are_followed_exactly(rng):
+    y, x = np.mgrid[-1:1:80j, -1:1:90j]
+    offset = np.stack([1 + x - 2 * y, x**2 + y**2, x**3 - 2 * x * y**2 + y], axis=-1)
+    source = rng.random((80, 90, 3))
+    hole = np.zeros((80, 90), np.bool_)
+    hole[2:-2, 2:-2] = masks.free_form((76, 86), 1)
+    hole[30:60, 20:60] = True
+    blended = biharmonic_blend(source + offset, source, hole, tolerance=1e-12)
+    # the residual times a condition of 10^5
+    assert_allclose(blended, source + offset, atol=1e-8)
+    # Poisson's equation follows a plane, but bends what is curved
+    flat = poisson_blend(source + offset, source, hole, tolerance=1e-12)
+    assert abs(flat - source - offset)[..., 0].max() < 1e-8
+    assert (abs(flat - source - offset).max(axis=(0, 1))[1:] > 0.005).all()
+
+
+def test_the_slope_goes_on_into_the_hole():
+    target = abs(np.linspace(-1, 1, 61))[None, :, None].repeat(41, axis=0)
+    hole = np.zeros((41, 61), np.bool_)
+    hole[:, 20:41] = True
+    source = np.zeros_like(target)
+    slope = target[20, 19] - target[20, 18]
+    kink = {
+        blend: blend(target, source, hole)[20, 20] - target[20, 19] - slope
+        for blend in (biharmonic_blend, poisson_blend)
+    }
+    assert abs(kink[biharmonic_blend]) < 0.15 * abs(slope)
+    assert abs(kink[poisson_blend]) > 0.8 * abs(slope)
+
+
+@pytest.mark.parametrize("content", [1, np.nan, np.inf])
+@pytest.mark.parametrize("name", ["circle", "scribbles", "80 % scattered", "frame"])
+def test_what_the_hole_contains_does_not_matter(name, content, rng):
+    hole = holes_of(40, 50)[name]
+    target, source = rng.random((2, 40, 50, 3))
+    other = target.copy()
+    other[hole] = content
+    assert_array_equal(biharmonic_blend(other, source, hole), biharmonic_blend(target, source, hole))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+def test_known_pixels_come_back_bit_for_bit_and_inputs_stay(dtype, rng):
+    images = rng.random((2, 40, 50, 3))
+    target, source = ((255 * image).astype(dtype) if dtype == np.uint8 else image.astype(dtype) for image in images)
+    before = target.copy(), source.copy()
+    hole = holes_of(40, 50)["scribbles"]
+    blended = biharmonic_blend(target, source, hole)
+    assert blended.dtype == dtype
+    assert_array_equal(blended[~hole], target[~hole])
+    assert not np.array_equal(blended[hole], target[hole])
+    assert_array_equal(target, before[0])
+    assert_array_equal(source, before[1])
+
+
+def test_uint8_is_the_rounded_result_of_floats(rng):
+    target, source = (255 * rng.random((2, 40, 50, 3))).astype(np.uint8)
+    hole = holes_of(40, 50)["circle"]
+    exact = biharmonic_blend(target.astype(float), source.astype(float), hole)
+    assert_array_equal(biharmonic_blend(target, source, hole), np.round(exact.clip(0, 255)))
+
+
+def test_bits_do_not_depend_on_the_batch_or_on_threads(rng, monkeypatch):
+    holes = np.stack(list(holes_of(40, 60).values()))
+    targets, sources = rng.random((2, len(holes), 40, 60, 3)).astype(np.float32)
+    together = biharmonic_blend(targets, sources, holes)
+    order = rng.permutation(len(holes))
+    assert_array_equal(biharmonic_blend(targets[order], sources[order], holes[order]), together[order])
+    for target, source, hole, blended in zip(targets, sources, holes, together, strict=True):
+        assert_array_equal(biharmonic_blend(target, source, hole), blended)
+    assert_array_equal(biharmonic_blend(targets, sources, holes[0])[0], together[0])
+    monkeypatch.setattr(solver_module, "threads_for", lambda *_: 3)
+    assert_array_equal(biharmonic_blend(targets, sources, holes), together)
+
+
+def test_torch_is_laid_out_as_torch(rng):
+    target, source = rng.random((2, 20, 30, 3))
+    hole = holes_of(20, 30)["circle"]
+    planes = [torch.from_numpy(image).movedim(-1, 0) for image in (target, source)]
+    found = biharmonic_blend(*planes, torch.from_numpy(hole))
+    assert isinstance(found, torch.Tensor)
+    assert_array_equal(found.movedim(0, -1).numpy(), biharmonic_blend(target, source, hole))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_the_range_of_the_images_does_not_matter(scale, rng):
+    target, source = rng.random((2, 40, 50, 3))
+    hole = holes_of(40, 50)["scribbles"]
+    expected = biharmonic_blend(target, source, hole)
+    assert_allclose(biharmonic_blend(target * scale, source * scale, hole) / scale, expected, atol=1e-3)
+
+
+def test_what_float64_cannot_reach_is_refused_with_the_figure_reached(rng):
+    target, source = rng.random((2, 100, 90, 3))
+    with pytest.raises(
+        ArithmeticError, match=r"biharmonic solve: expected a relative residual of 1e-20, got \d\.?\d*e-1\d"
+    ):
+        biharmonic_blend(target, source, holes_of(100, 90)["circle"], tolerance=1e-20)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hole": np.ones((20, 30), np.bool_)}, "hole: expected at least one known pixel"),
+        ({"hole": np.zeros((19, 30), np.bool_)}, "hole: expected shape"),
+        ({"source": np.zeros((20, 30, 4))}, "source: expected target's shape"),
+        ({"source": np.full((20, 30, 3), np.nan)}, r"source\[0\]: expected finite"),
+        ({"target": np.full((20, 30, 3), np.inf)}, r"target\[0\]: expected finite"),
+        ({"target": np.zeros((20, 30, 3), int)}, "target: expected float or uint8"),
+        ({"tolerance": 0.0}, "tolerance: expected > 0"),
+    ],
+)
+def test_bad_input_is_named(change, message, rng):
+    target, source = rng.random((2, 20, 30, 3))
+    with pytest.raises(InputError, match=message):
+        biharmonic_blend(**{"target": target, "source": source, "hole": holes_of(20, 30)["circle"]} | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r": np.zeros((2, 5, 16))}, r"r: expected shape \(planes, 6, 16\)"),
+        ({"f": np.zeros((1, 6, 16))}, "f: expected as many planes as r"),
+        ({"goal": np.zeros(3)}, r"goal: expected shape \(2\)"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(change, message):
+    hole = _cpu.Biharmonic(np.eye(4, 5, dtype=np.bool_))
+    r, f = np.zeros((2, 2, 6, 16))
+    with pytest.raises(ValueError, match=message):
+        hole.add_solution(**{"r": r, "squares": np.zeros(2), "goal": np.zeros(2), "f": f} | change)
