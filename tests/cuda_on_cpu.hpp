@@ -1,7 +1,7 @@
-// As much of CUDA as poisson.cu needs, on one thread of a CPU: a kernel is a function, run for one thread after the other.
+// As much of CUDA as poisson.cu needs, on one thread of a CPU: a kernel is a function, called for a thread at a time.
 //
-// A thread has a stack of its own and leaves it where it waits for others; once all threads of the block wait, each goes
-// on.  A launch fails if some threads of a block wait and others do not, which on a device would be undefined.
+// A thread has a stack of its own and leaves it where it waits for others; once all threads of the block wait, each
+// goes on.  A launch fails if some threads of a block wait and others do not, which on a device would be undefined.
 // Blocks and threads come in turn from the first or, backwards, from the last: the same bits either way say that no
 // thread depends on what another one wrote.
 #pragma once

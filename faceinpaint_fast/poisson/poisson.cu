@@ -42,16 +42,12 @@ struct Level {
     }
 };
 
-// The same where no border is near: half of the instructions.
+// The same `reach` rows or more from the first row and last: half of the instructions.  Beyond the sides one reads the
+// zeros between two rows, and behind those numbers of another row, which are only ever multiplied by those zeros.
 struct Inner : Level {
+    __device__ static bool has(const Level& level, int y, int reach) { return y >= reach && y + reach < level.height; }
     __device__ bool holds(int, int) const { return true; }
 };
-
-// Whether all pixels up to `reach` away from a warp's, which are in 64 columns of row y, are in the image.
-__device__ bool is_inner(const Level& level, int y, int reach) {
-    const int x = blockIdx.y * 2 * WARP;
-    return y >= reach && y + reach < level.height && x >= reach && x + 2 * WARP - 1 + reach < level.width;
-}
 
 __device__ Level of_block(const float* inverse_diagonal, int holes, int height, int width, int pitch, float across,
                           float down) {
@@ -202,7 +198,7 @@ extern "C" __global__ void __launch_bounds__(WARP * ROWS)
     if (coarse.inverse[coarse.at(row(), column())] == 0) return;
     b += level.plane();
     coarse_b[coarse.plane() + coarse.at(row(), column())] =
-        is_inner(level, y, 3) ? restricted(Inner{level}, b, y, x) : restricted(level, b, y, x);
+        Inner::has(level, y, 3) ? restricted(Inner{level}, b, y, x) : restricted(level, b, y, x);
 }
 
 // A thread a pair of pixels, red and black; products and largest, of each block, may be null.
@@ -221,7 +217,7 @@ extern "C" __global__ void __launch_bounds__(WARP * ROWS)
             const Correction added{coarse_u + first_pixel(blockIdx.x, (height + 1) / 2, coarse_pitch), coarse_pitch};
             // said twice, so that the compiler knows which rows are even
             const int even = y / 2 * 2;
-            const bool inner = is_inner(level, y, 2);
+            const bool inner = Inner::has(level, y, 2);
             if (!coarse_u)
                 found = corrected(level, b, Nothing{}, y, x, inverse, right);
             else if (y > even)
