@@ -27,95 +27,107 @@ void expect_numbers(const Array<T>& array, const std::string& name, std::int64_t
            name + ": expected shape (" + std::to_string(planes) + ")");
 }
 
-Grid grid_of(const Array<float>& inverse_diagonal, std::int64_t width, float across, float down) {
-    expect(inverse_diagonal.ndim() == 3 && inverse_diagonal.shape(1) > 2 && width >= 1 &&
-               inverse_diagonal.shape(2) > width && inverse_diagonal.shape(2) % 16 == 0,
-           "inverse_diagonal: expected shape (holes, height + 2, pitch), pitch > width and a multiple of 16");
-    return {inverse_diagonal.data(), inverse_diagonal.shape(0), inverse_diagonal.shape(1) - 2, width,
-            inverse_diagonal.shape(2), across, down};
+std::vector<Grid> bound_levels(const Array<bool>& holes) {
+    expect(holes.ndim() == 3 && holes.size() > 0, "holes: expected shape (holes, height, width), none of them 0");
+    const auto* missing = reinterpret_cast<const std::uint8_t*>(holes.data());
+    const auto count = holes.shape(0), height = holes.shape(1), width = holes.shape(2);
+    const py::gil_scoped_release unlocked;
+    return Grid::levels(missing, count, height, width);
+}
+
+void expect_next(const Grid& grid, const Grid& coarse) {
+    expect(coarse.height() == (grid.height() + 1) / 2 && coarse.width() == (grid.width() + 1) / 2 &&
+               coarse.holes() == grid.holes(),
+           "coarse: expected the next coarser grid");
 }
 
 void bound_restrict(const Grid& grid, const Array<float>& b, const Grid& coarse, Array<float>& coarse_b) {
     const auto planes = planes_of(b, grid, "b");
+    expect_next(grid, coarse);
     expect_planes(coarse_b, coarse, "coarse_b", planes);
-    expect(coarse.height() == (grid.height() + 1) / 2 && coarse.width() == (grid.width() + 1) / 2 &&
-               coarse.holes() == grid.holes(), "coarse: expected the next coarser grid");
     const float* from = b.data();
     float* to = coarse_b.mutable_data();
     const py::gil_scoped_release unlocked;
     grid.restrict(from, planes, coarse, to);
 }
 
-void bound_correct(const Grid& grid, const Array<float>& b, const Grid* coarse, const std::optional<Array<float>>& coarse_u, Array<float>& u,
-                   Array<double>& products, Array<float>& largest) {
+void bound_correct(const Grid& grid, const Array<float>& b, const Grid* coarse,
+                   const std::optional<Array<float>>& coarse_u, Array<float>& u,
+                   std::optional<Array<double>>& products, std::optional<Array<double>>& energies,
+                   std::optional<Array<float>>& largest) {
     const auto planes = planes_of(b, grid, "b");
     expect_planes(u, grid, "u", planes);
-    expect_numbers(products, "products", planes);
-    expect_numbers(largest, "largest", planes);
     expect((coarse != nullptr) == coarse_u.has_value(), "coarse_u: expected with a coarse grid, and only then");
-    if (coarse) expect_planes(*coarse_u, *coarse, "coarse_u", planes);
+    if (coarse) {
+        expect_next(grid, *coarse);
+        expect_planes(*coarse_u, *coarse, "coarse_u", planes);
+    }
+    expect(products.has_value() == energies.has_value() && products.has_value() == largest.has_value(),
+           "products: expected with energies and largest, or none of them");
+    if (products) {
+        expect_numbers(*products, "products", planes);
+        expect_numbers(*energies, "energies", planes);
+        expect_numbers(*largest, "largest", planes);
+    }
     const float *from = b.data(), *correction = coarse ? coarse_u->data() : nullptr;
-    float* to = u.mutable_data();
-    double* sums = products.mutable_data();
-    float* most = largest.mutable_data();
+    double *to_products = products ? products->mutable_data() : nullptr,
+           *to_energies = energies ? energies->mutable_data() : nullptr;
+    float *to = u.mutable_data(), *to_largest = largest ? largest->mutable_data() : nullptr;
     const py::gil_scoped_release unlocked;
-    grid.correct(from, planes, coarse, correction, to, sums, most);
+    grid.correct(from, planes, coarse, correction, to, to_products, to_energies, to_largest);
 }
 
-void bound_direction(const Grid& grid, const Array<float>& z, const Array<float>& beta, Array<float>& p,
-                     Array<double>& energies) {
+void bound_advance(const Grid& grid, const Array<float>& z, const Array<double>& beta, const Array<double>& alpha,
+                   Array<float>& p, Array<double>& f, Array<float>& r, Array<double>& squares, const Grid& coarse,
+                   Array<float>& coarse_r) {
     const auto planes = planes_of(z, grid, "z");
     expect_planes(p, grid, "p", planes);
-    expect_numbers(beta, "beta", planes);
-    expect_numbers(energies, "energies", planes);
-    const float *from = z.data(), *scale = beta.data();
-    float* to = p.mutable_data();
-    double* sums = energies.mutable_data();
-    const py::gil_scoped_release unlocked;
-    grid.direction(from, scale, planes, to, sums);
-}
-
-void bound_advance(const Grid& grid, const Array<float>& p, const Array<float>& alpha, Array<float>& u, Array<float>& r,
-                   Array<double>& squares) {
-    const auto planes = planes_of(p, grid, "p");
-    expect_planes(u, grid, "u", planes);
+    expect_planes(f, grid, "f", planes);
     expect_planes(r, grid, "r", planes);
+    expect_numbers(beta, "beta", planes);
     expect_numbers(alpha, "alpha", planes);
     expect_numbers(squares, "squares", planes);
-    const float *from = p.data(), *scale = alpha.data();
-    float *of_u = u.mutable_data(), *of_r = r.mutable_data();
-    double* sums = squares.mutable_data();
+    expect_next(grid, coarse);
+    expect_planes(coarse_r, coarse, "coarse_r", planes);
+    const float* from = z.data();
+    const double *share = beta.data(), *scale = alpha.data();
+    double *of_f = f.mutable_data(), *sums = squares.mutable_data();
+    float *of_p = p.mutable_data(), *of_r = r.mutable_data(), *to = coarse_r.mutable_data();
     const py::gil_scoped_release unlocked;
-    grid.advance(from, scale, planes, of_u, of_r, sums);
+    grid.advance(from, share, scale, planes, of_p, of_f, of_r, sums, coarse, to);
 }
 
-void bound_residual(const Grid& grid, const Array<double>& f, const std::optional<Array<double>>& v, Array<float>& r,
-                    Array<double>& squares) {
+void bound_residual(const Grid& grid, const Array<double>& f, const std::optional<Array<double>>& v,
+                    const Array<bool>& wanted, Array<float>& r, Array<double>& squares) {
     const auto planes = planes_of(f, grid, "f");
     if (v) expect_planes(*v, grid, "v", planes);
     expect_planes(r, grid, "r", planes);
+    expect_numbers(wanted, "wanted", planes);
     expect_numbers(squares, "squares", planes);
+    const bool* chosen = wanted.data();
     const double *from = f.data(), *divergence = v ? v->data() : nullptr;
     float* to = r.mutable_data();
     double* sums = squares.mutable_data();
     const py::gil_scoped_release unlocked;
-    grid.residual(from, divergence, planes, to, sums);
+    grid.residual(from, divergence, chosen, planes, to, sums);
 }
 
 }  // namespace
 
 void define_poisson(py::module_& module) {
     using namespace py::literals;
+    module.def("levels", &bound_levels, "holes"_a.noconvert());
     py::class_<Grid>(module, "Grid")
-        .def(py::init(&grid_of), "inverse_diagonal"_a.noconvert(), "width"_a, "across"_a, "down"_a)
+        .def_property_readonly("height", &Grid::height)
+        .def_property_readonly("width", &Grid::width)
         .def("restrict", &bound_restrict, "b"_a.noconvert(), "coarse"_a, "coarse_b"_a.noconvert())
         .def("correct", &bound_correct, "b"_a.noconvert(), "coarse"_a.none(true), "coarse_u"_a.noconvert().none(true),
-             "u"_a.noconvert(), "products"_a.noconvert(), "largest"_a.noconvert())
-        .def("direction", &bound_direction, "z"_a.noconvert(), "beta"_a.noconvert(), "p"_a.noconvert(),
-             "energies"_a.noconvert())
-        .def("advance", &bound_advance, "p"_a.noconvert(), "alpha"_a.noconvert(), "u"_a.noconvert(), "r"_a.noconvert(),
-             "squares"_a.noconvert())
-        .def("residual", &bound_residual, "f"_a.noconvert(), "v"_a.noconvert().none(true), "r"_a.noconvert(),
+             "u"_a.noconvert(), "products"_a.noconvert() = py::none(), "energies"_a.noconvert() = py::none(),
+             "largest"_a.noconvert() = py::none())
+        .def("advance", &bound_advance, "z"_a.noconvert(), "beta"_a.noconvert(), "alpha"_a.noconvert(),
+             "p"_a.noconvert(), "f"_a.noconvert(), "r"_a.noconvert(), "squares"_a.noconvert(), "coarse"_a,
+             "coarse_r"_a.noconvert())
+        .def("residual", &bound_residual, "f"_a.noconvert(), "v"_a.noconvert().none(true), "wanted"_a.noconvert(), "r"_a.noconvert(),
              "squares"_a.noconvert());
 }
 

@@ -20,10 +20,6 @@ namespace faceinpaint {
 
 class Grid {
 public:
-    // inverse_diagonal: (holes, height + 2, pitch)
-    Grid(const float* inverse_diagonal, std::int64_t holes, std::int64_t height, std::int64_t width, std::int64_t pitch,
-         float across, float down);
-
     std::int64_t holes() const { return holes_; }
     std::int64_t height() const { return height_; }
     std::int64_t width() const { return width_; }
@@ -33,32 +29,40 @@ public:
     // A red-black sweep from u = 0, and what it leaves of b, restricted: the right-hand side of the next coarser grid.
     void restrict(const float* b, std::int64_t planes, const Grid& coarse, float* coarse_b) const;
 
-    // The same sweep, the coarse grid's answer added (none on the coarsest), and a black-red sweep: u, b . u and the
-    // largest |u|.
+    // The same sweep, the coarse grid's answer added (none on the coarsest), and a black-red sweep: u, and of it, unless
+    // the pointers are null, b . u, u . A u and the largest |u|.
     void correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, float* u,
-                 double* products, float* largest) const;
+                 double* products, double* energies, float* largest) const;
 
-    // On the finest grid: p = z + beta p, and p . A p.
-    void direction(const float* z, const float* beta, std::int64_t planes, float* p, double* energies) const;
-
-    // On the finest grid: u += alpha p, r -= alpha A p, and r . r.
-    void advance(const float* p, const float* alpha, std::int64_t planes, float* u, float* r, double* squares) const;
+    // On the finest grid, a step of conjugate gradients: p = z + beta p, f += alpha p, r -= alpha A p, r . r, and the
+    // restriction of the new r.
+    void advance(const float* z, const double* beta, const double* alpha, std::int64_t planes, float* p, double* f,
+                 float* r, double* squares, const Grid& coarse, float* coarse_r) const;
 
     // On the finest grid: r = Laplacian(f) - v at the missing pixels, and r . r, of an f with the known pixels' values in
-    // it; v may be null.
-    void residual(const double* f, const double* v, std::int64_t planes, float* r, double* squares) const;
+    // it; v may be null.  Planes that are not wanted keep theirs.
+    void residual(const double* f, const double* v, const bool* wanted, std::int64_t planes, float* r,
+                  double* squares) const;
+
+    // Every level of holes (holes, height, width), 0 = known, from the finest to a single pixel.
+    static std::vector<Grid> levels(const std::uint8_t* missing, std::int64_t holes, std::int64_t height,
+                                    std::int64_t width);
 
 private:
     // columns [first, last) outside of which a row has no missing pixel, in whole vectors
     struct Span {
         std::int64_t first = 0, last = 0;
     };
+    class Rows;
+    class Restriction;
 
+    Grid(std::int64_t holes, std::int64_t height, std::int64_t width, float across, float down);
     const float* inverse(std::int64_t plane, std::int64_t planes, std::int64_t y) const;
     const Span& span(std::int64_t plane, std::int64_t planes, std::int64_t y) const;
-
-    class Rows;
-    class Sweep;
+    void interpolate(const float* from, const Grid& coarse, std::int64_t y, std::int64_t first, std::int64_t last,
+                     float* row) const;
+    // From which pixels are missing and, padded like all arrays, what holds them to the known ones.
+    void set(const std::vector<float>& missing, const std::vector<float>& ground);
 
     std::int64_t holes_, height_, width_, pitch_;
     float across_, down_;

@@ -24,9 +24,13 @@ struct VectorOf {
     typedef T unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias));
     // as many doubles as there are T
     typedef double doubles __attribute__((vector_size(VECTOR_BYTES / sizeof(T) * sizeof(double))));
+    typedef double unaligned_doubles
+        __attribute__((vector_size(VECTOR_BYTES / sizeof(T) * sizeof(double)), aligned(alignof(double)), may_alias));
 };
 template <class T>
 using Vector = typename VectorOf<T>::type;
+// As many doubles as a Vector<float> has floats.
+using Doubles = VectorOf<float>::doubles;
 
 template <class T>
 Vector<T> load(const T* from) {
@@ -53,6 +57,16 @@ void store(const Vector<T>& values, T* to, std::int64_t count) {
     T lanes[LANES<T>];
     store(values, lanes);
     for (std::int64_t lane = 0; lane < count; ++lane) to[lane] = lanes[lane];
+}
+
+inline Doubles load_doubles(const float* from) { return __builtin_convertvector(load(from), Doubles); }
+
+inline Doubles load_doubles(const double* from) {
+    return *reinterpret_cast<const VectorOf<float>::unaligned_doubles*>(from);
+}
+
+inline void store(const Doubles& values, double* to) {
+    *reinterpret_cast<VectorOf<float>::unaligned_doubles*>(to) = values;
 }
 
 // NaN stays NaN

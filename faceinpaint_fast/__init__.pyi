@@ -1,4 +1,5 @@
 from . import reference as reference
+from .blend import PoissonSolver as PoissonSolver
 from .blend import poisson_blend as poisson_blend
 from .config import InpaintConfig as InpaintConfig
 from .config import Normalization as Normalization

@@ -99,3 +99,40 @@ class WinogradDoubling:
         threads: int,
         images: NDArray[np.float32],
     ) -> None: ...
+
+class Grid:
+    height: int
+    width: int
+    def restrict(self, b: NDArray[np.float32], coarse: Grid, coarse_b: NDArray[np.float32]) -> None: ...
+    def correct(
+        self,
+        b: NDArray[np.float32],
+        coarse: Grid | None,
+        coarse_u: NDArray[np.float32] | None,
+        u: NDArray[np.float32],
+        products: NDArray[np.float64] | None = None,
+        energies: NDArray[np.float64] | None = None,
+        largest: NDArray[np.float32] | None = None,
+    ) -> None: ...
+    def advance(
+        self,
+        z: NDArray[np.float32],
+        beta: NDArray[np.float64],
+        alpha: NDArray[np.float64],
+        p: NDArray[np.float32],
+        f: NDArray[np.float64],
+        r: NDArray[np.float32],
+        squares: NDArray[np.float64],
+        coarse: Grid,
+        coarse_r: NDArray[np.float32],
+    ) -> None: ...
+    def residual(
+        self,
+        f: NDArray[np.float64],
+        v: NDArray[np.float64] | None,
+        wanted: NDArray[np.bool_],
+        r: NDArray[np.float32],
+        squares: NDArray[np.float64],
+    ) -> None: ...
+
+def levels(holes: NDArray[np.bool_]) -> list[Grid]: ...

@@ -6,8 +6,10 @@ come from a library that is not there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +34,11 @@ def is_cupy(array: object) -> bool:
     return module is not None and isinstance(array, module.ndarray)
 
 
+def module_of(array: Any) -> Any:
+    """numpy or cupy, whichever made the array."""
+    return sys.modules["cupy"] if is_cupy(array) else np
+
+
 def to_numpy(array: Any) -> NDArray[Any]:
     """The array as NumPy's: a view where it lies in this machine's memory, else a copy; InputError if it cannot be."""
     try:
@@ -45,34 +52,70 @@ def to_numpy(array: Any) -> NDArray[Any]:
         raise InputError(f"array: expected one that NumPy can hold, got {type(array).__name__}: {error}") from error
 
 
-def like(result: NDArray[Any], example: Array) -> Array:
+def where_it_lies(array: Any) -> Any:
+    """The array as NumPy's or, if it lies on a CUDA device and CuPy is installed, as CuPy's: a view either way."""
+    if is_cupy(array):
+        return array
+    if is_torch(array) and array.is_cuda:
+        with contextlib.suppress(ImportError):
+            import cupy
+
+            return cupy.from_dlpack(array.detach())
+    return to_numpy(array)
+
+
+@contextlib.contextmanager
+def on_stream_of(array: Any) -> Iterator[None]:
+    """CuPy works on the array's device and, if it is torch's, on torch's current stream."""
+    if is_cupy(array):
+        with array.device:
+            yield
+        return
+    if is_torch(array) and array.is_cuda:
+        with contextlib.suppress(ImportError):
+            import cupy
+            import torch
+
+            stream = torch.cuda.current_stream(array.device)
+            with cupy.cuda.Device(array.device.index), cupy.cuda.ExternalStream(stream.cuda_stream):
+                yield
+            return
+    yield
+
+
+def like(result: Any, example: Array) -> Array:
     """`result` as the kind of array that `example` is, where that one lies."""
     if is_torch(example):
         import torch
 
+        if is_cupy(result):
+            return torch.from_dlpack(result)  # type: ignore[attr-defined, return-value]
         return torch.from_numpy(result).to(example.device)  # type: ignore[attr-defined, return-value]
-    if is_cupy(example):
+    if is_cupy(example) and not is_cupy(result):
         import cupy
 
         with example.device:  # type: ignore[attr-defined]
             return cupy.asarray(result)
-    return result  # type: ignore[return-value]
+    return result
 
 
 @dataclass(frozen=True, slots=True)
 class ImageBatch:
-    """A caller's images as one NumPy batch, and the way back to his kind of array and layout.
+    """A caller's images as one batch, and the way back to his kind of array and layout.
 
-    pixels  (B, H, W, C), float or uint8, a view of what was handed over
+    pixels  (B, H, W, C), float or uint8, a view of what was handed over: NumPy, or CuPy where that was asked for
     """
 
-    pixels: NDArray[Any]
+    pixels: Any
     _example: Any
 
     @classmethod
-    def of(cls, images: Any, name: str) -> ImageBatch:
-        """NumPy and CuPy: (H, W, C) or (B, H, W, C); torch: (C, H, W) or (B, C, H, W); InputError for others."""
-        pixels = to_numpy(images)
+    def of(cls, images: Any, name: str, *, on_device: bool = False) -> ImageBatch:
+        """NumPy and CuPy: (H, W, C) or (B, H, W, C); torch: (C, H, W) or (B, C, H, W); InputError for others.
+
+        on_device  leave images on a CUDA device there, as CuPy's, if it is installed
+        """
+        pixels = where_it_lies(images) if on_device else to_numpy(images)
         # a list of arrays, or any other object that NumPy understands, comes back as NumPy's
         example = images if is_torch(images) or is_cupy(images) else pixels
         layout = "(C, H, W) or (B, C, H, W)" if is_torch(images) else "(H, W, C) or (B, H, W, C)"
@@ -93,6 +136,14 @@ class ImageBatch:
         """The pixels as float, uint8 brought to [0, 1]: (B, H, W, C)."""
         return self.pixels / np.float32(255) if self.pixels.dtype == np.uint8 else self.pixels
 
+    def on_scale_of(self, other: ImageBatch) -> Any:
+        """The pixels with 1 where `other` has 1, in bytes 255: (B, H, W, C)."""
+        ours, theirs = (255 if batch.pixels.dtype == np.uint8 else 1 for batch in (self, other))
+        if ours == theirs:
+            return self.pixels
+        dtype = np.result_type(np.float32, self.pixels.dtype, other.pixels.dtype)
+        return np.multiply(self.pixels, theirs / ours, dtype=dtype)
+
     def rounded(self, unit: NDArray[Any]) -> NDArray[Any]:
         """Values on the scale of `unit` in the dtype of the pixels."""
         if self.pixels.dtype == np.uint8:
@@ -105,13 +156,13 @@ class ImageBatch:
         result[holes] = self.rounded(unit[holes])
         return self.laid_out(result)
 
-    def laid_out(self, pixels: NDArray[Any]) -> Any:
+    def laid_out(self, pixels: Any) -> Any:
         """(B, H, W, C) as the caller's kind of array and layout."""
         if is_torch(self._example):
-            pixels = np.ascontiguousarray(np.moveaxis(pixels, -1, -3))
+            pixels = module_of(pixels).ascontiguousarray(np.moveaxis(pixels, -1, -3))
         return like(self.strip(pixels), self._example)
 
-    def strip(self, batched: NDArray[Any]) -> NDArray[Any]:
+    def strip(self, batched: Any) -> Any:
         """Without the batch axis if the caller's images have none."""
         return batched.reshape(batched.shape[1:]) if self.count is None else batched
 

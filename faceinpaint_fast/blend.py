@@ -11,86 +11,148 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.arrays import Array, ImageBatch
+from faceinpaint_fast.arrays import Array, ImageBatch, module_of, on_stream_of, to_numpy
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.masks import holes_of
-from faceinpaint_fast.poisson import PoissonSolver
+from faceinpaint_fast.masks import as_hole, fitting, partly_known
+from faceinpaint_fast.poisson import Solver
 
-TOLERANCE = 1e-5  # relative residual, about 0.003 grey levels
+TOLERANCE = 1e-5  # relative residual
 
 
 class Gradients(NamedTuple):
-    """Differences along the edges between neighbouring pixels of an image (H, W, C)."""
+    """Differences along the edges between neighbouring pixels of an image (H, W, C), NumPy or CuPy."""
 
-    down: NDArray[np.float64]  # (H - 1, W, C)
-    right: NDArray[np.float64]  # (H, W - 1, C)
+    down: Any  # (H - 1, W, C)
+    right: Any  # (H, W - 1, C)
 
 
-def gradient_fields(image: NDArray[np.float64]) -> Gradients:
+def gradient_fields(image: Any) -> Gradients:
     """Step 1: the gradient of an image (H, W, C)."""
     return Gradients(np.diff(image, axis=0), np.diff(image, axis=1))
 
 
-def merge(target: Gradients, source: Gradients, hole: NDArray[np.bool_]) -> Gradients:
-    """Step 2: the source's gradient on every edge that touches the hole (H, W), the target's elsewhere."""
-    down, right = hole[1:] | hole[:-1], hole[:, 1:] | hole[:, :-1]
+def merge(target: Gradients, source: Gradients, hole: Any, *, mixed: bool = False) -> Gradients:
+    """Step 2: the source's gradient on every edge that touches the hole (H, W), the target's elsewhere.
+
+    mixed  on an edge that touches the hole the larger of the two, channel by channel (Perez et al. 2003, Eq. 12)
+    """
+
+    def choose(of_target: Any, of_source: Any, inside: Any) -> Any:
+        if mixed:
+            of_source = np.where(abs(of_target) > abs(of_source), of_target, of_source)
+        return np.where(inside[..., None], of_source, of_target)
+
     return Gradients(
-        np.where(down[..., None], source.down, target.down), np.where(right[..., None], source.right, target.right)
+        choose(target.down, source.down, hole[1:] | hole[:-1]),
+        choose(target.right, source.right, hole[:, 1:] | hole[:, :-1]),
     )
 
 
-def divergence(field: Gradients) -> NDArray[np.float64]:
+def divergence(field: Gradients) -> Any:
     """Step 3: what flows out of each pixel minus what flows in, (H, W, C); no flow across the image border."""
     rows, columns = ((0, 0), (1, 1), (0, 0)), ((1, 1), (0, 0), (0, 0))
     down = np.diff(np.pad(field.down, columns), axis=0)
     return down + np.diff(np.pad(field.right, rows), axis=1)
 
 
-def blend_images(
-    target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], *, tolerance: float = TOLERANCE
-) -> NDArray[np.float64]:
-    """All four steps, on images (B, H, W, C) with holes (B, H, W); one set-up serves a run of equal holes."""
-    blended = target.astype(np.float64)
-    source = source.astype(np.float64)
-    solver = None
-    for image, drawn, hole in zip(blended, source, holes, strict=True):
-        if not hole.any():
-            continue
-        if solver is None or not np.array_equal(solver.hole, hole):
-            solver = PoissonSolver(hole)
-        # whatever it is, Inf included, it must not take part
-        image[hole] = 0
-        v = divergence(merge(gradient_fields(image), gradient_fields(drawn), hole))
-        image[hole] = solver.solve(v, image, tolerance=tolerance)
-    return blended
+class PoissonSolver:
+    """Step 4, and the whole blend, into one hole or a batch of them; what a hole asks for is set up once.
+
+    hole  (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128
+
+    Raises InputError for another dtype, and where nothing at all is known.
+    """
+
+    def __init__(self, hole: Any) -> None:
+        self._hole = partly_known(as_hole(to_numpy(hole)))
+        self._solvers: dict[Any, Solver] = {}
+
+    def solve(self, divergence: Array, target: Array, *, tolerance: float = TOLERANCE) -> Array:
+        """F with Laplacian(F) = divergence at the missing pixels and F = target at the known ones.
+
+        divergence  float, of target's shape and on its scale; matters at the missing pixels only
+        target      images as in `poisson_blend`, which also says what comes back and what is raised
+        """
+        with on_stream_of(target):
+            into, v, holes = self._checked(target, divergence, "divergence", tolerance)
+            check_finite(into.pixels, holes, "target")
+            check_finite(v.pixels, ~holes, "divergence")
+            return self._filled(into, None, v.pixels, tolerance)
+
+    def blend(self, target: Array, source: Array, *, mixed: bool = False, tolerance: float = TOLERANCE) -> Array:
+        """`poisson_blend` into this hole."""
+        with on_stream_of(target):
+            into, out_of, holes = self._checked(target, source, "source", tolerance)
+            check_finite(into.pixels, holes & (not mixed), "target")
+            check_finite(out_of.pixels, np.zeros_like(holes), "source")
+            T, S = into.pixels, out_of.on_scale_of(into)
+            if not mixed:
+                # on every edge of the hole the merged field is the source's gradient: F - S has none to follow
+                return self._filled(into, S, None, tolerance)
+            fields = [
+                merge(gradient_fields(t), gradient_fields(s), hole, mixed=True)
+                for t, s, hole in zip(
+                    T.astype(np.float64), S.astype(np.float64), np.broadcast_to(holes, T.shape[:3]), strict=True
+                )
+            ]
+            return self._filled(into, None, np.stack([divergence(field) for field in fields]), tolerance)
+
+    def _checked(self, target: Any, other: Any, name: str, tolerance: float) -> tuple[ImageBatch, ImageBatch, Any]:
+        """Both as batches, and the holes (B or 1, H, W) where they lie."""
+        into = ImageBatch.of(target, "target", on_device=True)
+        beside = ImageBatch.of(other, name, on_device=True)
+        if into.pixels.shape != beside.pixels.shape:
+            raise InputError(f"{name}: expected target's shape, {into.pixels.shape}, got {beside.pixels.shape}")
+        if module_of(into.pixels) is not module_of(beside.pixels):
+            raise InputError(f"{name}: expected an array where target lies, got {type(other).__name__}")
+        if not tolerance > 0:
+            raise InputError(f"tolerance: expected > 0, got {tolerance}")
+        holes = fitting(self._hole, into.count, *into.pixels.shape[1:3])
+        return into, beside, module_of(into.pixels).asarray(holes)
+
+    def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
+        xp = module_of(into.pixels)
+        if xp not in self._solvers:
+            self._solvers[xp] = Solver(self._hole if self._hole.ndim == 3 else self._hole[None], xp)
+        out = into.pixels.copy(order="K")
+        self._solvers[xp].solve(into.pixels, source, v, tolerance, out)
+        return into.laid_out(out)
 
 
-def poisson_blend(target: Array, source: Array, hole: Array, *, tolerance: float = TOLERANCE) -> Array:
+def poisson_blend(
+    target: Array, source: Array, hole: Any, *, mixed: bool = False, tolerance: float = TOLERANCE
+) -> Array:
     """Fill the hole of `target` with the content of `source`, made seamless; section 3.3 of Qiang et al. 2019.
 
     target, source  images of one shape, float (any range) or uint8 (as 0 to 1), any number of channels; NumPy or CuPy
                     (H, W, C) or (B, H, W, C), torch (C, H, W) or (B, C, H, W)
     hole            (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128
-    tolerance       largest relative residual of the linear system, in float64
+    mixed           in the hole follow the larger of both gradients (Perez et al. 2003, Eq. 12), not the source's alone
+                    (Eq. 11); then, and only then, what target holds in the hole matters
+    tolerance       largest relative residual of a channel's linear system, in float64; the largest error of a pixel is
+                    held to ten times that share of the correction (docs/poisson.md)
 
     Returns an array of target's kind, shape and dtype.  Known pixels come back bit for bit; what the hole contains
     does not matter.  uint8 results are rounded and clipped, float ones are as the equation has them.  Raises
-    InputError for shapes that do not fit, a NaN or Inf that matters, and an image of which nothing is known.
+    InputError for shapes that do not fit, a NaN or Inf that matters, and an image of which nothing is known;
+    ArithmeticError where `tolerance` is beyond what float64 can reach.
     """
-    into, out_of = ImageBatch.of(target, "target"), ImageBatch.of(source, "source")
-    if into.pixels.shape != out_of.pixels.shape:
-        raise InputError(f"source: expected target's shape, {into.pixels.shape}, got {out_of.pixels.shape}")
-    if not tolerance > 0:
-        raise InputError(f"tolerance: expected > 0, got {tolerance}")
-    holes = holes_of(hole, into.count, *into.pixels.shape[1:3])
-    check_finite(into.pixels, holes, "target")
-    check_finite(out_of.pixels, np.zeros_like(holes), "source")
-
-    return into.filled(blend_images(into.unit(), out_of.unit(), holes, tolerance=tolerance), holes)
+    return PoissonSolver(hole).blend(target, source, mixed=mixed, tolerance=tolerance)
 
 
-def check_finite(pixels: NDArray[np.generic], holes: NDArray[np.bool_], name: str) -> None:
-    """InputError naming the first image (B, H, W, C) with NaN or Inf outside its hole (B, H, W)."""
+def blended(target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
+    """`poisson_blend` of images (B, H, W, C) that were checked, with holes (B, H, W)."""
+    out = target.copy()
+    Solver(holes).solve(target, source, None, TOLERANCE, out)
+    return out
+
+
+def check_finite(pixels: Any, holes: Any, name: str) -> None:
+    """InputError naming the first image (B, H, W, C) with NaN or Inf outside its hole, (H, W) or (B, H, W)."""
+    # one pass tells, unless the hole holds them, or the sum is too large
+    with np.errstate(all="ignore"):
+        if pixels.dtype == np.uint8 or np.isfinite(pixels.sum()):
+            return
     bad = (~np.isfinite(pixels).all(axis=-1) & ~holes).any(axis=(1, 2))
     if bad.any():
         raise InputError(f"{name}[{int(bad.argmax())}]: expected finite numbers, got NaN or Inf outside the hole")

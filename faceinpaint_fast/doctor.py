@@ -32,7 +32,7 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "losses": "Triton" if torch.cuda.is_available() else "C++",
         "search": "CUDA graph" if torch.cuda.is_available() else "C++, packed weights",
         "bfloat16": "the GPU's" if torch.cuda.is_available() else "matrix tiles" if _cpu.has_tiles() else "as float32",
-        "poisson": "SciPy, sparse direct solve",
+        "poisson": "C++, multigrid",
         "model": f"{model or SHIPPED}, {seen} images seen",
         **{name: f"sha256 {digest}" for name, digest in loaded.config["sha256"].items()},
     }

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from faceinpaint_fast.adjoint import differentiable
 from faceinpaint_fast.arrays import ImageBatch, like, pick_device
-from faceinpaint_fast.blend import blend_images, check_finite
+from faceinpaint_fast.blend import blended, check_finite
 from faceinpaint_fast.checkpoint import load_model
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
@@ -141,7 +141,7 @@ class Inpainter:
         generated = np.moveaxis(generated, 1, -1)
         content = generated
         if self.config.blend == "poisson":
-            content = blend_images(known, generated, missing).clip(0, 1)
+            content = blended(known, generated, missing).clip(0, 1)
         return Inpainting(
             image=batch.filled(content, missing),
             generated=batch.laid_out(batch.rounded(generated)),

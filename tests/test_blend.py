@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from faceinpaint_fast import InputError, masks, poisson_blend, reference
+from faceinpaint_fast import InputError, PoissonSolver, masks, poisson_blend, reference
 from faceinpaint_fast.blend import divergence, gradient_fields, merge
-from faceinpaint_fast.poisson import PoissonSolver
 
 SHAPE = (24, 31)
 
@@ -44,8 +43,10 @@ def pair(rng):
 @pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES)
 def test_is_the_reference_s(hole, pair):
     target, source = pair
-    # both solve the same system directly in float64: they differ by its condition times an ulp
-    assert_allclose(poisson_blend(target, source, hole), reference.poisson_blend(target, source, hole), atol=1e-10)
+    expected = reference.poisson_blend(target, source, hole)
+    assert_allclose(poisson_blend(target, source, hole), expected, atol=1e-4)  # the promise
+    # the residual times the condition number, 10^3 at this size
+    assert_allclose(poisson_blend(target, source, hole, tolerance=1e-13), expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES)
@@ -74,7 +75,7 @@ def test_known_pixels_come_back_bit_for_bit_and_inputs_stay(dtype, pair):
 def test_the_discrete_equation_holds_at_every_missing_pixel(pair):
     target, source = pair
     hole = HOLES["drop 80"]
-    blended = poisson_blend(target, source, hole)
+    blended = poisson_blend(target, source, hole, tolerance=1e-13)
     for row, column in np.argwhere(hole):
         flow = np.zeros(3)
         for r, c in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
@@ -94,7 +95,7 @@ def test_uint8_is_the_rounded_result_of_floats(pair):
 
 def test_a_constant_offset_between_target_and_source_disappears(pair):
     target, _ = pair
-    assert_allclose(poisson_blend(target, target - 0.3, HOLES["left"]), target, atol=1e-12)
+    assert_allclose(poisson_blend(target, target - 0.3, HOLES["left"], tolerance=1e-13), target, atol=1e-11)
 
 
 def test_batches_of_one_hole_and_of_different_holes(rng):
@@ -130,8 +131,8 @@ def test_any_hole_of_any_size(height, width, fraction, seed):
     hole = rng.random((height, width)) < fraction
     hole.flat[rng.integers(hole.size)] = False
     target, source = rng.random((2, height, width, 1))
-    blended = poisson_blend(target, source, hole)
-    # condition numbers of up to 10^4 times an ulp
+    blended = poisson_blend(target, source, hole, tolerance=1e-13)
+    # condition numbers of up to 10^4 times the residual
     assert_allclose(blended, reference.poisson_blend(target, source, hole), atol=1e-9)
     assert_array_equal(blended[~hole], target[~hole])
 
@@ -148,7 +149,7 @@ def test_the_residual_promised_is_checked(pair):
     ("change", "message"),
     [
         ({"hole": np.ones(SHAPE, np.bool_)}, "hole: expected at least one known pixel"),
-        ({"hole": np.stack([HOLES["centre"], np.ones(SHAPE, np.bool_)])}, r"hole: expected shape"),
+        ({"hole": np.stack([HOLES["centre"]] * 2)}, r"hole: expected shape"),
         ({"hole": HOLES["centre"][1:]}, "hole: expected shape"),
         ({"hole": HOLES["centre"].astype(int)}, "hole: expected bool, uint8 or float"),
         ({"source": np.zeros((*SHAPE, 4))}, "source: expected target's shape"),

@@ -16,6 +16,7 @@ NAMES = (
     "InputError",
     "ModelError",
     "Normalization",
+    "PoissonSolver",
     "context_loss",
     "poisson_blend",
     "reference",

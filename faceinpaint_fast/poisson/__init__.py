@@ -1,5 +1,5 @@
-"""Poisson's equation on the missing pixels of an image, with the known ones as boundary."""
+"""Poisson's equation on the missing pixels of images, with the known ones as boundary; docs/poisson.md."""
 
-from faceinpaint_fast.poisson.solver import PoissonSolver
+from faceinpaint_fast.poisson.solver import Solver
 
-__all__ = ["PoissonSolver"]
+__all__ = ["Solver"]

@@ -1,37 +1,205 @@
-"""Solve A f = b on the missing pixels, by a sparse factor that is made once for a hole."""
+"""Laplacian(F) = v on the missing pixels of images, F known elsewhere: by which method, and to what accuracy."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from typing import Any, NamedTuple
+
 import numpy as np
-import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from faceinpaint_fast.poisson.laplacian import laplacian, neighbour_sum
+from faceinpaint_fast import _cpu
+from faceinpaint_fast.arrays import module_of, threads_for
+from faceinpaint_fast.poisson.multigrid import Multigrid
+from faceinpaint_fast.poisson.planes import zeros
+from faceinpaint_fast.poisson.rectangle import Rectangle
 
 
-class PoissonSolver:
-    """The equation on one hole (H, W), not empty, ready for any right-hand side."""
+class Limits(NamedTuple):
+    """What is done how, by size."""
 
-    def __init__(self, hole: NDArray[np.bool_]) -> None:
-        self.hole = hole
-        self._laplacian = laplacian(hole)
-        self._factor = scipy.sparse.linalg.splu(
-            self._laplacian, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    whole: int  # images of so many pixels are solved whole, many holes at a time; larger ones where the hole is
+    modes: int  # rectangles of so many rows and columns are solved by their modes, at a cost of n^3
+    at_a_time: int  # of so many pixels the arrays of a solution stay in a cache
+
+
+ON_CPU = Limits(whole=128 * 128, modes=96, at_a_time=2**17)
+ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**29)
+# from so many pixels a thread is worth its start; a plane takes 40 bytes a pixel, and each thread holds one
+WORTH_A_THREAD, MOST_AT_ONCE = 2**16, 2**23
+
+
+class Part(NamedTuple):
+    """Images that are solved alike: with the same hole, or with small ones."""
+
+    images: slice
+    rows: slice  # where their holes lie, with the known pixels around
+    columns: slice
+    missing: Any  # (holes, h, w) bool: one for all of them, or one each
+    levels: list[Any]
+    method: Multigrid | Rectangle
+
+
+class Box(NamedTuple):
+    """Where a hole's missing pixels are, [top, bottom) x [left, right), and how many."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    area: int
+
+    def is_rectangle(self, longest: int) -> bool:
+        height, width = self.bottom - self.top, self.right - self.left
+        return self.area == height * width > 0 and max(height, width) <= longest
+
+    def surrounded(self, height: int, width: int) -> tuple[slice, slice]:
+        """With the known pixels around it, in an image of that size."""
+        return (
+            slice(max(self.top - 1, 0), min(self.bottom + 1, height)),
+            slice(max(self.left - 1, 0), min(self.right + 1, width)),
         )
 
-    def solve(
-        self, divergence: NDArray[np.float64], known: NDArray[np.float64], *, tolerance: float
-    ) -> NDArray[np.float64]:
-        """f with Laplacian `divergence` (H, W, C) at the N missing pixels: (N, C).
 
-        `known` (H, W, C) holds the values outside the hole and 0 inside.  Raises ArithmeticError, with the figure
-        reached, if the relative residual ||b - A f|| / ||b||, in float64, is above `tolerance`.
+class Solver:
+    """The equation on holes (N, H, W), bool: one an image, or N = 1 for any number of images.
+
+    xp  numpy or cupy, whose arrays the images are
+    """
+
+    def __init__(self, holes: NDArray[np.bool_], xp: Any = np) -> None:
+        self._limits = ON_CPU if xp is np else ON_CUDA
+        self._parts = list(parts(holes, self._limits))
+
+    def solve(self, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
+        """Write F into the missing pixels of `out`: F = target at the known ones, Laplacian(F - source) = divergence.
+
+        target, source, divergence
+                   (B, H, W, C), on one scale, None: 0; what target holds in the hole does not matter
+        tolerance  largest relative residual ||b - A f|| / ||b|| of a channel, in float64
+        out        (B, H, W, C), float, or uint8: rounded and clipped
+
+        Returns the most V-cycles that a channel took.  Raises ArithmeticError, with the residual reached, if that is
+        above `tolerance`.
         """
-        # A is minus the Laplacian; the known neighbours move to the right
-        right = neighbour_sum(known)[self.hole] - divergence[self.hole]
-        solution: NDArray[np.float64] = self._factor.solve(right)
-        residual = np.linalg.norm(right - self._laplacian @ solution)
-        scale = np.linalg.norm(right)
-        if not residual <= tolerance * scale:
-            raise ArithmeticError(f"Poisson solve: expected a relative residual of {tolerance}, got {residual / scale}")
-        return solution
+
+        def run(task: tuple[Part, slice, slice]) -> int:
+            part, images, channels = task
+            where = images, part.rows, part.columns, channels
+            T, S, v, F = (
+                None if array is None else np.moveaxis(array[where], -1, 1)
+                for array in (target, source, divergence, out)
+            )
+            return fill(part, T, S, v, tolerance, F)
+
+        tasks = [task for part in self._parts for task in self._split(part, len(target), target.shape[-1])]
+        largest = max((part.missing[0].size for part in self._parts), default=1)
+        threads = min(threads_for(len(tasks) * largest, WORTH_A_THREAD), max(1, MOST_AT_ONCE // largest))
+        if threads == 1 or self._limits is ON_CUDA:
+            return max(map(run, tasks), default=0)
+        with ThreadPoolExecutor(threads) as pool:
+            return max(pool.map(run, tasks), default=0)
+
+    def _split(self, part: Part, count: int, channels: int) -> Iterator[tuple[Part, slice, slice]]:
+        """What of its images and channels to solve at a time."""
+        first, last, _ = part.images.indices(count)
+        size = part.missing[0].size
+        if len(part.missing) > 1:
+            yield part, part.images, slice(None)
+        elif size * channels <= self._limits.at_a_time:
+            step = self._limits.at_a_time // (size * channels)
+            for image in range(first, last, step):
+                yield part, slice(image, min(image + step, last)), slice(None)
+        else:
+            for image in range(first, last):
+                for channel in range(channels):
+                    yield part, slice(image, image + 1), slice(channel, channel + 1)
+
+
+def fill(part: Part, T: Any, S: Any | None, v: Any | None, tolerance: float, F: Any) -> int:
+    """`Solver.solve` on images (n, C, h, w), cropped to their holes."""
+    xp = module_of(T)
+    count, channels, height, width = T.shape
+    missing = part.missing[:, None]
+
+    def planes() -> tuple[Any, Any]:
+        """Zeros, and the view (n, C, h, w) of their pixels."""
+        padded = zeros(xp, count * channels, height, width, np.float64)
+        return padded, padded.reshape(count, channels, *padded.shape[1:])[:, :, 1:-1, :width]
+
+    # what the hole holds may be anything
+    f, offset = planes()
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.subtract(T, 0 if S is None else S, out=offset, dtype=np.float64)
+    np.copyto(offset, 0, where=missing)
+    padded_v = None
+    if v is not None:
+        padded_v, inside = planes()
+        inside[...] = v
+    cycles = solve_planes(part.levels[0], part.method, f, padded_v, tolerance)
+    if S is not None:
+        offset += S
+    if F.dtype == np.uint8:
+        np.clip(np.rint(offset, out=offset), 0, 255, out=offset)
+    np.copyto(F, offset, where=missing, casting="unsafe")
+    return cycles
+
+
+def solve_planes(finest: Any, method: Multigrid | Rectangle, f: Any, v: Any | None, tolerance: float) -> int:
+    """Put into the missing pixels of f, (planes, h + 2, pitch) float64, where it is 0, what has Laplacian v."""
+    xp = module_of(f)
+    r = zeros(xp, len(f), finest.height, finest.width, np.float32)
+    squares = xp.zeros(len(f))
+    finest.residual(f, v, xp.ones(len(f), bool), r, squares)
+    exponents = np.frexp(np.sqrt(squares))[1]
+    if (abs(exponents) > 40).any():
+        # float32 could not hold the squares
+        scale = np.ldexp(1.0, -exponents)[:, None, None]
+        f *= scale
+        cycles = solve_planes(finest, method, f, None if v is None else v * scale, tolerance)
+        f /= scale
+        return cycles
+    return method.solve(f, v, r, squares, tolerance)
+
+
+def parts(holes: NDArray[np.bool_], limits: Limits) -> Iterator[Part]:
+    """Runs of images with the same hole, or with small ones, in order; images without a missing pixel are left out."""
+    count, height, width = holes.shape
+    boxes = boxes_of(holes)
+    is_rectangle = [box.is_rectangle(limits.modes) for box in boxes]
+    versions = np.cumsum([0, *(holes[1:] != holes[:-1]).any(axis=(1, 2))]).tolist()
+    together = [height * width <= limits.whole and not rectangle for rectangle in is_rectangle]
+
+    def part(images: slice, holes: NDArray[np.bool_]) -> Part:
+        rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(height, width)
+        missing = np.ascontiguousarray(holes[:, rows, columns])
+        grids = _cpu.levels(missing)
+        method = Rectangle(missing[0], grids[0]) if is_rectangle[first] else Multigrid(grids)
+        return Part(images, rows, columns, missing, grids, method)
+
+    def key(image: int) -> tuple[bool, int | None]:
+        return boxes[image].area > 0, None if together[image] else versions[image]
+
+    for (any_missing, _), run in groupby(range(count), key):
+        images = list(run)
+        first, last = images[0], images[-1] + 1
+        if not any_missing:
+            continue
+        if versions[first] == versions[last - 1]:
+            yield part(slice(first, last) if count > 1 else slice(None), holes[first : first + 1])
+        else:
+            step = max(1, limits.at_a_time // (height * width))
+            for start in range(first, last, step):
+                yield part(slice(start, min(start + step, last)), holes[start : min(start + step, last)])
+
+
+def boxes_of(holes: NDArray[np.bool_]) -> list[Box]:
+    """Of holes (N, H, W)."""
+    ends: list[NDArray[np.intp]] = []
+    for axis in (2, 1):
+        lines = np.asarray(holes.any(axis=axis))
+        ends += [lines.argmax(axis=1), lines.shape[1] - lines[:, ::-1].argmax(axis=1)]
+    ends.append(holes.sum(axis=(1, 2), dtype=np.intp))
+    return [Box(*facts) for facts in np.stack(ends, axis=1).tolist()]
