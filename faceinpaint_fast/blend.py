@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.arrays import Array, ImageBatch, module_of, on_stream_of, to_numpy
+from faceinpaint_fast.arrays import Array, ImageBatch, device_of, module_of, on_stream_of, to_numpy
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole, fitting, partly_known
 from faceinpaint_fast.poisson import Solver
@@ -65,7 +65,7 @@ class PoissonSolver:
 
     def __init__(self, hole: Any) -> None:
         self._hole = partly_known(as_hole(to_numpy(hole)))
-        self._solvers: dict[Any, Solver] = {}
+        self._prepared: dict[int | None, tuple[Any, Solver]] = {}
 
     def solve(self, divergence: Array, target: Array, *, tolerance: float = TOLERANCE) -> Array:
         """F with Laplacian(F) = divergence at the missing pixels and F = target at the known ones.
@@ -103,19 +103,25 @@ class PoissonSolver:
         beside = ImageBatch.of(other, name, on_device=True)
         if into.pixels.shape != beside.pixels.shape:
             raise InputError(f"{name}: expected target's shape, {into.pixels.shape}, got {beside.pixels.shape}")
-        if module_of(into.pixels) is not module_of(beside.pixels):
+        if device_of(into.pixels) != device_of(beside.pixels):
             raise InputError(f"{name}: expected an array where target lies, got {type(other).__name__}")
         if not tolerance > 0:
             raise InputError(f"tolerance: expected > 0, got {tolerance}")
-        holes = fitting(self._hole, into.count, *into.pixels.shape[1:3])
-        return into, beside, module_of(into.pixels).asarray(holes)
+        hole, _ = self._where_lie(into.pixels)
+        return into, beside, fitting(hole, into.count, *into.pixels.shape[1:3])
+
+    def _where_lie(self, pixels: Any) -> tuple[Any, Solver]:
+        """The hole and what solves in it, where the pixels lie."""
+        device, xp = device_of(pixels), module_of(pixels)
+        if device not in self._prepared:
+            solver = Solver(self._hole if self._hole.ndim == 3 else self._hole[None], xp)
+            self._prepared[device] = xp.asarray(self._hole), solver
+        return self._prepared[device]
 
     def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
-        xp = module_of(into.pixels)
-        if xp not in self._solvers:
-            self._solvers[xp] = Solver(self._hole if self._hole.ndim == 3 else self._hole[None], xp)
+        _, solver = self._where_lie(into.pixels)
         out = into.pixels.copy(order="K")
-        self._solvers[xp].solve(into.pixels, source, v, tolerance, out)
+        solver.solve(into.pixels, source, v, tolerance, out)
         return into.laid_out(out)
 
 

@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceinpaint_fast import _cpu
+from faceinpaint_fast import PoissonSolver, _cpu, masks, poisson_blend, reference
 from faceinpaint_fast.poisson import cuda_kernels
-from faceinpaint_fast.poisson.multigrid import Level, Multigrid, hierarchy, inside, padded
+from faceinpaint_fast.poisson import solver as solver_module
+from faceinpaint_fast.poisson.multigrid import Multigrid
+from faceinpaint_fast.poisson.planes import inside, zeros
+from faceinpaint_fast.poisson.solver import Limits, solve_planes
 
 # a number is some 40 products and sums in float32, which each compiler joins to FMAs in its own way: a few 1e-7 of the
 # largest
@@ -31,7 +34,7 @@ ATOL_FLOAT64 = 1e-14
 # Linux's, which the module mmap does not have in every version
 MAP_NORESERVE = 0x4000
 
-TYPES = {"f": np.float32, "d": np.float64, "i": np.int32}
+TYPES = {"f": np.float32, "d": np.float64, "i": np.int32, "b": np.bool_}
 
 
 class Emulation:
@@ -99,6 +102,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 def emulation(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Emulation:
     emulation = Emulation(library)
     monkeypatch.setattr(cuda_kernels, "kernel", emulation.kernel)
+    monkeypatch.setattr(cuda_kernels, "zeros", lambda *arguments: amid_nan(zeros(*arguments)))
     return emulation
 
 
@@ -120,54 +124,51 @@ def amid_nan(array: np.ndarray) -> np.ndarray:
 
 
 def data_of(rng: np.random.Generator, holes: np.ndarray, planes: int) -> dict[str, np.ndarray]:
-    """Arguments of the five functions for a level with these holes; all but f and v are 0 at the known pixels."""
+    """Arguments of the four functions for a level with these holes; all but f and v are 0 at the known pixels."""
 
     def random(holes: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
         count, height, width = holes.shape
-        array = padded(np, planes, height, width, dtype)
+        array = zeros(np, planes, height, width, dtype)
         inside(array, width)[...] = rng.standard_normal((planes, height, width))
         inside(array, width)[~holes[np.arange(planes) * count // planes]] = 0
         return array
 
-    scales = {name: rng.standard_normal(planes).astype(np.float32) for name in ("alpha", "beta")}
-    singles = {name: random(holes) for name in ("b", "u", "p", "r")}
+    numbers = {name: rng.standard_normal(planes) for name in ("alpha", "beta", "squares of f, v")}
+    singles = {name: random(holes) for name in ("b", "u", "p", "r", "r of f, v")}
     doubles = {name: random(np.ones_like(holes), np.float64) for name in ("f", "v")}
-    return {**scales, **singles, **doubles, "coarse_u": random(holes[:, ::2, ::2])}
+    wanted = np.arange(planes) % 3 == 0
+    return {**numbers, **singles, **doubles, "wanted": wanted, "coarse_u": random(holes[:, ::2, ::2])}
 
 
-def outcomes(Grid: Any, fine: Level, coarse: Level, data: dict[str, np.ndarray], xp: Any = np) -> dict[str, Any]:
-    """What the five functions make of the data."""
-    of = {name: xp.asarray(amid_nan(array)) for name, array in data.items()}
-    grid, coarse_grid = (
-        Grid(xp.asarray(amid_nan(level.inverse_diagonal)), level.width, level.across, level.down)
-        for level in (fine, coarse)
-    )
+def outcomes(grid: Any, coarse: Any, data: dict[str, np.ndarray], xp: Any = np) -> dict[str, Any]:
+    """What the four functions make of the data."""
+    of = {name: xp.asarray(array if array.ndim == 1 else amid_nan(array)) for name, array in data.items()}
     planes = len(of["b"])
-    sums = {
-        name: xp.full(planes, np.nan)
-        for name in ("products", "products alone", "energies", "squares", "squares of f", "squares of f, v")
-    }
+    sums = {name: xp.full(planes, np.nan) for name in ("products", "products alone", "squares", "squares of f")}
+    sums |= {name: xp.full(planes, np.nan) for name in ("energies", "energies alone")}
     largest = {name: xp.full(planes, np.nan, np.float32) for name in ("largest", "largest alone")}
-    results = {"coarse_b": xp.zeros_like(of["coarse_u"]), "u alone": of["u"].copy()}
-    results |= {"r of f": xp.zeros_like(of["r"]), "r of f, v": xp.zeros_like(of["r"])}
+    results = {"coarse_b": xp.zeros_like(of["coarse_u"]), "coarse_r": xp.zeros_like(of["coarse_u"])}
+    results |= {"u alone": of["u"].copy(), "r of f": xp.zeros_like(of["r"])}
 
-    grid.restrict(of["b"], coarse_grid, results["coarse_b"])
-    grid.correct(of["b"], None, None, results["u alone"], sums["products alone"], largest["largest alone"])
-    grid.correct(of["b"], coarse_grid, of["coarse_u"], of["u"], sums["products"], largest["largest"])
-    results["z"] = of["u"].copy()
-    grid.direction(of["u"], of["beta"], of["p"], sums["energies"])
-    grid.advance(of["p"], of["alpha"], of["u"], of["r"], sums["squares"])
-    grid.residual(of["f"], None, results["r of f"], sums["squares of f"])
-    grid.residual(of["f"], of["v"], results["r of f, v"], sums["squares of f, v"])
-    return {**results, **{name: of[name] for name in ("u", "p", "r")}, **sums, **largest}
+    grid.residual(of["f"], None, xp.ones(planes, np.bool_), results["r of f"], sums["squares of f"])
+    grid.residual(of["f"], of["v"], of["wanted"], of["r of f, v"], of["squares of f, v"])
+    grid.restrict(of["b"], coarse, results["coarse_b"])
+    alone = sums["products alone"], sums["energies alone"], largest["largest alone"]
+    grid.correct(of["b"], None, None, results["u alone"], *alone)
+    together = sums["products"], sums["energies"], largest["largest"]
+    grid.correct(of["b"], coarse, of["coarse_u"], of["u"], *together)
+    scales = of["beta"], of["alpha"]
+    grid.advance(of["u"], *scales, of["p"], of["f"], of["r"], sums["squares"], coarse, results["coarse_r"])
+    kept = ("u", "p", "f", "r", "r of f, v", "squares of f, v")
+    return {**results, **{name: of[name] for name in kept}, **sums, **largest}
 
 
-def assert_agree(found: dict[str, Any], expected: dict[str, Any], coarse: Level) -> None:
+def assert_agree(found: dict[str, Any], expected: dict[str, Any], holes: np.ndarray) -> None:
+    known = ~holes[:, ::2, ::2]
     for name, values in expected.items():
-        if name == "coarse_b":
+        if name in ("coarse_b", "coarse_r"):
             # at known pixels the one writes what the other does not: nobody looks
-            count, planes = len(coarse.inverse_diagonal), len(values)
-            values[coarse.inverse_diagonal[np.arange(planes) * count // planes] == 0] = 0
+            inside(values, known.shape[2])[known[np.arange(len(values)) * len(known) // len(values)]] = 0
         # sums are of as many numbers as there are pixels, of both signs
         pixels = expected["u"][0].size if values.ndim == 1 and "largest" not in name else 1
         largest = np.abs(values).max(initial=1e-3)
@@ -185,11 +186,11 @@ SIZES = [(1, 2), (2, 1), (2, 2), (3, 3), (1, 9), (10, 1), (5, 4), (4, 5), (10, 1
 @pytest.mark.parametrize(("count", "planes"), [(1, 1), (1, 2), (3, 6), (2, 3)])
 def test_functions_are_those_in_cpp(size, count, planes, rng):
     holes = holes_of(rng, count, *size)
-    levels = hierarchy(holes, np)
-    for k, (fine, coarse) in enumerate(pairwise(levels)):
-        data = data_of(rng, holes[:, :: 2**k, :: 2**k], planes)
-        found = outcomes(cuda_kernels.Grid, fine, coarse, data)
-        assert_agree(found, outcomes(_cpu.Grid, fine, coarse, data), coarse)
+    pairs = (pairwise(levels) for levels in (cuda_kernels.levels(holes), _cpu.levels(holes)))
+    for k, (there, here) in enumerate(zip(*pairs, strict=True)):
+        missing = holes[:, :: 2**k, :: 2**k]
+        data = data_of(rng, missing, planes)
+        assert_agree(outcomes(*there, data), outcomes(*here, data), missing)
 
 
 @pytest.mark.gpu
@@ -197,68 +198,107 @@ def test_functions_are_those_in_cpp(size, count, planes, rng):
 def test_functions_on_a_device_are_those_in_cpp(size, rng):
     cupy = pytest.importorskip("cupy")
     holes = holes_of(rng, 2, *size)
-    fine, coarse, *_ = hierarchy(holes, np)
-    data = data_of(rng, holes, 6)
-    found = outcomes(cuda_kernels.Grid, fine, coarse, data, cupy)
-    found = {name: cupy.asnumpy(values) for name, values in found.items()}
-    assert_agree(found, outcomes(_cpu.Grid, fine, coarse, data), coarse)
+    pairs = (pairwise(levels) for levels in (cuda_kernels.levels(cupy.asarray(holes)), _cpu.levels(holes)))
+    for k, (there, here) in enumerate(zip(*pairs, strict=True)):
+        missing = holes[:, :: 2**k, :: 2**k]
+        data = data_of(rng, missing, 6)
+        found = {name: cupy.asnumpy(values) for name, values in outcomes(*there, data, cupy).items()}
+        assert_agree(found, outcomes(*here, data), missing)
+
+
+def interpolation(n: int) -> np.ndarray:
+    """P of a line of n pixels, by its definition: (n, coarse n)."""
+    P = np.zeros((n, (n + 1) // 2))
+    for i in range(n):
+        P[i, i // 2] += 0.5
+        P[i, min((i + 1) // 2, P.shape[1] - 1)] += 0.5
+    return P
+
+
+@pytest.mark.usefixtures("emulation")
+@pytest.mark.parametrize("size", [*SIZES, (1, 300), (300, 1)], ids=str)
+def test_levels_are_those_of_the_definition(size, rng):
+    holes = holes_of(rng, 2, *size)
+    grids = cuda_kernels.levels(holes)
+    assert [(grid.height, grid.width) for grid in grids] == [
+        (grid.height, grid.width) for grid in _cpu.levels(holes)
+    ]
+    around = np.ones_like(holes, np.float64)
+
+    def neighbours(there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How many of them are there, across and down."""
+        padded = np.pad(there.astype(np.float64), ((0, 0), (1, 1), (1, 1)))
+        return padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:], padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1]
+
+    ground = holes * sum(neighbours(around * ~holes))
+    across = down = 1.0
+    for grid in grids:
+        beside, above = neighbours(holes)
+        with np.errstate(divide="ignore"):
+            inverse = np.where(holes, 1 / (across * beside + down * above + ground), 0)
+        padded = zeros(np, 2, grid.height, grid.width, np.float32)
+        inside(padded, grid.width)[...] = inverse
+        np.testing.assert_allclose(grid._inverse_diagonal, padded, rtol=1e-6, atol=0)
+        assert grid._inverse_diagonal.dtype == np.float32
+        across, down = across * (0.5 if grid.height == 1 else 1), down * (0.5 if grid.width == 1 else 1)
+        holes = holes[:, ::2, ::2]
+        ground = holes * (interpolation(grid.height).T @ ground @ interpolation(grid.width))
 
 
 @pytest.mark.usefixtures("emulation")
 def test_the_last_level_is_one_pixel():
     """1 x 1: nothing but b / g."""
-    inverse, b, u = (padded(np, 1, 1, 1, np.float32) for _ in range(3))
+    inverse, b, u = (zeros(np, 1, 1, 1, np.float32) for _ in range(3))
     inverse[0, 1, 0], b[0, 1, 0] = 0.5, -3
-    products, largest = np.zeros(1), np.zeros(1, np.float32)
-    cuda_kernels.Grid(inverse, 1, 1.0, 1.0).correct(b, None, None, u, products, largest)
-    assert (u[0, 1, 0], products[0], largest[0]) == (-1.5, 4.5, 1.5)
+    cuda_kernels.Grid(inverse, 1, 1.0, 1.0).correct(b, None, None, u)
+    assert u[0, 1, 0] == -1.5
 
 
 def test_no_thread_depends_on_what_another_one_wrote(emulation, rng):
     holes = holes_of(rng, 2, 17, 70)
-    fine, coarse, *_ = hierarchy(holes, np)
     data = data_of(rng, holes, 2)
-    forwards = outcomes(cuda_kernels.Grid, fine, coarse, data)
+    fine, coarse, *_ = cuda_kernels.levels(holes)
+    forwards = outcomes(fine, coarse, data)
     emulation.backwards = True
-    for name, values in outcomes(cuda_kernels.Grid, fine, coarse, data).items():
+    fine, coarse, *_ = cuda_kernels.levels(holes)
+    for name, values in outcomes(fine, coarse, data).items():
         np.testing.assert_array_equal(values, forwards[name], err_msg=name)
 
 
 @pytest.mark.usefixtures("emulation")
 def test_a_plane_has_the_same_bits_alone(rng):
     holes = holes_of(rng, 3, 17, 70)
-    fine, coarse, *_ = hierarchy(holes, np)
     data = data_of(rng, holes, 6)
-    stack = outcomes(cuda_kernels.Grid, fine, coarse, data)
+    stack = outcomes(*cuda_kernels.levels(holes)[:2], data)
     for plane in (0, 3, 5):
-        alone = [
-            level._replace(inverse_diagonal=level.inverse_diagonal[plane // 2 : plane // 2 + 1])
-            for level in (fine, coarse)
-        ]
+        alone = cuda_kernels.levels(holes[plane // 2 : plane // 2 + 1].copy())[:2]
         one = {name: array[plane : plane + 1] for name, array in data.items()}
-        for name, values in outcomes(cuda_kernels.Grid, *alone, one).items():
+        for name, values in outcomes(*alone, one).items():
             np.testing.assert_array_equal(values[0], stack[name][plane], err_msg=name)
 
 
 @pytest.mark.usefixtures("emulation")
 def test_sums_of_more_blocks_than_threads(rng):
-    of_blocks = rng.standard_normal((2, 3000))
+    of_blocks, others_of_blocks = rng.standard_normal((2, 3, 3000))
     largest_of_blocks = np.abs(of_blocks).astype(np.float32)
-    sums, largest = np.zeros(2), np.zeros(2, np.float32)
-    cuda_kernels._finish(of_blocks, sums, largest_of_blocks, largest)
+    sums, others, largest = np.zeros(3), np.zeros(3), np.zeros(3, np.float32)
+    cuda_kernels._finish((of_blocks, sums), (others_of_blocks, others), (largest_of_blocks, largest))
     np.testing.assert_allclose(sums, of_blocks.sum(axis=1), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(others, others_of_blocks.sum(axis=1), rtol=0, atol=1e-11)
     np.testing.assert_array_equal(largest, largest_of_blocks.max(axis=1))
+    sums = np.array([1.0, 2, 3])
+    cuda_kernels._finish((of_blocks, sums), wanted=np.array([False, True, False]))
+    np.testing.assert_allclose(sums, [1, of_blocks[1].sum(), 3], rtol=0, atol=1e-11)
 
 
 @pytest.mark.usefixtures("emulation")
 def test_sums_that_nobody_asks_for(rng):
     holes = holes_of(rng, 1, 9, 11)
-    fine, *_ = hierarchy(holes, np)
     b = data_of(rng, holes, 2)["b"]
-    grid = cuda_kernels.Grid(fine.inverse_diagonal, fine.width, fine.across, fine.down)
+    grid, *_ = cuda_kernels.levels(holes)
     u, expected = np.zeros_like(b), np.zeros_like(b)
-    grid.correct(b, None, None, u, None, None)
-    grid.correct(b, None, None, expected, np.zeros(2), np.zeros(2, np.float32))
+    grid.correct(b, None, None, u)
+    grid.correct(b, None, None, expected, np.zeros(2), np.zeros(2), np.zeros(2, np.float32))
     np.testing.assert_array_equal(u, expected)
 
 
@@ -266,20 +306,23 @@ def test_sums_that_nobody_asks_for(rng):
 def test_planes_beyond_32_bits(rng):
     """Plane 1 and the last rows of plane 0 are further away than an int counts, in memory that nobody touches."""
     holes = holes_of(rng, 1, 15, 5)
-    fine, coarse, *_ = hierarchy(holes, np)
     data = data_of(rng, holes, 2)
+    levels = cuda_kernels.levels(holes)[:2]
 
     def results(place: Any) -> dict[str, np.ndarray]:
-        grid, coarse_grid = (
-            cuda_kernels.Grid(place(level.inverse_diagonal), level.width, level.across, level.down)
-            for level in (fine, coarse)
+        grid, coarse = (
+            cuda_kernels.Grid(place(level._inverse_diagonal), level.width, level.across, level.down)
+            for level in levels
         )
-        b, coarse_u, p = (place(data[name]) for name in ("b", "coarse_u", "p"))
-        u, coarse_b = place(0 * data["b"]), place(0 * data["coarse_u"])
-        grid.restrict(b, coarse_grid, coarse_b)
-        grid.correct(b, coarse_grid, coarse_u, u, None, None)
-        grid.direction(u, data["beta"], p, np.zeros(2))
-        return {name: array[..., :16].copy() for name, array in {"u": u, "coarse_b": coarse_b, "p": p}.items()}
+        b, coarse_u, p, f, r = (place(data[name]) for name in ("b", "coarse_u", "p", "f", "r"))
+        u, left, coarse_b = place(0 * data["b"]), place(0 * data["b"]), place(0 * data["coarse_u"])
+        sums = {name: np.zeros(2) for name in ("products", "energies", "squares", "squares of f")}
+        largest = np.zeros(2, np.float32)
+        grid.correct(b, coarse, coarse_u, u, sums["products"], sums["energies"], largest)
+        grid.residual(f, None, np.ones(2, np.bool_), left, sums["squares of f"])
+        grid.advance(u, data["beta"], data["alpha"], p, f, r, sums["squares"], coarse, coarse_b)
+        arrays = {"u": u, "p": p, "f": f, "r": r, "r of f": left, "coarse_b": coarse_b}
+        return {name: array[..., :16].copy() for name, array in arrays.items()} | sums | {"largest": largest}
 
     def wide(array: np.ndarray) -> np.ndarray:
         planes, rows, pitch = array.shape
@@ -301,11 +344,63 @@ def test_solution_is_that_in_cpp(backwards, emulation, rng):
     problem = data_of(rng, holes, 4)
     problem["f"][:, 1:-1, :37][holes[np.arange(4) // 2]] = 0
     solutions = []
-    for Grid in (_cpu.Grid, cuda_kernels.Grid):
+    for levels in (_cpu.levels(holes), cuda_kernels.levels(holes)):
         f = problem["f"].copy()
-        Multigrid(holes, np, Grid).solve(f, problem["v"], 1e-10)
+        solve_planes(levels[0], Multigrid(levels), f, problem["v"], 1e-10)
         solutions.append(f)
     np.testing.assert_allclose(*solutions, rtol=0, atol=1e-8)
+
+
+@pytest.fixture
+def as_on_a_device(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> Emulation:
+    """Solvers of NumPy's arrays take the way of CuPy's; images of more than 60 x 60 pixels are cropped to their holes."""
+    monkeypatch.setattr(solver_module, "_cpu", cuda_kernels)
+    monkeypatch.setattr(solver_module, "ON_CUDA", limits := Limits(whole=60 * 60, modes=0, at_a_time=2**15))
+    monkeypatch.setattr(solver_module, "ON_CPU", limits)
+    return emulation
+
+
+def blends(rng: np.random.Generator, dtype: Any) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Targets, sources and holes (B, H, W): small images with a hole each, and two large ones with one."""
+    small = [masks.draw(name, (31, 40), 1) for name in ("centre", "left", "drop-80", "free-form")]
+    holes = {"different": np.stack([*small, np.zeros((31, 40), np.bool_)]), "cropped": np.zeros((2, 90, 120), np.bool_)}
+    y, x = np.mgrid[:90, :120]
+    holes["cropped"][:] = (y - 40) ** 2 + (x - 75) ** 2 < 30**2
+
+    def images(shape: tuple[int, ...]) -> np.ndarray:
+        numbers = rng.random((2, *shape, 3))
+        return (255 * numbers).astype(dtype) if dtype == np.uint8 else numbers.astype(dtype)
+
+    return {name: (*images(hole.shape), hole) for name, hole in holes.items()}
+
+
+# a byte may be rounded either way
+@pytest.mark.parametrize(
+    ("dtype", "of_reference", "of_cpp"), [(np.uint8, 0.51, 1), (np.float32, 1e-4, 2e-5), (np.float64, 1e-4, 2e-5)]
+)
+@pytest.mark.parametrize("name", ["different", "cropped"])
+def test_blends_are_those_in_cpp(name, dtype, of_reference, of_cpp, request, rng):
+    targets, sources, holes = blends(rng, dtype)[name]
+    expected = [poisson_blend(targets, sources, holes, mixed=mixed) for mixed in (False, True)]
+    exact = np.stack([reference.poisson_blend(*three) for three in zip(targets, sources, holes, strict=True)])
+    request.getfixturevalue("as_on_a_device")
+    found = [poisson_blend(targets, sources, holes, mixed=mixed) for mixed in (False, True)]
+    assert found[0].dtype == dtype
+    np.testing.assert_array_equal(found[0][~holes], targets[~holes])
+    if dtype == np.uint8:
+        exact = exact.clip(0, 255)
+    np.testing.assert_allclose(found[0], exact, rtol=0, atol=of_reference)
+    np.testing.assert_allclose(np.float64(found), np.float64(expected), rtol=0, atol=of_cpp)
+
+
+def test_a_blend_has_the_same_bits_alone_and_again(as_on_a_device, rng):
+    for targets, sources, holes in blends(rng, np.float32).values():
+        together = poisson_blend(targets, sources, holes)
+        as_on_a_device.backwards = True
+        solver = PoissonSolver(holes[0])
+        for _ in range(2):
+            np.testing.assert_array_equal(solver.blend(targets[0], sources[0]), together[0])
+        np.testing.assert_array_equal(poisson_blend(targets[::-1], sources[::-1], holes[::-1])[::-1], together)
 
 
 def test_source_is_in_the_package():

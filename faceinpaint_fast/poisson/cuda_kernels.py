@@ -1,7 +1,7 @@
 """The multigrid's grid on CuPy arrays: `_cpu.Grid` with the kernels of poisson.cu, on the current device and stream.
 
-Nothing waits for the device.  Arrays are what `_cpu.Grid` takes, C-contiguous, and nobody checks; at the known pixels
-all but f and v are 0 and stay so.
+Nothing waits for the device, and CuPy is imported with the first kernel.  Arrays are what `_cpu.Grid` takes,
+C-contiguous, and nobody checks; at the known pixels all but f and v are 0 and stay so.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from faceinpaint_fast.arrays import module_of
+from faceinpaint_fast.poisson.planes import zeros
 
 SOURCE = Path(__file__).with_name("poisson.cu")
 # threads of a block, and the most of `finish`
@@ -38,61 +41,98 @@ def _tiles(lines: int, of: int) -> int:
 
 
 class Grid:
-    """A level of the multigrid, whose inverse diagonal is (holes, H + 2, pitch)."""
+    """A level of the multigrid, whose inverse diagonal is (holes, H + 2, pitch); across, down: k in poisson.hpp."""
 
     def __init__(self, inverse_diagonal: Any, width: int, across: float, down: float) -> None:
         holes, rows, pitch = inverse_diagonal.shape
-        self._height, self._width = rows - 2, width
+        self.height, self.width = rows - 2, width
+        self.across, self.down = across, down
         self._inverse_diagonal, self._pitch = inverse_diagonal, np.int32(pitch)
         sizes = np.int32(holes), np.int32(rows - 2), np.int32(width), np.int32(pitch)
         self._arguments = (inverse_diagonal, *sizes, np.float32(across), np.float32(down))
 
     def restrict(self, b: Any, coarse: Grid, coarse_b: Any) -> None:
         """A red-black sweep from u = 0, and what it leaves of b, restricted: the right-hand side of the coarse grid."""
-        grid = self._grid(b, coarse._height, coarse._width)
+        grid = _blocks(b, coarse.height, coarse.width)
         self._launch("restrict_residual", grid, b, coarse._inverse_diagonal, coarse._pitch, coarse_b)
 
-    def correct(self, b: Any, coarse: Grid | None, coarse_u: Any, u: Any, products: Any, largest: Any) -> None:
-        """The same sweep, the coarse grid's u added, a black-red sweep: u, b . u and the largest |u|.
+    def correct(
+        self,
+        b: Any,
+        coarse: Grid | None,
+        coarse_u: Any,
+        u: Any,
+        products: Any = None,
+        energies: Any = None,
+        largest: Any = None,
+    ) -> None:
+        """The same sweep, the coarse grid's u added, a black-red sweep: u, and of it b . u, u . A u and the largest |u|.
 
-        Without a coarse grid coarse_u is None; products and largest are None where nobody asks for them.
+        Without a coarse grid coarse_u is None.  products, energies and largest are for the finest grid, and None where
+        nobody asks for them.
         """
-        grid = self._grid(b, self._height, _tiles(self._width, 2))
+        grid = _blocks(b, self.height, _tiles(self.width, 2))
         correction = (NULL, np.int32(0)) if coarse is None else (coarse_u, coarse._pitch)
-        if products is None:
-            self._launch("correct", grid, b, *correction, u, NULL, NULL)
-            return
-        of_blocks, largest_of_blocks = _of_blocks(products, grid), _of_blocks(largest, grid)
-        self._launch("correct", grid, b, *correction, u, of_blocks, largest_of_blocks)
-        _finish(of_blocks, products, largest_of_blocks, largest)
+        self._launch("correct", grid, b, *correction, u)
+        if products is not None:
+            grid = _blocks(b, self.height, self.width)
+            found = [(_of_blocks(numbers, grid), numbers) for numbers in (products, energies, largest)]
+            self._launch("inner_products", grid, b, u, *(of_blocks for of_blocks, _ in found))
+            _finish(*found)
 
-    def direction(self, z: Any, beta: Any, p: Any, energies: Any) -> None:
-        """p = z + beta p, and p . A p."""
-        grid = self._grid(p, self._height, self._width)
+    def advance(
+        self, z: Any, beta: Any, alpha: Any, p: Any, f: Any, r: Any, squares: Any, coarse: Grid, coarse_r: Any
+    ) -> None:
+        """p = z + beta p, f += alpha p, r -= alpha A p, r . r, and the restriction of the new r."""
+        grid = _blocks(p, self.height, self.width)
+        of_blocks = _of_blocks(squares, grid)
         self._launch("direction", grid, z, beta, p)
-        of_blocks = _of_blocks(energies, grid)
-        self._launch("energy", grid, p, of_blocks)
-        _finish(of_blocks, energies)
+        self._launch("advance", grid, p, alpha, f, r, of_blocks)
+        _finish((of_blocks, squares))
+        self.restrict(r, coarse, coarse_r)
 
-    def advance(self, p: Any, alpha: Any, u: Any, r: Any, squares: Any) -> None:
-        """u += alpha p, r -= alpha A p, and r . r."""
-        grid = self._grid(p, self._height, self._width)
+    def residual(self, f: Any, v: Any, wanted: Any, r: Any, squares: Any) -> None:
+        """r = Laplacian(f) - v, and r . r, of the planes wanted; v may be None."""
+        grid = _blocks(f, self.height, self.width)
         of_blocks = _of_blocks(squares, grid)
-        self._launch("advance", grid, p, alpha, u, r, of_blocks)
-        _finish(of_blocks, squares)
-
-    def residual(self, f: Any, v: Any, r: Any, squares: Any) -> None:
-        """r = Laplacian(f) - v, and r . r; v may be None."""
-        grid = self._grid(f, self._height, self._width)
-        of_blocks = _of_blocks(squares, grid)
-        self._launch("residual", grid, f, NULL if v is None else v, r, of_blocks)
-        _finish(of_blocks, squares)
-
-    def _grid(self, array: Any, rows: int, columns: int) -> tuple[int, int, int]:
-        return len(array), _tiles(columns, COLUMNS), _tiles(rows, ROWS)
+        self._launch("residual", grid, f, NULL if v is None else v, wanted, r, of_blocks)
+        _finish((of_blocks, squares), wanted=wanted)
 
     def _launch(self, name: str, grid: tuple[int, int, int], *arguments: Any) -> None:
         kernel(name)(grid, (COLUMNS, ROWS), (*self._arguments, *arguments))
+
+
+def levels(holes: Any) -> list[Grid]:
+    """Every level of holes (N, H, W), True = missing, from the finest to a single pixel."""
+    xp = module_of(holes)
+
+    def fresh(height: int, width: int) -> tuple[Any, Any]:
+        """For what holds pixels to the known ones, and the inverse diagonal."""
+        ground, inverse_diagonal = (zeros(xp, len(holes), height, width, np.float32) for _ in range(2))
+        return ground, inverse_diagonal
+
+    _, height, width = holes.shape
+    ground, inverse = fresh(height, width)
+    sizes = np.int32(height), np.int32(width), np.int32(inverse.shape[-1])
+    kernel("set_finest")(_blocks(holes, height, width), (COLUMNS, ROWS), (holes, *sizes, ground, inverse))
+    grids = [Grid(inverse, width, 1, 1)]
+    while (fine := grids[-1]).height > 1 or fine.width > 1:
+        height, width = _tiles(fine.height, 2), _tiles(fine.width, 2)
+        # a single row or column has no neighbours that a coarse edge could stand for
+        across, down = fine.across * (0.5 if fine.height == 1 else 1), fine.down * (0.5 if fine.width == 1 else 1)
+        fine_ground, fine_inverse = ground, inverse
+        ground, inverse = fresh(height, width)
+        sizes = np.int32(fine.height), np.int32(fine.width), fine._pitch
+        arguments = (*sizes, np.int32(inverse.shape[-1]), np.float32(across), np.float32(down), ground, inverse)
+        blocks = _blocks(holes, height, width)
+        kernel("set_coarser")(blocks, (COLUMNS, ROWS), (fine_ground, fine_inverse, *arguments))
+        grids.append(Grid(inverse, width, across, down))
+    return grids
+
+
+def _blocks(planes: Any, rows: int, columns: int) -> tuple[int, int, int]:
+    """The blocks of a launch with a thread for each row and column of each plane."""
+    return len(planes), _tiles(columns, COLUMNS), _tiles(rows, ROWS)
 
 
 def _of_blocks(numbers: Any, grid: tuple[int, int, int]) -> Any:
@@ -101,8 +141,11 @@ def _of_blocks(numbers: Any, grid: tuple[int, int, int]) -> Any:
     return np.empty_like(numbers, shape=(planes, across * down))
 
 
-def _finish(of_blocks: Any, sums: Any, largest_of_blocks: Any = NULL, largest: Any = NULL) -> None:
-    """Sums, and the largest if asked for, of what the blocks of each plane found."""
-    planes, blocks = of_blocks.shape
+def _finish(*found: tuple[Any, Any], wanted: Any = NULL) -> None:
+    """What the blocks of each plane found, joined: sums, or two sums and the largest."""
+    planes, blocks = found[0][0].shape
     threads = COLUMNS, min(_tiles(blocks, COLUMNS), MOST_ROWS)
-    kernel("finish")((planes,), threads, (of_blocks, largest_of_blocks, np.int32(blocks), sums, largest))
+    arrays = [array for pair in found for array in pair]
+    kernel("finish")(
+        (planes, len(found)), threads, (wanted, np.int32(blocks), *arrays, *[NULL] * (6 - len(arrays)))
+    )

@@ -11,7 +11,7 @@
 // plane, so it is the same bits on every run and beside any other planes, which atomics are not.  One block a plane, in
 // one launch, would leave most of a device idle with three large planes; one thread a row, with many small ones.
 
-// (holes, height + 2, pitch); all kernels but `finish` begin with it
+// (holes, height + 2, pitch); the kernels that work on planes begin with it
 #define GRID                                                                                                         \
     const float *__restrict__ inverse_diagonal, int holes, int height, int width, int pitch, float across, float down
 #define OF_BLOCK of_block(inverse_diagonal, holes, height, width, pitch, across, down)
@@ -119,10 +119,12 @@ struct Blacks {
     }
 };
 
-// A block's numbers joined, in its first thread.  Each thread has to call it, and once only for a T.
+// A block's numbers joined, in its first thread.  Each thread has to call it.
 template <class T, class Join>
 __device__ T joined(T value, Join join) {
     __shared__ T warps[WARP];
+    // the first thread may still be reading those of the call before
+    __syncthreads();
     for (int step = WARP / 2; step > 0; step /= 2) value = join(value, __shfl_down_sync(0xffffffff, value, step));
     if (threadIdx.x == 0) warps[threadIdx.y] = value;
     __syncthreads();
@@ -152,10 +154,12 @@ __device__ int degree(const Level& level, int y, int x) {
     return (y > 0) + (y < level.height - 1) + (x > 0) + (x < level.width - 1);
 }
 
-// A p on the finest grid
-__device__ float laplacian(const Level& level, const float* p, int y, int x) {
-    p += level.at(y, x);
-    return degree(level, y, x) * p[0] - (p[-level.pitch] + p[level.pitch]) - (p[-1] + p[1]);
+// The Laplacian of values, in T.
+template <class T, class Values>
+__device__ T laplacian(const Level& level, const Values* values, int y, int x) {
+    values += level.at(y, x);
+    return (T(values[-level.pitch]) + T(values[level.pitch])) + (T(values[-1]) + T(values[1])) -
+           degree(level, y, x) * T(values[0]);
 }
 
 // What a sweep leaves of b, restricted to the coarse pixel at (y, x).
@@ -201,111 +205,162 @@ extern "C" __global__ void __launch_bounds__(WARP * ROWS)
         Inner::has(level, y, 3) ? restricted(Inner{level}, b, y, x) : restricted(level, b, y, x);
 }
 
-// A thread a pair of pixels, red and black; products and largest, of each block, may be null.
+// A thread a pair of pixels, red and black.
 extern "C" __global__ void __launch_bounds__(WARP * ROWS)
     correct(GRID, const float* __restrict__ b, const float* __restrict__ coarse_u, int coarse_pitch,
-            float* __restrict__ u, double* __restrict__ products, float* __restrict__ largest) {
+            float* __restrict__ u) {
     const Level level = OF_BLOCK;
     const int y = row(), x = 2 * column();
-    float2 right{}, found{};
-    if (level.holds(y, x)) {
-        const long long at = level.at(y, x);
-        const float2 inverse = *reinterpret_cast<const float2*>(level.inverse + at);
-        if (inverse.x != 0 || inverse.y != 0) {
-            b += level.plane();
-            right = *reinterpret_cast<const float2*>(b + at);
-            const Correction added{coarse_u + first_pixel(blockIdx.x, (height + 1) / 2, coarse_pitch), coarse_pitch};
-            // said twice, so that the compiler knows which rows are even
-            const int even = y / 2 * 2;
-            const bool inner = Inner::has(level, y, 2);
-            if (!coarse_u)
-                found = corrected(level, b, Nothing{}, y, x, inverse, right);
-            else if (y > even)
-                found = inner ? corrected(Inner{level}, b, added, even + 1, x, inverse, right)
-                              : corrected(level, b, added, even + 1, x, inverse, right);
-            else
-                found = inner ? corrected(Inner{level}, b, added, even, x, inverse, right)
-                              : corrected(level, b, added, even, x, inverse, right);
-            *reinterpret_cast<float2*>(u + level.plane() + at) = found;
-        }
+    if (!level.holds(y, x)) return;
+    const long long at = level.at(y, x);
+    const float2 inverse = *reinterpret_cast<const float2*>(level.inverse + at);
+    if (inverse.x == 0 && inverse.y == 0) return;
+    b += level.plane();
+    const float2 right = *reinterpret_cast<const float2*>(b + at);
+    const Correction added{coarse_u + first_pixel(blockIdx.x, (height + 1) / 2, coarse_pitch), coarse_pitch};
+    // said twice, so that the compiler knows which rows are even
+    const int even = y / 2 * 2;
+    const bool inner = Inner::has(level, y, 2);
+    float2 found;
+    if (!coarse_u)
+        found = corrected(level, b, Nothing{}, y, x, inverse, right);
+    else if (y > even)
+        found = inner ? corrected(Inner{level}, b, added, even + 1, x, inverse, right)
+                      : corrected(level, b, added, even + 1, x, inverse, right);
+    else
+        found = inner ? corrected(Inner{level}, b, added, even, x, inverse, right)
+                      : corrected(level, b, added, even, x, inverse, right);
+    *reinterpret_cast<float2*>(u + level.plane() + at) = found;
+}
+
+// b . u, u . A u with the finest grid's A, and the largest |u|, of each block
+extern "C" __global__ void __launch_bounds__(WARP * ROWS)
+    inner_products(GRID, const float* __restrict__ b, const float* __restrict__ u, double* __restrict__ products,
+                   double* __restrict__ energies, float* __restrict__ largest) {
+    const Level level = OF_BLOCK;
+    const int y = row(), x = column();
+    float product = 0, energy = 0, size = 0;
+    if (level.holds(y, x) && level.inverse[level.at(y, x)] != 0) {
+        u += level.plane();
+        const float here = u[level.at(y, x)];
+        product = b[level.plane() + level.at(y, x)] * here;
+        energy = -here * laplacian<float>(level, u, y, x);
+        size = fabsf(here);
     }
-    if (!products) return;
-    put(sum_of_block(static_cast<double>(right.x * found.x) + static_cast<double>(right.y * found.y)), products);
-    put(largest_of_block(fmaxf(fabsf(found.x), fabsf(found.y))), largest);
+    put(sum_of_block(product), products);
+    put(sum_of_block(energy), energies);
+    put(largest_of_block(size), largest);
 }
 
 // p = z + beta p
 extern "C" __global__ void __launch_bounds__(WARP * ROWS)
-    direction(GRID, const float* __restrict__ z, const float* __restrict__ beta, float* __restrict__ p) {
+    direction(GRID, const float* __restrict__ z, const double* __restrict__ beta, float* __restrict__ p) {
     const Level level = OF_BLOCK;
     const int y = row(), x = column();
     if (!level.holds(y, x) || level.inverse[level.at(y, x)] == 0) return;
     const long long at = level.plane() + level.at(y, x);
-    p[at] = z[at] + beta[blockIdx.x] * p[at];
+    p[at] = z[at] + static_cast<float>(beta[blockIdx.x]) * p[at];
 }
 
-// p . A p of each block
+// f += alpha p, r -= alpha A p, and r . r of each block
 extern "C" __global__ void __launch_bounds__(WARP * ROWS)
-    energy(GRID, const float* __restrict__ p, double* __restrict__ energies) {
-    const Level level = OF_BLOCK;
-    const int y = row(), x = column();
-    float found = 0;
-    if (level.holds(y, x) && level.inverse[level.at(y, x)] != 0) {
-        p += level.plane();
-        found = p[level.at(y, x)] * laplacian(level, p, y, x);
-    }
-    put(sum_of_block(found), energies);
-}
-
-// u += alpha p, r -= alpha A p, and r . r of each block
-extern "C" __global__ void __launch_bounds__(WARP * ROWS)
-    advance(GRID, const float* __restrict__ p, const float* __restrict__ alpha, float* __restrict__ u,
+    advance(GRID, const float* __restrict__ p, const double* __restrict__ alpha, double* __restrict__ f,
             float* __restrict__ r, double* __restrict__ squares) {
     const Level level = OF_BLOCK;
     const int y = row(), x = column();
     float left = 0;
     if (level.holds(y, x) && level.inverse[level.at(y, x)] != 0) {
         const long long at = level.plane() + level.at(y, x);
-        const float scale = alpha[blockIdx.x];
-        u[at] += scale * p[at];
-        left = r[at] - scale * laplacian(level, p + level.plane(), y, x);
+        const double scale = alpha[blockIdx.x];
+        f[at] += scale * p[at];
+        // what is taken off is nearly all of r: in double
+        left = static_cast<float>(r[at] + scale * laplacian<double>(level, p + level.plane(), y, x));
         r[at] = left;
     }
     put(sum_of_block(left * left), squares);
 }
 
-// r = Laplacian(f) - v, and r . r of each block; v may be null
+// r = Laplacian(f) - v, and r . r of each block, on the planes wanted; v may be null
 extern "C" __global__ void __launch_bounds__(WARP * ROWS)
-    residual(GRID, const double* __restrict__ f, const double* __restrict__ v, float* __restrict__ r,
-             double* __restrict__ squares) {
+    residual(GRID, const double* __restrict__ f, const double* __restrict__ v, const bool* __restrict__ wanted,
+             float* __restrict__ r, double* __restrict__ squares) {
+    if (!wanted[blockIdx.x]) return;
     const Level level = OF_BLOCK;
     const int y = row(), x = column();
     double left = 0;
     if (level.holds(y, x) && level.inverse[level.at(y, x)] != 0) {
         const long long at = level.plane() + level.at(y, x);
-        const double* here = f + at;
-        left = (here[-level.pitch] + here[level.pitch]) + (here[-1] + here[1]) - degree(level, y, x) * here[0] -
-               (v ? v[at] : 0.0);
+        left = laplacian<double>(level, f + level.plane(), y, x) - (v ? v[at] : 0.0);
         r[at] = static_cast<float>(left);
     }
     put(sum_of_block(left * left), squares);
 }
 
-// A block a plane: what its `blocks` blocks found, joined.  largest may be null.
+// What the `blocks` blocks of a plane found, joined: blocks (plane, 0) the first sums, (plane, 1) others, (plane, 2) the
+// largest.  wanted may be null: all planes.
 extern "C" __global__ void __launch_bounds__(WARP * WARP)
-    finish(const double* __restrict__ sums_of_blocks, const float* __restrict__ largest_of_blocks, int blocks,
-           double* __restrict__ sums, float* __restrict__ largest) {
+    finish(const bool* __restrict__ wanted, int blocks, const double* __restrict__ sums_of_blocks,
+           double* __restrict__ sums, const double* __restrict__ others_of_blocks, double* __restrict__ others,
+           const float* __restrict__ largest_of_blocks, float* __restrict__ largest) {
+    if (wanted && !wanted[blockIdx.x]) return;
     const int thread = threadIdx.y * WARP + threadIdx.x, threads = blockDim.y * WARP;
     const long long plane = blockIdx.x, first = plane * blocks;
-    double sum = 0;
+    if (blockIdx.y < 2) {
+        const double* of_blocks = (blockIdx.y == 0 ? sums_of_blocks : others_of_blocks) + first;
+        double sum = 0;
 #pragma unroll 8
-    for (int block = thread; block < blocks; block += threads) sum += sums_of_blocks[first + block];
-    sum = sum_of_block(sum);
-    if (thread == 0) sums[plane] = sum;
-    if (!largest) return;
-    float most = 0;
+        for (int block = thread; block < blocks; block += threads) sum += of_blocks[block];
+        sum = sum_of_block(sum);
+        if (thread == 0) (blockIdx.y == 0 ? sums : others)[plane] = sum;
+    } else {
+        float most = 0;
 #pragma unroll 8
-    for (int block = thread; block < blocks; block += threads) most = fmaxf(most, largest_of_blocks[first + block]);
-    most = largest_of_block(most);
-    if (thread == 0) largest[plane] = most;
+        for (int block = thread; block < blocks; block += threads) most = fmaxf(most, largest_of_blocks[first + block]);
+        most = largest_of_block(most);
+        if (thread == 0) largest[plane] = most;
+    }
+}
+
+// The finest level of holes (holes, height, width): g, the known neighbours of the missing pixels, and 1 / the diagonal.
+extern "C" __global__ void __launch_bounds__(WARP * ROWS)
+    set_finest(const bool* __restrict__ missing, int height, int width, int pitch, float* __restrict__ ground,
+               float* __restrict__ inverse_diagonal) {
+    const Level level{nullptr, height, width, pitch, 1, 1};
+    const int y = row(), x = column();
+    missing += static_cast<long long>(blockIdx.x) * height * width;
+    const auto unknown = [&](int y, int x) {
+        return level.holds(y, x) && missing[static_cast<long long>(y) * width + x];
+    };
+    if (!unknown(y, x)) return;
+    const long long at = level.plane() + level.at(y, x);
+    const int around = degree(level, y, x);
+    ground[at] = around - (unknown(y - 1, x) + unknown(y + 1, x) + unknown(y, x - 1) + unknown(y, x + 1));
+    inverse_diagonal[at] = 1.0f / around;
+}
+
+// The next coarser level: g = P^T fine g, and 1 / the diagonal.
+extern "C" __global__ void __launch_bounds__(WARP * ROWS)
+    set_coarser(const float* __restrict__ fine_ground, const float* __restrict__ fine_inverse, int fine_height,
+                int fine_width, int fine_pitch, int pitch, float across, float down, float* __restrict__ ground,
+                float* __restrict__ inverse_diagonal) {
+    const Level level{nullptr, (fine_height + 1) / 2, (fine_width + 1) / 2, pitch, across, down};
+    const Level fine = {fine_inverse, fine_height, fine_width, fine_pitch, 0, 0};
+    const int y = row(), x = column();
+    const auto unknown = [&](int y, int x) {
+        return level.holds(y, x) && fine_inverse[fine.plane() + fine.at(2 * y, 2 * x)] != 0;
+    };
+    if (!unknown(y, x)) return;
+    // what is between two coarse rows is shared by them; beyond the last there is none to share with
+    const float share = 2 * y + 2 == fine_height ? 1.0f : 0.5f;
+    const auto held = [&](int x) {
+        const float* same = fine_ground + fine.plane() + fine.at(2 * y, x);
+        return same[0] + (0.5f * same[-fine.pitch] + share * same[fine.pitch]);
+    };
+    const float left = x > 0 ? held(2 * x - 1) : 0.0f;
+    const float right = (2 * x + 2 == fine_width ? 2.0f : 1.0f) * held(2 * x + 1);
+    const float g = held(2 * x) + 0.5f * (left + right);
+    const long long at = level.plane() + level.at(y, x);
+    ground[at] = g;
+    inverse_diagonal[at] =
+        1.0f / (level.neighbours(unknown(y - 1, x), unknown(y + 1, x), unknown(y, x - 1), unknown(y, x + 1)) + g);
 }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import module_of, threads_for
+from faceinpaint_fast.poisson import cuda_kernels
 from faceinpaint_fast.poisson.multigrid import Multigrid
 from faceinpaint_fast.poisson.planes import zeros
 from faceinpaint_fast.poisson.rectangle import Rectangle
@@ -22,11 +23,11 @@ class Limits(NamedTuple):
 
     whole: int  # images of so many pixels are solved whole, many holes at a time; larger ones where the hole is
     modes: int  # rectangles of so many rows and columns are solved by their modes, at a cost of n^3
-    at_a_time: int  # of so many pixels the arrays of a solution stay in a cache
+    at_a_time: int  # of so many pixels the arrays of a solution stay in a cache, or are enough to keep a device busy
 
 
 ON_CPU = Limits(whole=128 * 128, modes=96, at_a_time=2**17)
-ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**29)
+ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**24)
 # from so many pixels a thread is worth its start; a plane takes 40 bytes a pixel, and each thread holds one
 WORTH_A_THREAD, MOST_AT_ONCE = 2**16, 2**23
 
@@ -71,7 +72,7 @@ class Solver:
 
     def __init__(self, holes: NDArray[np.bool_], xp: Any = np) -> None:
         self._limits = ON_CPU if xp is np else ON_CUDA
-        self._parts = list(parts(holes, self._limits))
+        self._parts = list(parts(holes, self._limits, xp))
 
     def solve(self, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
         """Write F into the missing pixels of `out`: F = target at the known ones, Laplacian(F - source) = divergence.
@@ -156,7 +157,7 @@ def solve_planes(finest: Any, method: Multigrid | Rectangle, f: Any, v: Any | No
     exponents = np.frexp(np.sqrt(squares))[1]
     if (abs(exponents) > 40).any():
         # float32 could not hold the squares
-        scale = np.ldexp(1.0, -exponents)[:, None, None]
+        scale = np.ldexp(np.ones_like(squares), -exponents)[:, None, None]
         f *= scale
         cycles = solve_planes(finest, method, f, None if v is None else v * scale, tolerance)
         f /= scale
@@ -164,8 +165,11 @@ def solve_planes(finest: Any, method: Multigrid | Rectangle, f: Any, v: Any | No
     return method.solve(f, v, r, squares, tolerance)
 
 
-def parts(holes: NDArray[np.bool_], limits: Limits) -> Iterator[Part]:
-    """Runs of images with the same hole, or with small ones, in order; images without a missing pixel are left out."""
+def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any) -> Iterator[Part]:
+    """Runs of images with the same hole, or with small ones, in order; images without a missing pixel are left out.
+
+    xp  numpy or cupy, where they are to be solved
+    """
     count, height, width = holes.shape
     boxes = boxes_of(holes)
     is_rectangle = [box.is_rectangle(limits.modes) for box in boxes]
@@ -174,8 +178,8 @@ def parts(holes: NDArray[np.bool_], limits: Limits) -> Iterator[Part]:
 
     def part(images: slice, holes: NDArray[np.bool_]) -> Part:
         rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(height, width)
-        missing = np.ascontiguousarray(holes[:, rows, columns])
-        grids = _cpu.levels(missing)
+        missing = xp.asarray(np.ascontiguousarray(holes[:, rows, columns]))
+        grids: list[Any] = _cpu.levels(missing) if xp is np else cuda_kernels.levels(missing)
         method = Rectangle(missing[0], grids[0]) if is_rectangle[first] else Multigrid(grids)
         return Part(images, rows, columns, missing, grids, method)
 
