@@ -220,9 +220,7 @@ def interpolation(n: int) -> np.ndarray:
 def test_levels_are_those_of_the_definition(size, rng):
     holes = holes_of(rng, 2, *size)
     grids = cuda_kernels.levels(holes)
-    assert [(grid.height, grid.width) for grid in grids] == [
-        (grid.height, grid.width) for grid in _cpu.levels(holes)
-    ]
+    assert [(grid.height, grid.width) for grid in grids] == [(grid.height, grid.width) for grid in _cpu.levels(holes)]
     around = np.ones_like(holes, np.float64)
 
     def neighbours(there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -311,8 +309,7 @@ def test_planes_beyond_32_bits(rng):
 
     def results(place: Any) -> dict[str, np.ndarray]:
         grid, coarse = (
-            cuda_kernels.Grid(place(level._inverse_diagonal), level.width, level.across, level.down)
-            for level in levels
+            cuda_kernels.Grid(place(level._inverse_diagonal), level.width, level.across, level.down) for level in levels
         )
         b, coarse_u, p, f, r = (place(data[name]) for name in ("b", "coarse_u", "p", "f", "r"))
         u, left, coarse_b = place(0 * data["b"]), place(0 * data["b"]), place(0 * data["coarse_u"])
@@ -353,7 +350,7 @@ def test_solution_is_that_in_cpp(backwards, emulation, rng):
 
 @pytest.fixture
 def as_on_a_device(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> Emulation:
-    """Solvers of NumPy's arrays take the way of CuPy's; images of more than 60 x 60 pixels are cropped to their holes."""
+    """NumPy's arrays take the way of CuPy's; images of more than 60 x 60 pixels are cropped to their holes."""
     monkeypatch.setattr(solver_module, "_cpu", cuda_kernels)
     monkeypatch.setattr(solver_module, "ON_CUDA", limits := Limits(whole=60 * 60, modes=0, at_a_time=2**15))
     monkeypatch.setattr(solver_module, "ON_CPU", limits)

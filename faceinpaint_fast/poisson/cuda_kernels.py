@@ -66,10 +66,9 @@ class Grid:
         energies: Any = None,
         largest: Any = None,
     ) -> None:
-        """The same sweep, the coarse grid's u added, a black-red sweep: u, and of it b . u, u . A u and the largest |u|.
+        """The same sweep, the coarse grid's u added, a black-red sweep: u; of it b . u, u . A u and the largest |u|.
 
-        Without a coarse grid coarse_u is None.  products, energies and largest are for the finest grid, and None where
-        nobody asks for them.
+        Without a coarse grid coarse_u is None.  The three numbers, all or none, are for the finest grid.
         """
         grid = _blocks(b, self.height, _tiles(self.width, 2))
         correction = (NULL, np.int32(0)) if coarse is None else (coarse_u, coarse._pitch)
@@ -146,6 +145,4 @@ def _finish(*found: tuple[Any, Any], wanted: Any = NULL) -> None:
     planes, blocks = found[0][0].shape
     threads = COLUMNS, min(_tiles(blocks, COLUMNS), MOST_ROWS)
     arrays = [array for pair in found for array in pair]
-    kernel("finish")(
-        (planes, len(found)), threads, (wanted, np.int32(blocks), *arrays, *[NULL] * (6 - len(arrays)))
-    )
+    kernel("finish")((planes, len(found)), threads, (wanted, np.int32(blocks), *arrays, *[NULL] * (6 - len(arrays))))
