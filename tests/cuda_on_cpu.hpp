@@ -1,9 +1,10 @@
 // As much of CUDA as poisson.cu needs, on one thread of a CPU: a kernel is a function, called for a thread at a time.
 //
-// A thread has a stack of its own and leaves it where it waits for others; once all threads of the block wait, each
-// goes on.  A launch fails if some threads of a block wait and others do not, which on a device would be undefined.
-// Blocks and threads come in turn from the first or, backwards, from the last: the same bits either way say that no
-// thread depends on what another one wrote.
+// A thread has a stack of its own and leaves it where it waits for others: at a shuffle for its warp, which goes on once
+// all of it waits there, and at __syncthreads for its block; in between the warps run as far as they can, one after the
+// other.  A launch fails if some threads wait and others do not, which on a device would be undefined.  Blocks and
+// threads come in turn from the first or, backwards, from the last: the same bits either way say that no thread depends
+// on what another one wrote.
 #pragma once
 
 #include <ucontext.h>
@@ -32,10 +33,12 @@ static Dimensions gridDim, blockDim, blockIdx, threadIdx;
 
 namespace cuda_on_cpu {
 
+enum class Place { warp, block, end };  // where a thread waits
+
 struct Thread {
     std::unique_ptr<char[]> stack;
-    std::jmp_buf place;
-    bool done;
+    std::jmp_buf jump;
+    Place place;
 };
 
 inline Thread threads[1024];
@@ -44,22 +47,22 @@ inline std::size_t running;
 inline std::function<void()> kernel;
 
 // _setjmp and _longjmp alone go from stack to stack without a system call
-[[gnu::noinline]] inline void wait() {
-    if (_setjmp(threads[running].place) == 0) _longjmp(scheduler, 1);
+[[gnu::noinline]] inline void wait(Place place) {
+    threads[running].place = place;
+    if (_setjmp(threads[running].jump) == 0) _longjmp(scheduler, 1);
 }
 
 // what a thread does, launch after launch
 inline void run() {
     for (;;) {
         kernel();
-        threads[running].done = true;
-        wait();
+        wait(Place::end);
     }
 }
 
 [[gnu::noinline]] inline void go_on(Thread& thread) {
     if (_setjmp(scheduler) != 0) return;
-    if (thread.stack) _longjmp(thread.place, 1);
+    if (thread.stack) _longjmp(thread.jump, 1);
     constexpr std::size_t size = 64 << 10;
     thread.stack.reset(new char[size]);
     ucontext_t context;
@@ -71,25 +74,36 @@ inline void run() {
     setcontext(&context);
 }
 
+// The threads [first, first + count) up to where they wait next, if that is the same kind of place for all.
+inline bool go_on(std::size_t first, std::size_t count, bool backwards) {
+    for (std::size_t i = 0; i < count; ++i) {
+        running = first + (backwards ? count - 1 - i : i);
+        const auto index = static_cast<unsigned>(running);
+        threadIdx = {index % blockDim.x, index / blockDim.x % blockDim.y, index / blockDim.x / blockDim.y};
+        go_on(threads[running]);
+    }
+    for (std::size_t i = 1; i < count; ++i)
+        if (threads[first + i].place != threads[first].place) return false;
+    return true;
+}
+
 // whether all threads waited as often as each other
 inline bool run_block(bool backwards) {
-    const std::size_t count = std::size_t{blockDim.x} * blockDim.y * blockDim.z;
-    for (std::size_t i = 0; i < count; ++i) threads[i].done = false;
-    for (;;) {
-        std::size_t done = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            running = backwards ? count - 1 - i : i;
-            const auto index = static_cast<unsigned>(running);
-            threadIdx = {index % blockDim.x, index / blockDim.x % blockDim.y, index / blockDim.x / blockDim.y};
-            go_on(threads[running]);
-            done += threads[running].done;
+    const std::size_t warps = std::size_t{blockDim.x} * blockDim.y * blockDim.z / 32;
+    bool together = true;
+    do {
+        for (std::size_t i = 0; i < warps && together; ++i) {
+            const std::size_t warp = backwards ? warps - 1 - i : i;
+            do
+                together = go_on(32 * warp, 32, backwards);
+            while (together && threads[32 * warp].place == Place::warp);
         }
-        if (done == count) return true;
-        if (done == 0) continue;
+        for (std::size_t warp = 1; warp < warps; ++warp) together &= threads[32 * warp].place == threads[0].place;
+    } while (together && threads[0].place != Place::end);
+    if (!together)
         // those that wait begin anew with the next launch
         for (Thread& thread : threads) thread.stack.reset();
-        return false;
-    }
+    return together;
 }
 
 template <class... Arguments, std::size_t... I>
@@ -120,17 +134,17 @@ const char* type_of(void (*)(Arguments...), std::size_t argument) {
 
 }  // namespace cuda_on_cpu
 
-inline void __syncthreads() { cuda_on_cpu::wait(); }
+inline void __syncthreads() { cuda_on_cpu::wait(cuda_on_cpu::Place::block); }
 
 template <class T>
 T __shfl_down_sync(unsigned, T value, unsigned step) {
     static T values[1024];
     const std::size_t thread = cuda_on_cpu::running;
     values[thread] = value;
-    __syncthreads();
+    cuda_on_cpu::wait(cuda_on_cpu::Place::warp);
     const T other = values[thread % 32 + step < 32 ? thread + step : thread];
     // it may be overwritten once all have read it
-    __syncthreads();
+    cuda_on_cpu::wait(cuda_on_cpu::Place::warp);
     return other;
 }
 

@@ -54,6 +54,7 @@ class Emulation:
             sizes = (*grid, *(1,) * (3 - len(grid)), *block, *(1,) * (3 - len(block)))
             assert all(0 < size < 65536 for size in (*grid[1:], *block))
             assert np.prod(block) <= 1024
+            assert np.prod(block) % 32 == 0
             held = []
             for i, argument in enumerate(arguments):
                 code = type_of(ctypes.c_size_t(i)).decode()
@@ -241,6 +242,31 @@ def test_levels_are_those_of_the_definition(size, rng):
         across, down = across * (0.5 if grid.height == 1 else 1), down * (0.5 if grid.width == 1 else 1)
         holes = holes[:, ::2, ::2]
         ground = holes * (interpolation(grid.height).T @ ground @ interpolation(grid.width))
+
+
+@pytest.mark.usefixtures("emulation")
+def test_a_step_takes_off_r_what_it_adds_to_f(rng):
+    """To double's rounding, however little of p is in its Laplacian, so that r stays f's residual."""
+    holes = np.ones((1, 20, 40), np.bool_)
+    holes[0, 10, 17] = False
+    missing = np.pad(holes, ((0, 0), (1, 1), (0, 8)))
+    fine, coarse, *_ = cuda_kernels.levels(holes)
+    z, p, r = (zeros(np, 1, 20, 40, np.float32) for _ in range(3))
+    f, coarse_r = zeros(np, 1, 20, 40, np.float64), zeros(np, 1, 10, 20, np.float32)
+    z[missing] = 1000 + rng.random(799)
+    alpha, squares = rng.random(1), np.zeros(1)
+    expected = np.zeros_like(f)
+    image = inside(z, 40).astype(np.float64)[0]
+    inside(expected, 40)[0, :-1] += np.diff(image, axis=0)
+    inside(expected, 40)[0, 1:] -= np.diff(image, axis=0)
+    inside(expected, 40)[0, :, :-1] += np.diff(image, axis=1)
+    inside(expected, 40)[0, :, 1:] -= np.diff(image, axis=1)
+    expected = alpha * expected * missing
+    fine.advance(z, np.zeros(1), alpha, p, f, r, squares, coarse, coarse_r)
+    np.testing.assert_array_equal(p, z)
+    np.testing.assert_allclose(f, alpha * z, rtol=1e-15)
+    np.testing.assert_allclose(r, expected, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(squares, np.square(expected).sum(), rtol=1e-6)
 
 
 @pytest.mark.usefixtures("emulation")
