@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "bindings.hpp"
+#include "planes.hpp"
 #include "poisson.hpp"
 
 namespace faceinpaint {
@@ -25,6 +26,71 @@ template <class T>
 void expect_numbers(const Array<T>& array, const std::string& name, std::int64_t planes) {
     expect(array.ndim() == 1 && array.shape(0) == planes,
            name + ": expected shape (" + std::to_string(planes) + ")");
+}
+
+template <class T>
+Pixels<T> pixels_of(const py::array& array) {
+    const auto stride = [&](int axis) { return array.strides(axis) / static_cast<py::ssize_t>(sizeof(T)); };
+    auto* data = static_cast<const std::remove_const_t<T>*>(array.data());
+    return {const_cast<T*>(data), stride(0), stride(1), stride(2), stride(3)};
+}
+
+// Calls work with a value of the dtype of the images.
+template <class Work>
+void with_dtype(const py::array& images, const std::string& name, const Work& work) {
+    if (py::isinstance<py::array_t<std::uint8_t>>(images)) return work(std::uint8_t{});
+    if (py::isinstance<py::array_t<float>>(images)) return work(float{});
+    if (py::isinstance<py::array_t<double>>(images)) return work(double{});
+    throw py::value_error(name + ": expected uint8, float32 or float64");
+}
+
+Extent extent_of(const py::array& target, const std::optional<py::array>& source, const Array<bool>& missing,
+                 const Array<double>& f) {
+    expect(target.ndim() == 4, "target: expected shape (images, height, width, channels)");
+    const auto images = target.shape(0), height = target.shape(1), width = target.shape(2), channels = target.shape(3);
+    expect(!source || (source->ndim() == 4 && std::equal(target.shape(), target.shape() + 4, source->shape())),
+           "source: expected target's shape");
+    expect(missing.ndim() == 3 && (missing.shape(0) == 1 || missing.shape(0) == images) &&
+               missing.shape(1) == height && missing.shape(2) == width,
+           "missing: expected shape (images or 1, height, width)");
+    expect(f.ndim() == 3 && f.shape(0) == images * channels && f.shape(1) == height + 2 && f.shape(2) > width,
+           "f: expected shape (images * channels, height + 2, pitch)");
+    return {images, channels, height, width, f.shape(2), missing.shape(0)};
+}
+
+void bound_take_offsets(const py::array& target, const std::optional<py::array>& source, const Array<bool>& missing,
+                        Array<double>& f) {
+    const auto extent = extent_of(target, source, missing, f);
+    with_dtype(target, "target", [&](auto t) {
+        with_dtype(source.value_or(target), "source", [&](auto s) {
+            using T = const decltype(t);
+            using S = const decltype(s);
+            const auto from = pixels_of<T>(target);
+            const auto drawn = source ? pixels_of<S>(*source) : Pixels<S>{nullptr, 0, 0, 0, 0};
+            const bool* holes = missing.data();
+            double* to = f.mutable_data();
+            const py::gil_scoped_release unlocked;
+            take_offsets<std::remove_const_t<T>, std::remove_const_t<S>>(from, drawn, holes, extent, to);
+        });
+    });
+}
+
+void bound_put_sums(const Array<double>& f, const std::optional<py::array>& source, const Array<bool>& missing,
+                    py::array& out) {
+    const auto extent = extent_of(out, source, missing, f);
+    expect(out.writeable(), "out: expected an array that can be written");
+    with_dtype(out, "out", [&](auto t) {
+        with_dtype(source.value_or(out), "source", [&](auto s) {
+            using T = decltype(t);
+            using S = const decltype(s);
+            const auto drawn = source ? pixels_of<S>(*source) : Pixels<S>{nullptr, 0, 0, 0, 0};
+            const auto to = pixels_of<T>(out);
+            const bool* holes = missing.data();
+            const double* from = f.data();
+            const py::gil_scoped_release unlocked;
+            put_sums<T, std::remove_const_t<S>>(from, drawn, holes, extent, to);
+        });
+    });
 }
 
 std::vector<Grid> bound_levels(const Array<bool>& holes) {
@@ -116,10 +182,19 @@ void bound_residual(const Grid& grid, const Array<double>& f, const std::optiona
 
 void define_poisson(py::module_& module) {
     using namespace py::literals;
+    module.def("take_offsets", &bound_take_offsets, "target"_a.noconvert(), "source"_a.noconvert().none(true),
+               "missing"_a.noconvert(), "f"_a.noconvert());
+    module.def("put_sums", &bound_put_sums, "f"_a.noconvert(), "source"_a.noconvert().none(true),
+               "missing"_a.noconvert(), "out"_a.noconvert());
     module.def("levels", &bound_levels, "holes"_a.noconvert());
     py::class_<Grid>(module, "Grid")
         .def_property_readonly("height", &Grid::height)
         .def_property_readonly("width", &Grid::width)
+        .def_property_readonly("inverse_diagonal",
+                               [](const Grid& grid) {
+                                   return py::array_t<float>({grid.holes(), grid.height() + 2, grid.pitch()},
+                                                             grid.inverse_diagonal());
+                               })
         .def("restrict", &bound_restrict, "b"_a.noconvert(), "coarse"_a, "coarse_b"_a.noconvert())
         .def("correct", &bound_correct, "b"_a.noconvert(), "coarse"_a.none(true), "coarse_u"_a.noconvert().none(true),
              "u"_a.noconvert(), "products"_a.noconvert() = py::none(), "energies"_a.noconvert() = py::none(),

@@ -25,6 +25,7 @@ public:
     std::int64_t width() const { return width_; }
     std::int64_t pitch() const { return pitch_; }
     std::int64_t plane() const { return (height_ + 2) * pitch_; }
+    const float* inverse_diagonal() const { return inverse_diagonal_.data(); }
 
     // A red-black sweep from u = 0, and what it leaves of b, restricted: the right-hand side of the next coarser grid.
     void restrict(const float* b, std::int64_t planes, const Grid& coarse, float* coarse_b) const;

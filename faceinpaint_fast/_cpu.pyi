@@ -1,5 +1,7 @@
 """The compiled kernels, for arrays in this machine's memory (csrc/bindings.cpp)."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,6 +105,7 @@ class WinogradDoubling:
 class Grid:
     height: int
     width: int
+    inverse_diagonal: NDArray[np.float32]
     def restrict(self, b: NDArray[np.float32], coarse: Grid, coarse_b: NDArray[np.float32]) -> None: ...
     def correct(
         self,
@@ -136,3 +139,9 @@ class Grid:
     ) -> None: ...
 
 def levels(holes: NDArray[np.bool_]) -> list[Grid]: ...
+def take_offsets(
+    target: NDArray[Any], source: NDArray[Any] | None, missing: NDArray[np.bool_], f: NDArray[np.float64]
+) -> None: ...
+def put_sums(
+    f: NDArray[np.float64], source: NDArray[Any] | None, missing: NDArray[np.bool_], out: NDArray[Any]
+) -> None: ...

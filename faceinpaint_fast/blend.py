@@ -17,6 +17,8 @@ from faceinpaint_fast.masks import as_hole, fitting, partly_known
 from faceinpaint_fast.poisson import Solver
 
 TOLERANCE = 1e-5  # relative residual
+# what the solver reads and writes; others go by way of float64
+DTYPES = (np.uint8, np.float32, np.float64)
 
 
 class Gradients(NamedTuple):
@@ -119,9 +121,13 @@ class PoissonSolver:
         return self._prepared[device]
 
     def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
-        _, solver = self._where_lie(into.pixels)
-        out = into.pixels.copy(order="K")
-        solver.solve(into.pixels, source, v, tolerance, out)
+        hole, solver = self._where_lie(into.pixels)
+        T = into.pixels if into.pixels.dtype in DTYPES else into.pixels.astype(np.float64)
+        S, v = (a if a is None or a.dtype in DTYPES else a.astype(np.float64) for a in (source, v))
+        out = T.copy(order="K")
+        solver.solve(T, S, v, tolerance, out)
+        if out.dtype != into.pixels.dtype:
+            out = np.where(hole[..., None], out, into.pixels).astype(into.pixels.dtype)
         return into.laid_out(out)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 
-from faceinpaint_fast.evaluation import bench
+from faceinpaint_fast import PoissonSolver, reference
+from faceinpaint_fast.evaluation import bench, poisson_comparisons
 from faceinpaint_fast.evaluation.bench import NOISE, Measured, Row, machine, markdown, measure
 from faceinpaint_fast.evaluation.comparisons import assert_same_gradient, comparisons, images, user_pair
+from faceinpaint_fast.evaluation.poisson_comparisons import batch, direct, linearity, multigrid, problem, seamless_clone
 
 CPU = torch.device("cpu")
 
@@ -31,13 +37,13 @@ def test_falling_short_is_by_more_than_noise():
 
 
 def test_medians_of_either_in_turns(monkeypatch):
-    """By a clock of our own, on which the first run of either in a turn, which is not counted, takes 9 seconds."""
+    """By a clock of our own, on which the first run of either in a turn, which is not counted, takes 0.9 seconds."""
     now, calls = [0.0], []
     monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
 
     def takes(name, seconds):
         def run():
-            now[0] += seconds if calls and calls[-1] == name else 9.0
+            now[0] += seconds if calls and calls[-1] == name else 0.9
             calls.append(name)
 
         return run
@@ -49,6 +55,20 @@ def test_medians_of_either_in_turns(monkeypatch):
     assert calls.count("ours") == calls.count("theirs")
     # neither waits until the other has done all
     assert calls.index("theirs") < len(calls) - 1 - calls[::-1].index("ours")
+
+
+@pytest.mark.parametrize(("a_run", "runs"), [(16.0, 1), (2.0, 4), (0.5, 24), (0.001, 36)])
+def test_slow_sides_run_less_often(a_run, runs, monkeypatch):
+    now, calls = [0.0], []
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
+
+    def theirs():
+        now[0] += a_run
+        calls.append(a_run)
+
+    slow = measure(Row(what="", rival="", ours=lambda: None, theirs=theirs, at_least=None), CPU)
+    assert slow.theirs == pytest.approx(a_run)
+    assert len(calls) == runs
 
 
 def test_nothing_is_measured_that_is_wrong():
@@ -83,3 +103,60 @@ def test_a_gradient_without_one_of_its_parts_is_noticed(lost):
     assert_same_gradient(whole, of_ssim + (x - y).sign(), x, y)
     with pytest.raises(AssertionError):
         assert_same_gradient(of_ssim if lost == "L1" else (x - y).sign(), whole, x, y)
+
+
+POISSON = {
+    "direct": partial(direct, "centre", 64, None),
+    "direct, scattered": partial(direct, "drop-80", 64, None),
+    "batch": partial(batch, 3),
+    "multigrid": partial(multigrid, 64, 0.0),
+    "clone": partial(seamless_clone, 64),
+    "linearity": partial(linearity, 32, 16),
+}
+
+
+@pytest.fixture(params=POISSON)
+def poisson_row(request):
+    needs = {"multigrid": "pyamg", "clone": "cv2"}
+    if request.param in needs:
+        pytest.importorskip(needs[request.param])
+    return POISSON[request.param]()
+
+
+def test_poisson_rows_run_and_agree(poisson_row):
+    poisson_row.check()
+    poisson_row.ours()
+    poisson_row.theirs()
+
+
+@pytest.mark.parametrize("wrong", ["a missing pixel", "a known pixel", "all that is missing"])
+def test_a_blend_that_is_wrong_is_noticed(poisson_row, wrong, monkeypatch):
+    blend = PoissonSolver.blend
+
+    def off(self, target, source, **options):
+        if wrong == "all that is missing":
+            # pasted, not blended
+            return np.where(self._hole[..., None], source, target)
+        result = blend(self, target, source, **options)
+        pixel = np.argwhere(self._hole if wrong == "a missing pixel" else ~self._hole)[0]
+        result[..., *pixel, 0] += 2 if result.dtype == np.uint8 else 2e-4
+        return result
+
+    monkeypatch.setattr(PoissonSolver, "blend", off)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        poisson_row.check()
+
+
+@pytest.mark.parametrize("hole", ["centre", "left", "drop-80", "circle"])
+def test_what_poisson_rows_are_checked_against_is_the_reference_s(hole):
+    this = problem(hole, 40)
+    assert_allclose(this.answer, reference.poisson_blend(*this.images, this.hole), atol=1e-12)
+
+
+def test_poisson_rows_stay_away_with_their_rivals(monkeypatch):
+    rivals = {"multigrid": "pyamg", "clone": "cv2"}
+    for installed in ([], ["pyamg"], ["cv2"], ["pyamg", "cv2"]):
+        monkeypatch.setattr(poisson_comparisons, "find_spec", lambda name, those=installed: name in those or None)
+        kinds = {name.rpartition("-")[2] for name in comparisons(CPU) if name.startswith("poisson-")}
+        assert {"centre", "scattered", "batch", "direct", "spsolve", "linearity"} <= kinds
+        assert {kind for kind, rival in rivals.items() if rival in installed} == kinds & rivals.keys()

@@ -15,7 +15,7 @@ from faceinpaint_fast import PoissonSolver, _cpu, masks, poisson_blend, referenc
 from faceinpaint_fast.blend import divergence, gradient_fields, merge
 from faceinpaint_fast.poisson import solver as solver_module
 from faceinpaint_fast.poisson.multigrid import Multigrid
-from faceinpaint_fast.poisson.planes import zeros
+from faceinpaint_fast.poisson.planes import inside, zeros
 from faceinpaint_fast.poisson.rectangle import Rectangle
 from faceinpaint_fast.poisson.solver import ON_CPU, Solver, solve_planes
 
@@ -153,7 +153,7 @@ def test_what_float64_cannot_reach_is_refused_with_the_figure_reached(rng):
 
 
 @pytest.mark.parametrize("touching", list(itertools.product([False, True], repeat=4)))
-def test_a_rectangle_s_modes_are_multigrid_s_answer(touching, rng):
+def test_a_rectangle_s_modes_are_multigrid_s_answer(touching):
     top, bottom, left, right = touching
     hole = np.zeros((50, 40), np.bool_)
     hole[0 if top else 7 : 50 if bottom else 31, 0 if left else 5 : 40 if right else 22] = True
@@ -252,6 +252,74 @@ def test_memory_beside_the_result_is_three_images_at_most(rng, monkeypatch):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= 4 * target.nbytes
+
+
+def interpolation(n):
+    """From the even ones of n points to all: (n, ceil(n / 2)); what lies beyond the last has its value."""
+    fine, coarse = np.arange(n)[:, None], 2 * np.arange((n + 1) // 2)
+    P = np.maximum(0, 1 - abs(fine - coarse) / 2)
+    return P / P.sum(axis=1, keepdims=True)
+
+
+def five_points(missing, k):
+    """(H W, H W): the graph Laplacian on the missing pixels, conductance k[0] down columns and k[1] along rows."""
+    number = np.arange(missing.size).reshape(missing.shape)
+    L = np.zeros((missing.size, missing.size))
+    for axis in (0, 1):
+        for p, q in zip(*(np.delete(number, end, axis).ravel() for end in (-1, 0)), strict=True):
+            if missing.flat[p] and missing.flat[q]:
+                L[[p, q], [p, q]] += k[axis]
+                L[[p, q], [q, p]] -= k[axis]
+    return L
+
+
+SMALL_HOLES = {
+    f"{height}x{width} {share}": np.random.default_rng(height).random((height, width)) < share
+    for height, width in ((9, 12), (8, 13), (1, 17), (16, 1), (2, 3), (5, 5))
+    for share in (0.5, 0.9)
+}
+
+
+@pytest.mark.parametrize("hole", SMALL_HOLES.values(), ids=SMALL_HOLES)
+def test_levels_are_what_they_are_defined_as(hole):
+    missing, k = hole, [1.0, 1.0]
+    full = five_points(np.ones_like(missing), k)
+    ground = np.diag(full).reshape(hole.shape) - np.diag(five_points(missing, k)).reshape(hole.shape)
+    for level in _cpu.levels(hole[None]):
+        height, width = missing.shape
+        assert (level.height, level.width) == (height, width)
+        diagonal = np.diag(five_points(missing, k)).reshape(missing.shape) + ground
+        expected = np.zeros_like(level.inverse_diagonal[0])
+        expected[1:-1, :width][missing] = 1 / diagonal[missing]
+        assert_allclose(level.inverse_diagonal[0], expected, rtol=1e-6)
+        ground = interpolation(height).T @ np.where(missing, ground, 0) @ interpolation(width)
+        missing, k = missing[::2, ::2], [k[0] / (1 + (width == 1)), k[1] / (1 + (height == 1))]
+    assert (height, width) == (1, 1)
+
+
+@pytest.mark.parametrize("hole", SMALL_HOLES.values(), ids=SMALL_HOLES)
+def test_a_cycle_is_symmetric_and_close_to_the_inverse(hole):
+    height, width = hole.shape
+    levels = _cpu.levels(hole[None])
+    units = np.flatnonzero(hole)
+    r, z = (zeros(np, len(units), height, width, np.float32) for _ in range(2))
+    inside(r, width)[np.arange(len(units)), *np.divmod(units, width)] = 1
+    b, u = ([zeros(np, len(units), a.height, a.width, np.float32) for a in levels[1:]] for _ in range(2))
+    sums = np.zeros(len(units)), np.zeros(len(units)), np.zeros(len(units), np.float32)
+    levels[0].restrict(r, levels[1], b[0])
+    Multigrid(levels)._solve_coarse(b, u)
+    levels[0].correct(r, levels[1], u[0], z, *sums)
+    B = inside(z, width).reshape(len(units), -1)[:, units].astype(float)
+    full = five_points(np.ones_like(hole), (1, 1))
+    A = full[np.ix_(units, units)]
+    # float32
+    assert_allclose(B, B.T, atol=1e-6)
+    assert_allclose(sums[0], np.diag(B), rtol=1e-5)
+    assert_allclose(sums[1], np.einsum("ij,jk,ik->i", B, A, B), rtol=1e-4)
+    assert_allclose(sums[2], abs(B).max(axis=1), rtol=1e-6)
+    shares = np.linalg.eigvals(B @ A).real
+    assert shares.min() > 0.3
+    assert shares.max() < 1.3
 
 
 @pytest.mark.parametrize(

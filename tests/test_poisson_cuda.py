@@ -221,7 +221,9 @@ def interpolation(n: int) -> np.ndarray:
 def test_levels_are_those_of_the_definition(size, rng):
     holes = holes_of(rng, 2, *size)
     grids = cuda_kernels.levels(holes)
-    assert [(grid.height, grid.width) for grid in grids] == [(grid.height, grid.width) for grid in _cpu.levels(holes)]
+    for grid, same in zip(grids, _cpu.levels(holes), strict=True):
+        assert (grid.height, grid.width) == (same.height, same.width)
+        np.testing.assert_array_equal(grid.inverse_diagonal, same.inverse_diagonal)
     around = np.ones_like(holes, np.float64)
 
     def neighbours(there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -237,8 +239,8 @@ def test_levels_are_those_of_the_definition(size, rng):
             inverse = np.where(holes, 1 / (across * beside + down * above + ground), 0)
         padded = zeros(np, 2, grid.height, grid.width, np.float32)
         inside(padded, grid.width)[...] = inverse
-        np.testing.assert_allclose(grid._inverse_diagonal, padded, rtol=1e-6, atol=0)
-        assert grid._inverse_diagonal.dtype == np.float32
+        np.testing.assert_allclose(grid.inverse_diagonal, padded, rtol=1e-6, atol=0)
+        assert grid.inverse_diagonal.dtype == np.float32
         across, down = across * (0.5 if grid.height == 1 else 1), down * (0.5 if grid.width == 1 else 1)
         holes = holes[:, ::2, ::2]
         ground = holes * (interpolation(grid.height).T @ ground @ interpolation(grid.width))
@@ -335,7 +337,7 @@ def test_planes_beyond_32_bits(rng):
 
     def results(place: Any) -> dict[str, np.ndarray]:
         grid, coarse = (
-            cuda_kernels.Grid(place(level._inverse_diagonal), level.width, level.across, level.down) for level in levels
+            cuda_kernels.Grid(place(level.inverse_diagonal), level.width, level.across, level.down) for level in levels
         )
         b, coarse_u, p, f, r = (place(data[name]) for name in ("b", "coarse_u", "p", "f", "r"))
         u, left, coarse_b = place(0 * data["b"]), place(0 * data["b"]), place(0 * data["coarse_u"])
@@ -372,6 +374,26 @@ def test_solution_is_that_in_cpp(backwards, emulation, rng):
         solve_planes(levels[0], Multigrid(levels), f, problem["v"], 1e-10)
         solutions.append(f)
     np.testing.assert_allclose(*solutions, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("holes", [1, 3])
+def test_offsets_and_sums_are_those_in_cpp(holes, dtype, rng):
+    missing = rng.random((holes, 9, 11)) < 0.5
+    # channels first in memory, as torch has them
+    target, source, out = (np.moveaxis((a * 255).astype(dtype), 1, -1) for a in rng.random((3, 3, 4, 9, 11)))
+    if dtype != np.uint8:
+        target[np.broadcast_to(missing, (3, 9, 11))] = np.nan
+    added = 100 * rng.standard_normal((12, 11, 16))
+    for drawn in (None, source, source.astype(np.float64)):
+        found = []
+        for kernels in (_cpu, cuda_kernels):
+            f, filled = zeros(np, 12, 9, 11, np.float64), out.copy(order="K")
+            kernels.take_offsets(target, drawn, missing, f)
+            kernels.put_sums(added, drawn, missing, filled)
+            found.append((f, filled))
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_array_equal(other, one)
 
 
 @pytest.fixture

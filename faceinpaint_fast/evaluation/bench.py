@@ -1,8 +1,9 @@
 """How two functions are compared, on the device at hand, and how comparisons are shown.
 
 Both sides of a comparison are measured in one process, in turns of a few runs each after one that is not counted: in
-use, either finds in the caches what it left there itself.  A ratio is that of medians.  On a shared machine the ratios
-of two runs of this differ by up to NOISE.
+use, either finds in the caches what it left there itself.  A run longer than LONG has little use of that: it is the
+only one of its turn, and counts.  A side whose runs took ENOUGH has no more turns.  A ratio is that of medians.  On a
+shared machine the ratios of two runs of this differ by up to NOISE.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 
 NOISE = 0.1
 TURNS, RUNS = 9, 3
+LONG, ENOUGH = 1.0, 8.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +67,10 @@ def measure(row: Row, device: torch.device) -> Measured:
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(TURNS):
         for function, column in zip((row.ours, row.theirs), times, strict=True):
-            seconds(function, device)
-            column += [seconds(function, device) for _ in range(RUNS)]
+            if sum(column) >= ENOUGH:
+                continue
+            first = seconds(function, device)
+            column += [first] if first > LONG else [seconds(function, device) for _ in range(RUNS)]
     return Measured(row, *(statistics.median(column) for column in times))
 
 
@@ -87,7 +91,17 @@ def machine(device: torch.device) -> dict[str, str]:
         found["GPU"] = torch.cuda.get_device_name(device)
         found["driver"] = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]
         found["CUDA"] = str(torch.version.cuda)
-    for package in ("torch", "triton", "numpy", "cupy-cuda12x", "cupy-cuda13x", "pytorch-msssim"):
+    for package in (
+        "torch",
+        "triton",
+        "numpy",
+        "cupy-cuda12x",
+        "cupy-cuda13x",
+        "pytorch-msssim",
+        "scipy",
+        "pyamg",
+        "opencv-python-headless",
+    ):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

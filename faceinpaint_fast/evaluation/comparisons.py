@@ -16,6 +16,7 @@ from faceinpaint_fast.adjoint import differentiable
 from faceinpaint_fast.checkpoint import Model, load_model
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.evaluation.bench import Row
+from faceinpaint_fast.evaluation.poisson_comparisons import poisson_comparisons
 from faceinpaint_fast.objective import Objective
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
@@ -51,7 +52,7 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Row]]:
         "ops-64": partial(ops, device, (64, 3, 64, 64)),
         "ssim-large": partial(alone, device, (1, 3, 1024, 1024), 15.0),
         "batch-invariance": partial(batch_invariance, device, 16),
-    }
+    } | poisson_comparisons()
 
 
 # --- an iteration of the search ---

@@ -47,14 +47,14 @@ class Grid:
         holes, rows, pitch = inverse_diagonal.shape
         self.height, self.width = rows - 2, width
         self.across, self.down = across, down
-        self._inverse_diagonal, self._pitch = inverse_diagonal, np.int32(pitch)
+        self.inverse_diagonal, self._pitch = inverse_diagonal, np.int32(pitch)
         sizes = np.int32(holes), np.int32(rows - 2), np.int32(width), np.int32(pitch)
         self._arguments = (inverse_diagonal, *sizes, np.float32(across), np.float32(down))
 
     def restrict(self, b: Any, coarse: Grid, coarse_b: Any) -> None:
         """A red-black sweep from u = 0, and what it leaves of b, restricted: the right-hand side of the coarse grid."""
         grid = _blocks(b, coarse.height, coarse.width)
-        self._launch("restrict_residual", grid, b, coarse._inverse_diagonal, coarse._pitch, coarse_b)
+        self._launch("restrict_residual", grid, b, coarse.inverse_diagonal, coarse._pitch, coarse_b)
 
     def correct(
         self,
@@ -127,6 +127,36 @@ def levels(holes: Any) -> list[Grid]:
         kernel("set_coarser")(blocks, (COLUMNS, ROWS), (fine_ground, fine_inverse, *arguments))
         grids.append(Grid(inverse, width, across, down))
     return grids
+
+
+def take_offsets(target: Any, source: Any | None, missing: Any, f: Any) -> None:
+    """f = target - source at the known pixels; what the missing ones hold is not looked at.  source None: 0.
+
+    target, source  (images, H, W, C), anywhere in memory
+    missing         (images or 1, H, W)
+    f               (images * C, H + 2, pitch), 0
+    """
+    pixels = _pixels(f, target.shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.subtract(target, 0 if source is None else source, out=pixels, dtype=np.float64)
+    np.copyto(pixels, 0, where=missing[..., None])
+
+
+def put_sums(f: Any, source: Any | None, missing: Any, out: Any) -> None:
+    """out = source + f at the missing pixels; bytes are rounded and clipped.  Shapes as in `take_offsets`."""
+    sums = _pixels(f, out.shape)
+    if source is not None:
+        sums = sums + source
+    if out.dtype == np.uint8:
+        sums = np.clip(np.rint(sums), 0, 255)
+    np.copyto(out, sums, where=missing[..., None], casting="unsafe")
+
+
+def _pixels(f: Any, shape: tuple[int, ...]) -> Any:
+    """The view of `shape`, (images, H, W, C), of planes (images * C, H + 2, pitch)."""
+    count, _, width, channels = shape
+    # a view for certain only before anything is cut off
+    return np.moveaxis(f.reshape(count, channels, *f.shape[1:])[:, :, 1:-1, :width], 1, -1)
 
 
 def _blocks(planes: Any, rows: int, columns: int) -> tuple[int, int, int]:

@@ -38,9 +38,9 @@ class Multigrid:
         r        (planes, H + 2, pitch) float32, Laplacian(f) - v
         squares  (planes,) float64, r . r
 
-        ||r|| comes down to `tolerance` of what it is.  A small residual alone is no small error, but what a V-cycle finds
-        in it is close to the error: its largest number comes down to ERROR times `tolerance` of what it is at first.
-        Raises ArithmeticError where float64 does not allow that.
+        ||r|| comes down to `tolerance` of what it is.  A small residual alone is no small error, but what a V-cycle
+        finds in it is close to the error: its largest number comes down to ERROR times `tolerance` of what it is at
+        first.  Raises ArithmeticError where float64 does not allow that.
         """
         xp, planes = module_of(f), len(f)
         finest, second = self._levels[:2]

@@ -89,10 +89,7 @@ class Solver:
         def run(task: tuple[Part, slice, slice]) -> int:
             part, images, channels = task
             where = images, part.rows, part.columns, channels
-            T, S, v, F = (
-                None if array is None else np.moveaxis(array[where], -1, 1)
-                for array in (target, source, divergence, out)
-            )
+            T, S, v, F = (None if array is None else array[where] for array in (target, source, divergence, out))
             return fill(part, T, S, v, tolerance, F)
 
         tasks = [task for part in self._parts for task in self._split(part, len(target), target.shape[-1])]
@@ -119,32 +116,26 @@ class Solver:
                     yield part, slice(image, image + 1), slice(channel, channel + 1)
 
 
-def fill(part: Part, T: Any, S: Any | None, v: Any | None, tolerance: float, F: Any) -> int:
-    """`Solver.solve` on images (n, C, h, w), cropped to their holes."""
-    xp = module_of(T)
-    count, channels, height, width = T.shape
-    missing = part.missing[:, None]
+def kernels_of(array: Any) -> Any:
+    """The kernels for arrays that lie where this one does: `_cpu`, or its twin for CUDA."""
+    return _cpu if module_of(array) is np else cuda_kernels
 
-    def planes() -> tuple[Any, Any]:
-        """Zeros, and the view (n, C, h, w) of their pixels."""
-        padded = zeros(xp, count * channels, height, width, np.float64)
-        return padded, padded.reshape(count, channels, *padded.shape[1:])[:, :, 1:-1, :width]
 
-    # what the hole holds may be anything
-    f, offset = planes()
-    with np.errstate(invalid="ignore", over="ignore"):
-        np.subtract(T, 0 if S is None else S, out=offset, dtype=np.float64)
-    np.copyto(offset, 0, where=missing)
-    padded_v = None
-    if v is not None:
-        padded_v, inside = planes()
-        inside[...] = v
-    cycles = solve_planes(part.levels[0], part.method, f, padded_v, tolerance)
-    if S is not None:
-        offset += S
-    if F.dtype == np.uint8:
-        np.clip(np.rint(offset, out=offset), 0, 255, out=offset)
-    np.copyto(F, offset, where=missing, casting="unsafe")
+def fill(part: Part, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
+    """`Solver.solve` on images (n, h, w, C), cropped to their holes."""
+    count, height, width, channels = target.shape
+
+    def planes() -> Any:
+        return zeros(module_of(target), count * channels, height, width, np.float64)
+
+    f, v = planes(), None
+    kernels = kernels_of(target)
+    kernels.take_offsets(target, source, part.missing, f)
+    if divergence is not None:
+        v = planes()
+        kernels.take_offsets(divergence, None, np.zeros_like(part.missing), v)
+    cycles = solve_planes(part.levels[0], part.method, f, v, tolerance)
+    kernels.put_sums(f, source, part.missing, out)
     return cycles
 
 
@@ -179,7 +170,7 @@ def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any) -> Iterator[Part]:
     def part(images: slice, holes: NDArray[np.bool_]) -> Part:
         rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(height, width)
         missing = xp.asarray(np.ascontiguousarray(holes[:, rows, columns]))
-        grids: list[Any] = _cpu.levels(missing) if xp is np else cuda_kernels.levels(missing)
+        grids = kernels_of(missing).levels(missing)
         method = Rectangle(missing[0], grids[0]) if is_rectangle[first] else Multigrid(grids)
         return Part(images, rows, columns, missing, grids, method)
 
