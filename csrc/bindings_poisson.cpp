@@ -5,6 +5,7 @@
 #include "bindings.hpp"
 #include "planes.hpp"
 #include "poisson.hpp"
+#include "rectangle.hpp"
 
 namespace faceinpaint {
 namespace {
@@ -59,8 +60,9 @@ Extent extent_of(const py::array& target, const std::optional<py::array>& source
 }
 
 void bound_take_offsets(const py::array& target, const std::optional<py::array>& source, const Array<bool>& missing,
-                        Array<double>& f) {
+                        Array<double>& f, Array<double>& largest) {
     const auto extent = extent_of(target, source, missing, f);
+    expect_numbers(largest, "largest", extent.images * extent.channels);
     with_dtype(target, "target", [&](auto t) {
         with_dtype(source.value_or(target), "source", [&](auto s) {
             using T = const decltype(t);
@@ -68,9 +70,9 @@ void bound_take_offsets(const py::array& target, const std::optional<py::array>&
             const auto from = pixels_of<T>(target);
             const auto drawn = source ? pixels_of<S>(*source) : Pixels<S>{nullptr, 0, 0, 0, 0};
             const bool* holes = missing.data();
-            double* to = f.mutable_data();
+            double *to = f.mutable_data(), *most = largest.mutable_data();
             const py::gil_scoped_release unlocked;
-            take_offsets<std::remove_const_t<T>, std::remove_const_t<S>>(from, drawn, holes, extent, to);
+            take_offsets<std::remove_const_t<T>, std::remove_const_t<S>>(from, drawn, holes, extent, to, most);
         });
     });
 }
@@ -143,6 +145,21 @@ void bound_correct(const Grid& grid, const Array<float>& b, const Grid* coarse,
     grid.correct(from, planes, coarse, correction, to, to_products, to_energies, to_largest);
 }
 
+void bound_solve_coarse(const std::vector<const Grid*>& grids, std::vector<Array<float>> b, std::vector<Array<float>> u) {
+    expect(!grids.empty() && b.size() == grids.size() && u.size() == grids.size(), "b, u: expected an array a grid");
+    const auto planes = planes_of(b[0], *grids[0], "b");
+    std::vector<float*> of_b, of_u;
+    for (std::size_t k = 0; k < grids.size(); ++k) {
+        if (k > 0) expect_next(*grids[k - 1], *grids[k]);
+        expect_planes(b[k], *grids[k], "b", planes);
+        expect_planes(u[k], *grids[k], "u", planes);
+        of_b.push_back(b[k].mutable_data());
+        of_u.push_back(u[k].mutable_data());
+    }
+    const py::gil_scoped_release unlocked;
+    Grid::solve(grids, of_b, of_u, planes);
+}
+
 void bound_advance(const Grid& grid, const Array<float>& z, const Array<double>& beta, const Array<double>& alpha,
                    Array<float>& p, Array<double>& f, Array<float>& r, Array<double>& squares, const Grid& coarse,
                    Array<float>& coarse_r) {
@@ -161,6 +178,29 @@ void bound_advance(const Grid& grid, const Array<float>& z, const Array<double>&
     float *of_p = p.mutable_data(), *of_r = r.mutable_data(), *to = coarse_r.mutable_data();
     const py::gil_scoped_release unlocked;
     grid.advance(from, share, scale, planes, of_p, of_f, of_r, sums, coarse, to);
+}
+
+void bound_solve_rectangle(const Grid& finest, std::int64_t top, std::int64_t left, const Array<float>& down,
+                           const Array<float>& down_transposed, const Array<float>& across,
+                           const Array<float>& across_transposed, const Array<float>& inverse, Array<double>& f,
+                           const std::optional<Array<double>>& v, double tolerance, Array<double>& reached) {
+    const auto planes = planes_of(f, finest, "f");
+    if (v) expect_planes(*v, finest, "v", planes);
+    expect_numbers(reached, "reached", planes);
+    expect(down.ndim() == 2 && across.ndim() == 2 && across.shape(1) % 16 == 0 && across.shape(1) >= across.shape(0),
+           "down, across: expected shapes (height, height) and (width, pitch), pitch a multiple of 16");
+    const auto height = down.shape(0), width = across.shape(0), pitch = across.shape(1);
+    expect(down.shape(1) == height && same_shape(down, down_transposed) && same_shape(across, across_transposed) &&
+               inverse.ndim() == 2 && inverse.shape(0) == height && inverse.shape(1) == pitch,
+           "inverse: expected shape (height, pitch), and the shapes of down and across for what is transposed");
+    expect(top >= 0 && left >= 0 && top + height <= finest.height() && left + width <= finest.width(),
+           "top, left: expected a rectangle in the grid");
+    const Rectangle rectangle{top,           left, height, width, pitch, down.data(), down_transposed.data(),
+                              across.data(), across_transposed.data(), inverse.data()};
+    const double* divergence = v ? v->data() : nullptr;
+    double *of_f = f.mutable_data(), *to = reached.mutable_data();
+    const py::gil_scoped_release unlocked;
+    solve_rectangle(finest, rectangle, divergence, tolerance, planes, of_f, to);
 }
 
 void bound_residual(const Grid& grid, const Array<double>& f, const std::optional<Array<double>>& v,
@@ -183,12 +223,17 @@ void bound_residual(const Grid& grid, const Array<double>& f, const std::optiona
 void define_poisson(py::module_& module) {
     using namespace py::literals;
     module.def("take_offsets", &bound_take_offsets, "target"_a.noconvert(), "source"_a.noconvert().none(true),
-               "missing"_a.noconvert(), "f"_a.noconvert());
+               "missing"_a.noconvert(), "f"_a.noconvert(), "largest"_a.noconvert());
     module.def("put_sums", &bound_put_sums, "f"_a.noconvert(), "source"_a.noconvert().none(true),
                "missing"_a.noconvert(), "out"_a.noconvert());
+    module.def("solve_coarse", &bound_solve_coarse, "grids"_a, "b"_a.noconvert(), "u"_a.noconvert());
     module.def("levels", &bound_levels, "holes"_a.noconvert());
-    py::class_<Grid>(module, "Grid")
-        .def_property_readonly("height", &Grid::height)
+    py::class_<Grid> grid(module, "Grid");
+    module.def("solve_rectangle", &bound_solve_rectangle, "finest"_a, "top"_a, "left"_a, "down"_a.noconvert(),
+               "down_transposed"_a.noconvert(), "across"_a.noconvert(), "across_transposed"_a.noconvert(),
+               "inverse"_a.noconvert(), "f"_a.noconvert(), "v"_a.noconvert().none(true), "tolerance"_a,
+               "reached"_a.noconvert());
+    grid.def_property_readonly("height", &Grid::height)
         .def_property_readonly("width", &Grid::width)
         .def_property_readonly("inverse_diagonal",
                                [](const Grid& grid) {

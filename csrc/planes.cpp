@@ -22,13 +22,19 @@ void for_rows(F* f, const bool* missing, const Extent& extent, const Work& work)
 
 template <class T, class S>
 void take_offsets(const Pixels<const T>& target, const Pixels<const S>& source, const bool* missing,
-                  const Extent& extent, double* f) {
+                  const Extent& extent, double* f, double* largest) {
+    std::fill(largest, largest + extent.images * extent.channels, 0.0);
     for_rows(f, missing, extent, [&](auto i, auto c, double* row, const bool* hole, auto y) {
+        double most = largest[i * extent.channels + c];
         for (std::int64_t x = 0; x < extent.width; ++x) {
-            if (hole[x]) continue;
-            const double drawn = source.data ? static_cast<double>(source(i, y, x, c)) : 0.0;
-            row[x] = static_cast<double>(target(i, y, x, c)) - drawn;
+            const auto offset = [&] {
+                const double drawn = source.data ? static_cast<double>(source(i, y, x, c)) : 0.0;
+                return static_cast<double>(target(i, y, x, c)) - drawn;
+            };
+            row[x] = hole[x] ? 0.0 : offset();
+            most = std::max(most, std::abs(row[x]));
         }
+        largest[i * extent.channels + c] = most;
     });
 }
 
@@ -46,7 +52,8 @@ void put_sums(const double* f, const Pixels<const S>& source, const bool* missin
 }
 
 #define INSTANTIATE(T, S)                                                                                              \
-    template void take_offsets(const Pixels<const T>&, const Pixels<const S>&, const bool*, const Extent&, double*);   \
+    template void take_offsets(const Pixels<const T>&, const Pixels<const S>&, const bool*, const Extent&, double*,    \
+                               double*);                                                                               \
     template void put_sums(const double*, const Pixels<const S>&, const bool*, const Extent&, const Pixels<T>&);
 #define INSTANTIATE_ALL(T)         \
     INSTANTIATE(T, std::uint8_t)   \

@@ -21,10 +21,11 @@ struct Extent {
     std::int64_t images, channels, height, width, pitch, holes;
 };
 
-// f = target - source at the known pixels; what the missing ones hold is not looked at.  source may be null: 0.
+// f = target - source at the known pixels, 0 at the missing ones, whatever those hold, and the largest |f| of each plane.
+// source may be null: 0.
 template <class T, class S>
 void take_offsets(const Pixels<const T>& target, const Pixels<const S>& source, const bool* missing,
-                  const Extent& extent, double* f);
+                  const Extent& extent, double* f, double* largest);
 
 // out = source + f at the missing pixels; bytes are rounded and clipped.
 template <class T, class S>

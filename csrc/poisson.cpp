@@ -327,6 +327,16 @@ void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, cons
     }
 }
 
+void Grid::solve(const std::vector<const Grid*>& grids, const std::vector<float*>& b, const std::vector<float*>& u,
+                 std::int64_t planes) {
+    for (std::size_t k = 0; k + 1 < grids.size(); ++k) grids[k]->restrict(b[k], planes, *grids[k + 1], b[k + 1]);
+    for (std::size_t k = grids.size(); k-- > 0;) {
+        const bool coarsest = k + 1 == grids.size();
+        grids[k]->correct(b[k], planes, coarsest ? nullptr : grids[k + 1], coarsest ? nullptr : u[k + 1], u[k], nullptr,
+                          nullptr, nullptr);
+    }
+}
+
 // The Laplacian of values that have so many neighbours; in double, since it is a small difference of theirs.
 template <class T>
 static Doubles laplacian(const T* values, std::int64_t pitch, const Doubles& neighbours) {

@@ -35,6 +35,11 @@ public:
     void correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, float* u,
                  double* products, double* energies, float* largest) const;
 
+    // A V-cycle on a grid and those below it, from the right-hand side b[0] of the first: u[0].  b and u have an array a
+    // grid.
+    static void solve(const std::vector<const Grid*>& grids, const std::vector<float*>& b, const std::vector<float*>& u,
+                      std::int64_t planes);
+
     // On the finest grid, a step of conjugate gradients: p = z + beta p, f += alpha p, r -= alpha A p, r . r, and the
     // restriction of the new r.
     void advance(const float* z, const double* beta, const double* alpha, std::int64_t planes, float* p, double* f,

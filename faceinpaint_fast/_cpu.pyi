@@ -139,8 +139,27 @@ class Grid:
     ) -> None: ...
 
 def levels(holes: NDArray[np.bool_]) -> list[Grid]: ...
+def solve_rectangle(
+    finest: Grid,
+    top: int,
+    left: int,
+    down: NDArray[np.float32],
+    down_transposed: NDArray[np.float32],
+    across: NDArray[np.float32],
+    across_transposed: NDArray[np.float32],
+    inverse: NDArray[np.float32],
+    f: NDArray[np.float64],
+    v: NDArray[np.float64] | None,
+    tolerance: float,
+    reached: NDArray[np.float64],
+) -> None: ...
+def solve_coarse(grids: list[Grid], b: list[NDArray[np.float32]], u: list[NDArray[np.float32]]) -> None: ...
 def take_offsets(
-    target: NDArray[Any], source: NDArray[Any] | None, missing: NDArray[np.bool_], f: NDArray[np.float64]
+    target: NDArray[Any],
+    source: NDArray[Any] | None,
+    missing: NDArray[np.bool_],
+    f: NDArray[np.float64],
+    largest: NDArray[np.float64],
 ) -> None: ...
 def put_sums(
     f: NDArray[np.float64], source: NDArray[Any] | None, missing: NDArray[np.bool_], out: NDArray[Any]

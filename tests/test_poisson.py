@@ -17,7 +17,7 @@ from faceinpaint_fast.poisson import solver as solver_module
 from faceinpaint_fast.poisson.multigrid import Multigrid
 from faceinpaint_fast.poisson.planes import inside, zeros
 from faceinpaint_fast.poisson.rectangle import Rectangle
-from faceinpaint_fast.poisson.solver import ON_CPU, Solver, solve_planes
+from faceinpaint_fast.poisson.solver import ON_CPU, Part, Planes, Solver
 
 
 def kinds_of_holes(height, width):
@@ -119,7 +119,7 @@ def test_the_largest_error_is_the_one_promised(name, rng):
     width=st.integers(1, 70),
     share=st.floats(0, 1),
     block=st.integers(1, 20),
-    tolerance=st.sampled_from([1e-2, 1e-5, 1e-8, 1e-12]),
+    tolerance=st.sampled_from([1e-2, 1e-5, 1e-7, 1e-9]),
     seed=st.integers(0, 2**31),
 )
 def test_the_residual_promised_is_the_residual_measured(height, width, share, block, tolerance, seed):
@@ -153,7 +153,7 @@ def test_what_float64_cannot_reach_is_refused_with_the_figure_reached(rng):
 
 
 @pytest.mark.parametrize("touching", list(itertools.product([False, True], repeat=4)))
-def test_a_rectangle_s_modes_are_multigrid_s_answer(touching):
+def test_a_rectangle_s_modes_are_multigrid_s_answer(touching, rng):
     top, bottom, left, right = touching
     hole = np.zeros((50, 40), np.bool_)
     hole[0 if top else 7 : 50 if bottom else 31, 0 if left else 5 : 40 if right else 22] = True
@@ -161,14 +161,12 @@ def test_a_rectangle_s_modes_are_multigrid_s_answer(touching):
         pytest.skip("nothing would be known")
     assert isinstance(Solver(hole[None])._parts[0].method, Rectangle)
     levels = _cpu.levels(hole[None])
+    target, source, v = rng.random((3, 2, 50, 40, 2))
     found = []
-    for method in (Rectangle(hole, levels[0]), Multigrid(levels)):
-        f = zeros(np, 2, 50, 40, np.float64)
-        v = zeros(np, 2, 50, 40, np.float64)
-        numbers = np.random.default_rng(0)
-        f[:, 1:-1, :40], v[:, 1:-1, :40] = numbers.random((2, 2, 50, 40)) * [[~hole], [hole]]
-        solve_planes(levels[0], method, f, v, 1e-12)
-        found.append(f)
+    for method in (Rectangle(hole, levels[0]), Multigrid(levels, _cpu)):
+        out = target.copy()
+        Planes(Part(*np.s_[:, :, :], hole[None], levels, method), target).fill(target, source, v, 1e-12, out)
+        found.append(out)
     # two answers within 1e-12 of the residual, times a condition of 10^3
     assert_allclose(*found, atol=1e-9)
 
@@ -274,8 +272,8 @@ def five_points(missing, k):
 
 
 SMALL_HOLES = {
-    f"{height}x{width} {share}": np.random.default_rng(height).random((height, width)) < share
-    for height, width in ((9, 12), (8, 13), (1, 17), (16, 1), (2, 3), (5, 5))
+    f"{height}x{width} {share}": np.random.default_rng(width).random((height, width)) < share
+    for height, width in ((9, 12), (8, 13), (1, 17), (16, 1), (2, 5), (5, 5))
     for share in (0.5, 0.9)
 }
 
@@ -299,15 +297,15 @@ def test_levels_are_what_they_are_defined_as(hole):
 
 @pytest.mark.parametrize("hole", SMALL_HOLES.values(), ids=SMALL_HOLES)
 def test_a_cycle_is_symmetric_and_close_to_the_inverse(hole):
-    height, width = hole.shape
+    width = hole.shape[1]
     levels = _cpu.levels(hole[None])
     units = np.flatnonzero(hole)
-    r, z = (zeros(np, len(units), height, width, np.float32) for _ in range(2))
+    r, z, *coarse = zeros(np, len(units), [(a.height, a.width) for a in (levels[0], *levels, *levels[1:])], np.float32)
+    b, u = coarse[: len(levels) - 1], coarse[len(levels) - 1 :]
     inside(r, width)[np.arange(len(units)), *np.divmod(units, width)] = 1
-    b, u = ([zeros(np, len(units), a.height, a.width, np.float32) for a in levels[1:]] for _ in range(2))
     sums = np.zeros(len(units)), np.zeros(len(units)), np.zeros(len(units), np.float32)
     levels[0].restrict(r, levels[1], b[0])
-    Multigrid(levels)._solve_coarse(b, u)
+    _cpu.solve_coarse(levels[1:], b, u)
     levels[0].correct(r, levels[1], u[0], z, *sums)
     B = inside(z, width).reshape(len(units), -1)[:, units].astype(float)
     full = five_points(np.ones_like(hole), (1, 1))
@@ -325,8 +323,8 @@ def test_a_cycle_is_symmetric_and_close_to_the_inverse(hole):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"b": zeros(np, 2, 4, 5, np.float32)[:, :-1].copy()}, r"b: expected shape \(planes, 6, 16\)"),
-        ({"coarse_b": zeros(np, 1, 2, 3, np.float32)}, "coarse_b: expected 2 planes"),
+        ({"b": np.zeros((2, 5, 16), np.float32)}, r"b: expected shape \(planes, 6, 16\)"),
+        ({"coarse_b": np.zeros((1, 4, 16), np.float32)}, "coarse_b: expected 2 planes"),
         (
             {"coarse": _cpu.levels(np.ones((1, 4, 5), np.bool_))[0]},
             "coarse_b: expected shape|coarse: expected the next",
@@ -336,9 +334,9 @@ def test_a_cycle_is_symmetric_and_close_to_the_inverse(hole):
 def test_arrays_that_do_not_fit_are_refused(change, message):
     fine, coarse, *_ = _cpu.levels(np.eye(4, 5, dtype=np.bool_)[None])
     arguments = {
-        "b": zeros(np, 2, 4, 5, np.float32),
+        "b": np.zeros((2, 6, 16), np.float32),
         "coarse": coarse,
-        "coarse_b": zeros(np, 2, 2, 3, np.float32),
+        "coarse_b": np.zeros((2, 4, 16), np.float32),
     } | change
     with pytest.raises(ValueError, match=message):
         fine.restrict(**arguments)

@@ -23,7 +23,7 @@ from faceinpaint_fast.poisson import cuda_kernels
 from faceinpaint_fast.poisson import solver as solver_module
 from faceinpaint_fast.poisson.multigrid import Multigrid
 from faceinpaint_fast.poisson.planes import inside, zeros
-from faceinpaint_fast.poisson.solver import Limits, solve_planes
+from faceinpaint_fast.poisson.solver import Limits
 
 # a number is some 40 products and sums in float32, which each compiler joins to FMAs in its own way: a few 1e-7 of the
 # largest
@@ -103,7 +103,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 def emulation(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Emulation:
     emulation = Emulation(library)
     monkeypatch.setattr(cuda_kernels, "kernel", emulation.kernel)
-    monkeypatch.setattr(cuda_kernels, "zeros", lambda *arguments: amid_nan(zeros(*arguments)))
+    monkeypatch.setattr(cuda_kernels, "zeros", lambda *arguments: list(map(amid_nan, zeros(*arguments))))
     return emulation
 
 
@@ -129,7 +129,7 @@ def data_of(rng: np.random.Generator, holes: np.ndarray, planes: int) -> dict[st
 
     def random(holes: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
         count, height, width = holes.shape
-        array = zeros(np, planes, height, width, dtype)
+        (array,) = zeros(np, planes, [(height, width)], dtype)
         inside(array, width)[...] = rng.standard_normal((planes, height, width))
         inside(array, width)[~holes[np.arange(planes) * count // planes]] = 0
         return array
@@ -237,7 +237,7 @@ def test_levels_are_those_of_the_definition(size, rng):
         beside, above = neighbours(holes)
         with np.errstate(divide="ignore"):
             inverse = np.where(holes, 1 / (across * beside + down * above + ground), 0)
-        padded = zeros(np, 2, grid.height, grid.width, np.float32)
+        (padded,) = zeros(np, 2, [(grid.height, grid.width)], np.float32)
         inside(padded, grid.width)[...] = inverse
         np.testing.assert_allclose(grid.inverse_diagonal, padded, rtol=1e-6, atol=0)
         assert grid.inverse_diagonal.dtype == np.float32
@@ -253,8 +253,8 @@ def test_a_step_takes_off_r_what_it_adds_to_f(rng):
     holes[0, 10, 17] = False
     missing = np.pad(holes, ((0, 0), (1, 1), (0, 8)))
     fine, coarse, *_ = cuda_kernels.levels(holes)
-    z, p, r = (zeros(np, 1, 20, 40, np.float32) for _ in range(3))
-    f, coarse_r = zeros(np, 1, 20, 40, np.float64), zeros(np, 1, 10, 20, np.float32)
+    z, p, r, coarse_r = zeros(np, 1, [(20, 40)] * 3 + [(10, 20)], np.float32)
+    (f,) = zeros(np, 1, [(20, 40)], np.float64)
     z[missing] = 1000 + rng.random(799)
     alpha, squares = rng.random(1), np.zeros(1)
     expected = np.zeros_like(f)
@@ -274,7 +274,7 @@ def test_a_step_takes_off_r_what_it_adds_to_f(rng):
 @pytest.mark.usefixtures("emulation")
 def test_the_last_level_is_one_pixel():
     """1 x 1: nothing but b / g."""
-    inverse, b, u = (zeros(np, 1, 1, 1, np.float32) for _ in range(3))
+    inverse, b, u = zeros(np, 1, [(1, 1)] * 3, np.float32)
     inverse[0, 1, 0], b[0, 1, 0] = 0.5, -3
     cuda_kernels.Grid(inverse, 1, 1.0, 1.0).correct(b, None, None, u)
     assert u[0, 1, 0] == -1.5
@@ -369,9 +369,10 @@ def test_solution_is_that_in_cpp(backwards, emulation, rng):
     problem = data_of(rng, holes, 4)
     problem["f"][:, 1:-1, :37][holes[np.arange(4) // 2]] = 0
     solutions = []
-    for levels in (_cpu.levels(holes), cuda_kernels.levels(holes)):
+    for kernels in (_cpu, cuda_kernels):
         f = problem["f"].copy()
-        solve_planes(levels[0], Multigrid(levels), f, problem["v"], 1e-10)
+        solver = Multigrid(kernels.levels(holes), kernels)
+        solver.solve(f, problem["v"], 1e-10, solver.workspace(np, 4))
         solutions.append(f)
     np.testing.assert_allclose(*solutions, rtol=0, atol=1e-8)
 
@@ -388,10 +389,12 @@ def test_offsets_and_sums_are_those_in_cpp(holes, dtype, rng):
     for drawn in (None, source, source.astype(np.float64)):
         found = []
         for kernels in (_cpu, cuda_kernels):
-            f, filled = zeros(np, 12, 9, 11, np.float64), out.copy(order="K")
-            kernels.take_offsets(target, drawn, missing, f)
+            (f,), filled = zeros(np, 12, [(9, 11)], np.float64), out.copy(order="K")
+            inside(f, 11)[...] = 7
+            largest = np.full(12, np.nan)
+            kernels.take_offsets(target, drawn, missing, f, largest)
             kernels.put_sums(added, drawn, missing, filled)
-            found.append((f, filled))
+            found.append((f, largest, filled))
         for one, other in zip(*found, strict=True):
             np.testing.assert_array_equal(other, one)
 

@@ -7,6 +7,7 @@ C-contiguous, and nobody checks; at the known pixels all but f and v are 0 and s
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,9 @@ def levels(holes: Any) -> list[Grid]:
     """Every level of holes (N, H, W), True = missing, from the finest to a single pixel."""
     xp = module_of(holes)
 
-    def fresh(height: int, width: int) -> tuple[Any, Any]:
-        """For what holds pixels to the known ones, and the inverse diagonal."""
-        ground, inverse_diagonal = (zeros(xp, len(holes), height, width, np.float32) for _ in range(2))
-        return ground, inverse_diagonal
-
-    _, height, width = holes.shape
-    ground, inverse = fresh(height, width)
+    count, height, width = holes.shape
+    # what holds pixels to the known ones, and the inverse diagonal
+    ground, inverse = zeros(xp, count, [(height, width)] * 2, np.float32)
     sizes = np.int32(height), np.int32(width), np.int32(inverse.shape[-1])
     kernel("set_finest")(_blocks(holes, height, width), (COLUMNS, ROWS), (holes, *sizes, ground, inverse))
     grids = [Grid(inverse, width, 1, 1)]
@@ -120,7 +117,7 @@ def levels(holes: Any) -> list[Grid]:
         # a single row or column has no neighbours that a coarse edge could stand for
         across, down = fine.across * (0.5 if fine.height == 1 else 1), fine.down * (0.5 if fine.width == 1 else 1)
         fine_ground, fine_inverse = ground, inverse
-        ground, inverse = fresh(height, width)
+        ground, inverse = zeros(xp, count, [(height, width)] * 2, np.float32)
         sizes = np.int32(fine.height), np.int32(fine.width), fine._pitch
         arguments = (*sizes, np.int32(inverse.shape[-1]), np.float32(across), np.float32(down), ground, inverse)
         blocks = _blocks(holes, height, width)
@@ -129,17 +126,27 @@ def levels(holes: Any) -> list[Grid]:
     return grids
 
 
-def take_offsets(target: Any, source: Any | None, missing: Any, f: Any) -> None:
-    """f = target - source at the known pixels; what the missing ones hold is not looked at.  source None: 0.
+def solve_coarse(grids: list[Grid], b: list[Any], u: list[Any]) -> None:
+    """A V-cycle on a grid and those below it, from the right-hand side b[0] of the first: u[0]."""
+    for k, (fine, coarse) in enumerate(pairwise(grids)):
+        fine.restrict(b[k], coarse, b[k + 1])
+    grids[-1].correct(b[-1], None, None, u[-1])
+    for k in range(len(grids) - 2, -1, -1):
+        grids[k].correct(b[k], grids[k + 1], u[k + 1], u[k])
 
-    target, source  (images, H, W, C), anywhere in memory
+
+def take_offsets(target: Any, source: Any | None, missing: Any, f: Any, largest: Any) -> None:
+    """f = target - source at the known pixels, 0 at the missing ones, whatever those hold, and the largest |f|.
+
+    target, source  (images, H, W, C), anywhere in memory; source None: 0
     missing         (images or 1, H, W)
-    f               (images * C, H + 2, pitch), 0
+    f, largest      (images * C, H + 2, pitch), 0 around the pixels, and (images * C,)
     """
     pixels = _pixels(f, target.shape)
     with np.errstate(invalid="ignore", over="ignore"):
         np.subtract(target, 0 if source is None else source, out=pixels, dtype=np.float64)
     np.copyto(pixels, 0, where=missing[..., None])
+    np.maximum(f.max(axis=(1, 2)), -f.min(axis=(1, 2)), out=largest)
 
 
 def put_sums(f: Any, source: Any | None, missing: Any, out: Any) -> None:

@@ -10,7 +10,6 @@ pixels that lie between the coarse ones, alone or in a line, still count.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,26 +25,34 @@ ERROR = 10
 
 
 class Multigrid:
-    """The equation on the holes of these levels, finest first."""
+    """The equation on the holes of these levels, finest first, with the kernels for where they lie."""
 
-    def __init__(self, levels: list[Any]) -> None:
+    def __init__(self, levels: list[Any], kernels: Any) -> None:
         self._levels = levels
+        self._kernels = kernels
 
-    def solve(self, f: Any, v: Any | None, r: Any, squares: Any, tolerance: float) -> int:
-        """Laplacian(f) = v at the missing pixels of f, from what f holds there; the number of V-cycles that it took.
+    def workspace(self, xp: Any, planes: int) -> list[Any]:
+        """What `solve` works in: r, z, p, then b of each level below the finest, then u."""
+        finest, *coarse = ((level.height, level.width) for level in self._levels)
+        return zeros(xp, planes, [finest] * 3 + coarse * 2, np.float32)
 
-        f, v     (planes, H + 2, pitch) float64; v None: 0
-        r        (planes, H + 2, pitch) float32, Laplacian(f) - v
-        squares  (planes,) float64, r . r
+    def solve(self, f: Any, v: Any | None, tolerance: float, workspace: list[Any]) -> int:
+        """Put into the missing pixels of f what has Laplacian v; the number of V-cycles that it took.
 
-        ||r|| comes down to `tolerance` of what it is.  A small residual alone is no small error, but what a V-cycle
-        finds in it is close to the error: its largest number comes down to ERROR times `tolerance` of what it is at
-        first.  Raises ArithmeticError where float64 does not allow that.
+        f, v       (planes, H + 2, pitch) float64, f with 0 at the missing pixels; v None: 0
+        tolerance  share of the residual's norm at f = 0 that may be left
+        workspace  a new one, or of another solution on these holes
+
+        A small residual alone is no small error, but what a V-cycle finds in it is close to the error: its largest
+        number comes down to ERROR times `tolerance` of what it is at first.  Raises ArithmeticError where float64 does
+        not allow that.
         """
         xp, planes = module_of(f), len(f)
-        finest, second = self._levels[:2]
-        b, u = ([zeros(xp, planes, a.height, a.width, np.float32) for a in self._levels[1:]] for _ in range(2))
-        z, p = (zeros(xp, planes, finest.height, finest.width, np.float32) for _ in range(2))
+        finest, second, *_ = self._levels
+        (r, z, p, *coarse), below = workspace, len(self._levels) - 1
+        b, u = coarse[:below], coarse[below:]
+        squares = xp.zeros(planes)
+        finest.residual(f, v, xp.ones(planes, bool), r, squares)
         alpha, products, energies = xp.zeros(planes), xp.zeros(planes), xp.zeros(planes)
         largest = xp.zeros(planes, np.float32)
         goal, true = tolerance**2 * squares, squares.copy()
@@ -53,7 +60,7 @@ class Multigrid:
         finest.restrict(r, second, b[0])
         for cycle in range(1, MOST_CYCLES + 1):
             before = products.copy()
-            self._solve_coarse(b, u)
+            self._kernels.solve_coarse(self._levels[1:], b, u)
             finest.correct(r, second, u[0], z, products, energies, largest)
             if cycle == 1:
                 enough = ERROR * tolerance * largest
@@ -86,12 +93,3 @@ class Multigrid:
                 products *= active
         reached = float(np.sqrt(squares / goal)[unsolved].max()) * tolerance
         raise ArithmeticError(f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached:.2g}")
-
-    def _solve_coarse(self, b: list[Any], u: list[Any]) -> None:
-        """A V-cycle on the levels below the finest, from their right-hand sides: u[0], an answer to b[0]."""
-        levels = self._levels[1:]
-        for k, (fine, coarse) in enumerate(pairwise(levels)):
-            fine.restrict(b[k], coarse, b[k + 1])
-        levels[-1].correct(b[-1], None, None, u[-1])
-        for k in range(len(levels) - 2, -1, -1):
-            levels[k].correct(b[k], levels[k + 1], u[k + 1], u[k])

@@ -7,20 +7,25 @@ plane i has hole i * holes // planes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
 
 
-def zeros(xp: Any, planes: int, height: int, width: int, dtype: Any) -> Any:
-    """(planes, height + 2, pitch) zeros of NumPy, there with rows that begin where a cache line does, or CuPy."""
-    shape = (planes, height + 2, (width + 16) // 16 * 16)
+def zeros(xp: Any, planes: int, sizes: Iterable[tuple[int, int]], dtype: Any) -> list[Any]:
+    """Zeros for each (height, width); NumPy's lie in one piece of memory, and their rows begin where cache lines do."""
+    shapes = [(planes, height + 2, (width + 16) // 16 * 16) for height, width in sizes]
     if xp is not np:
-        return xp.zeros(shape, dtype)
-    size = shape[0] * shape[1] * shape[2] * np.dtype(dtype).itemsize
-    memory = np.zeros(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(dtype).reshape(shape)
+        return [xp.zeros(shape, dtype) for shape in shapes]
+    bounds = [0, *accumulate(prod(shape) for shape in shapes)]
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.zeros(bounds[-1] * itemsize + 64, np.uint8)
+    first = -memory.ctypes.data % 64
+    numbers = memory[first : first + bounds[-1] * itemsize].view(dtype)
+    return [numbers[a:b].reshape(shape) for (a, b), shape in zip(pairwise(bounds), shapes, strict=True)]
 
 
 def inside(planes: Any, width: int) -> Any:

@@ -1,7 +1,7 @@
 """Poisson's equation on a rectangle, by its modes: sines, or cosines towards a side through which nothing flows.
 
 A is the sum of a second difference along the rows and one down the columns, and each of them has eigenvectors in closed
-form (Strang 1999, "The discrete cosine transform"); four products with small matrices are the whole solution.
+form (Strang 1999, "The discrete cosine transform"): four products with small matrices are the whole solution.
 """
 
 from __future__ import annotations
@@ -12,69 +12,74 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.arrays import module_of
+from faceinpaint_fast import _cpu
 
 
 class Rectangle:
-    """The equation on a hole (H, W) that is a rectangle, whose finest level is `level`."""
+    """The equation on a hole (H, W), bool, that is a rectangle, whose finest level is `level`."""
 
-    def __init__(self, hole: Any, level: Any) -> None:
+    def __init__(self, hole: NDArray[np.bool_], level: _cpu.Grid) -> None:
         self._level = level
-        xp = module_of(hole)
-        self._rows, self._columns = (span(hole.any(axis=axis)) for axis in (1, 0))
-        modes = [
-            eigenvectors(part.stop - part.start, part.start == 0, part.stop == size)
-            for part, size in zip((self._rows, self._columns), hole.shape, strict=True)
-        ]
-        (down, of_down), (across, of_across) = modes
-        self._down, self._across = xp.asarray(down), xp.asarray(across)
-        self._inverse = xp.asarray(1 / (of_down[:, None] + of_across)).astype(np.float32)
+        rows, columns = (missing_part(np.asarray(hole.any(axis=axis))) for axis in (1, 0))
+        self._corner = rows.start, columns.start
+        (down, of_down), (across, of_across) = (
+            modes(part.stop - part.start, part.start == 0, part.stop == size)
+            for part, size in zip((rows, columns), hole.shape, strict=True)
+        )
+        inverse = (1 / (of_down[:, None] + of_across)).astype(np.float32)
+        self._down, self._down_transposed = down, down.T.copy()
+        self._across, self._across_transposed, self._inverse = map(in_vectors, (across, across.T, inverse))
 
-    def solve(self, f: Any, v: Any | None, r: Any, squares: Any, tolerance: float) -> int:
-        """Laplacian(f) = v, as Multigrid.solve; how often it took the modes: twice where float32 does not do."""
-        goal = tolerance**2 * squares
-        times = 0
-        while (unsolved := squares > goal).any():
-            before = squares.copy()
-            f[:, 1:-1][:, self._rows, self._columns] += self._inverse_of(r) * unsolved[:, None, None]
-            self._level.residual(f, v, unsolved, r, squares)
-            times += 1
-            if not (squares <= np.maximum(goal, before / 4)).all():
-                reached = float(np.sqrt(squares / goal)[unsolved].max()) * tolerance
-                raise ArithmeticError(
-                    f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached:.2g}"
-                )
-        return times
+    def workspace(self, xp: Any, planes: int) -> list[Any]:  # noqa: ARG002 - as Multigrid's
+        """None is needed: it works in the cache."""
+        return []
 
-    def _inverse_of(self, r: Any) -> Any:
-        """(planes, h, w), float32: on the rectangle, u with A u = r."""
-        picked = r[:, 1:-1][:, self._rows, self._columns]
-        planes = len(picked)
+    def solve(self, f: Any, v: Any | None, tolerance: float, workspace: list[Any]) -> int:  # noqa: ARG002
+        """Put into the missing pixels of f, (planes, H + 2, pitch) float64, what has Laplacian v, 0 if None; 1.
 
-        def transform(lines: Any, vectors: Any) -> Any:
-            """(planes, m, n) @ (n, n), with the two axes of the result swapped, as one product."""
-            product = lines.reshape(-1, len(vectors)) @ vectors
-            return product.reshape(planes, -1, len(vectors)).swapaxes(1, 2)
+        Raises ArithmeticError where float64 does not allow a relative residual of `tolerance`.
+        """
+        reached = np.empty(len(f))
+        _cpu.solve_rectangle(
+            self._level,
+            *self._corner,
+            self._down,
+            self._down_transposed,
+            self._across,
+            self._across_transposed,
+            self._inverse,
+            f,
+            v,
+            tolerance,
+            reached,
+        )
+        if not (reached <= tolerance).all():
+            raise ArithmeticError(
+                f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached.max():.2g}"
+            )
+        return 1
 
-        modes = transform(transform(picked, self._across), self._down) * self._inverse
-        return transform(transform(modes, self._across.T), self._down.T)
 
-
-def span(missing: Any) -> slice:
+def missing_part(missing: NDArray[np.bool_]) -> slice:
     """From the first to the last True."""
     return slice(int(missing.argmax()), len(missing) - int(missing[::-1].argmax()))
 
 
-@lru_cache(maxsize=64)
-def eigenvectors(n: int, open_start: bool, open_end: bool) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Of minus the second difference on n points, 0 before a start and after an end that are not open: (n, n), (n,).
+def in_vectors(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """With zeros behind its rows, to a multiple of 16 numbers."""
+    return np.ascontiguousarray(np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % 16))))
 
-    The eigenvectors are the columns, of length 1; eigenvalues 2 - 2 cos of their frequency, ascending.
+
+@lru_cache(maxsize=64)
+def modes(n: int, open_start: bool, open_end: bool) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Of minus the second difference on n points, 0 before a start and after an end that are not open.
+
+    Returns the eigenvectors, of length 1, as rows (n, n), and the eigenvalues (n,), 2 - 2 cos of their frequency.
     """
     # an open end is a mirror half a point outside, another a zero one point outside
-    place = np.arange(n)[:, None] + (0.5 if open_start else 1)
+    place = np.arange(n) + (0.5 if open_start else 1)
     length = n - 1 + (0.5 if open_start else 1) + (0.5 if open_end else 1)
     order = np.arange(n) + (0 if open_start and open_end else 0.5 if open_start or open_end else 1)
     frequency = np.pi * order / length
-    vectors = np.cos(place * frequency) if open_start else np.sin(place * frequency)
-    return (vectors / np.linalg.norm(vectors, axis=0)).astype(np.float32), 2 - 2 * np.cos(frequency)
+    vectors = (np.cos if open_start else np.sin)(place * frequency[:, None])
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), 2 - 2 * np.cos(frequency)

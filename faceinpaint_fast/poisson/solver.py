@@ -86,19 +86,24 @@ class Solver:
         above `tolerance`.
         """
 
-        def run(task: tuple[Part, slice, slice]) -> int:
-            part, images, channels = task
-            where = images, part.rows, part.columns, channels
-            T, S, v, F = (None if array is None else array[where] for array in (target, source, divergence, out))
-            return fill(part, T, S, v, tolerance, F)
-
         tasks = [task for part in self._parts for task in self._split(part, len(target), target.shape[-1])]
         largest = max((part.missing[0].size for part in self._parts), default=1)
-        threads = min(threads_for(len(tasks) * largest, WORTH_A_THREAD), max(1, MOST_AT_ONCE // largest))
-        if threads == 1 or self._limits is ON_CUDA:
-            return max(map(run, tasks), default=0)
+        threads = min(threads_for(len(tasks) * largest, WORTH_A_THREAD), max(1, MOST_AT_ONCE // largest), len(tasks))
+
+        def run(tasks: list[tuple[Part, slice, slice]]) -> int:
+            cycles, planes = 0, None
+            for part, images, channels in tasks:
+                where = images, part.rows, part.columns, channels
+                T, S, v, F = (None if array is None else array[where] for array in (target, source, divergence, out))
+                if planes is None or not planes.serve(part, T):
+                    planes = Planes(part, T)
+                cycles = max(cycles, planes.fill(T, S, v, tolerance, F))
+            return cycles
+
+        if threads <= 1 or self._limits is ON_CUDA:
+            return run(tasks)
         with ThreadPoolExecutor(threads) as pool:
-            return max(pool.map(run, tasks), default=0)
+            return max(pool.map(run, (tasks[first::threads] for first in range(threads))))
 
     def _split(self, part: Part, count: int, channels: int) -> Iterator[tuple[Part, slice, slice]]:
         """What of its images and channels to solve at a time."""
@@ -121,39 +126,43 @@ def kernels_of(array: Any) -> Any:
     return _cpu if module_of(array) is np else cuda_kernels
 
 
-def fill(part: Part, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
-    """`Solver.solve` on images (n, h, w, C), cropped to their holes."""
-    count, height, width, channels = target.shape
+class Planes:
+    """The arrays in which images (n, h, w, C) of a part are solved, one after the other."""
 
-    def planes() -> Any:
-        return zeros(module_of(target), count * channels, height, width, np.float64)
+    def __init__(self, part: Part, images: Any) -> None:
+        self._part = part
+        self._xp = module_of(images)
+        count, height, width, channels = images.shape
+        self._planes, self._sizes = count * channels, [(height, width)]
+        (self._f,) = zeros(self._xp, self._planes, self._sizes, np.float64)
+        self._workspace = part.method.workspace(self._xp, self._planes)
 
-    f, v = planes(), None
-    kernels = kernels_of(target)
-    kernels.take_offsets(target, source, part.missing, f)
-    if divergence is not None:
-        v = planes()
-        kernels.take_offsets(divergence, None, np.zeros_like(part.missing), v)
-    cycles = solve_planes(part.levels[0], part.method, f, v, tolerance)
-    kernels.put_sums(f, source, part.missing, out)
-    return cycles
+    def serve(self, part: Part, images: Any) -> bool:
+        """Whether these images, too, can be solved here."""
+        return part is self._part and self._planes == len(images) * images.shape[-1]
 
-
-def solve_planes(finest: Any, method: Multigrid | Rectangle, f: Any, v: Any | None, tolerance: float) -> int:
-    """Put into the missing pixels of f, (planes, h + 2, pitch) float64, where it is 0, what has Laplacian v."""
-    xp = module_of(f)
-    r = zeros(xp, len(f), finest.height, finest.width, np.float32)
-    squares = xp.zeros(len(f))
-    finest.residual(f, v, xp.ones(len(f), bool), r, squares)
-    exponents = np.frexp(np.sqrt(squares))[1]
-    if (abs(exponents) > 40).any():
-        # float32 could not hold the squares
-        scale = np.ldexp(np.ones_like(squares), -exponents)[:, None, None]
-        f *= scale
-        cycles = solve_planes(finest, method, f, None if v is None else v * scale, tolerance)
-        f /= scale
+    def fill(self, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
+        """`Solver.solve` on images (n, h, w, C), cropped to their holes."""
+        missing, f, v = self._part.missing, self._f, None
+        kernels = kernels_of(missing)
+        largest = self._xp.empty(self._planes)
+        kernels.take_offsets(target, source, missing, f, largest)
+        if divergence is not None:
+            (v,) = zeros(self._xp, self._planes, self._sizes, np.float64)
+            of_v = np.empty_like(largest)
+            kernels.take_offsets(divergence, None, np.zeros_like(missing), v, of_v)
+            largest = np.maximum(largest, of_v)
+        exponents = np.frexp(largest)[1]
+        # float32 could not hold the squares of what it has to
+        scale = np.ldexp(np.ones_like(largest), -exponents)[:, None, None] if (abs(exponents) > 40).any() else None
+        if scale is not None:
+            f *= scale
+            v = None if v is None else v * scale
+        cycles = self._part.method.solve(f, v, tolerance, self._workspace)
+        if scale is not None:
+            f /= scale
+        kernels.put_sums(f, source, missing, out)
         return cycles
-    return method.solve(f, v, r, squares, tolerance)
 
 
 def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any) -> Iterator[Part]:
@@ -170,8 +179,9 @@ def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any) -> Iterator[Part]:
     def part(images: slice, holes: NDArray[np.bool_]) -> Part:
         rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(height, width)
         missing = xp.asarray(np.ascontiguousarray(holes[:, rows, columns]))
-        grids = kernels_of(missing).levels(missing)
-        method = Rectangle(missing[0], grids[0]) if is_rectangle[first] else Multigrid(grids)
+        kernels = kernels_of(missing)
+        grids = kernels.levels(missing)
+        method = Rectangle(missing[0], grids[0]) if is_rectangle[first] else Multigrid(grids, kernels)
         return Part(images, rows, columns, missing, grids, method)
 
     def key(image: int) -> tuple[bool, int | None]:
