@@ -27,7 +27,8 @@ gpu:
 	mkdir -p $(OUT)
 	$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --editable .
 	status=0; \
-	$(PYTHON) -m pytest tests/test_gpu.py tests/test_triton_kernels.py --junit-xml=$(OUT)/tests.xml || status=1; \
+	$(PYTHON) -m pytest tests/test_gpu.py tests/test_triton_kernels.py tests/test_poisson_cuda.py \
+		--junit-xml=$(OUT)/tests.xml || status=1; \
 	$(PYTHON) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json || status=1; \
 	$(PYTHON) -m faceinpaint_fast.cli bench --device cuda --out $(OUT)/comparisons.md || status=1; \
 	exit $$status

@@ -15,7 +15,7 @@ TOLERANCES = 10.0 ** -np.arange(1, 9)
 
 
 def draw_level(axes: Any, level: Any, step: int) -> None:
-    """A level where it lies on the finest: known pixels grey, missing ones white with their conductance to the known."""
+    """A level where it lies on the finest: known pixels grey, missing ones white, red the conductance to the known."""
     inverse = level.inverse_diagonal[0, 1:-1, : level.width]
     missing = np.pad(inverse > 0, 1)
     y, x = np.mgrid[: level.height, : level.width]

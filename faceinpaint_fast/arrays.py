@@ -39,6 +39,11 @@ def module_of(array: Any) -> Any:
     return sys.modules["cupy"] if is_cupy(array) else np
 
 
+def device_of(array: Any) -> int | None:
+    """The number of the CUDA device where an array of CuPy's lies; None: NumPy's."""
+    return array.device.id if is_cupy(array) else None
+
+
 def to_numpy(array: Any) -> NDArray[Any]:
     """The array as NumPy's: a view where it lies in this machine's memory, else a copy; InputError if it cannot be."""
     try:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.arrays import Array, ImageBatch, module_of, on_stream_of, to_numpy
+from faceinpaint_fast.arrays import Array, ImageBatch, device_of, module_of, on_stream_of, to_numpy
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole, fitting, partly_known
 from faceinpaint_fast.poisson import BIHARMONIC, POISSON, Equation, Solver
@@ -67,21 +67,28 @@ class _HoleSolver:
 
     def __init__(self, hole: Any) -> None:
         self._hole = partly_known(as_hole(to_numpy(hole)))
-        self._solvers: dict[Any, Solver] = {}
+        self._prepared: dict[int | None, tuple[Any, Solver]] = {}
 
-    def _checked(
-        self, target: Any, other: Any, name: str, tolerance: float
-    ) -> tuple[ImageBatch, ImageBatch, NDArray[np.bool_]]:
-        """Both as batches, and the holes (B, H, W)."""
+    def _checked(self, target: Any, other: Any, name: str, tolerance: float) -> tuple[ImageBatch, ImageBatch, Any]:
+        """Both as batches, and the holes (B, H, W) where they lie."""
         into = ImageBatch.of(target, "target", on_device=self._on_device)
         beside = ImageBatch.of(other, name, on_device=self._on_device)
         if into.pixels.shape != beside.pixels.shape:
             raise InputError(f"{name}: expected target's shape, {into.pixels.shape}, got {beside.pixels.shape}")
-        if module_of(into.pixels) is not module_of(beside.pixels):
+        if device_of(into.pixels) != device_of(beside.pixels):
             raise InputError(f"{name}: expected an array where target lies, got {type(other).__name__}")
         if not tolerance > 0:
             raise InputError(f"tolerance: expected > 0, got {tolerance}")
-        return into, beside, fitting(self._hole, into.count, *into.pixels.shape[1:3])
+        hole, _ = self._where_lie(into.pixels)
+        return into, beside, fitting(hole, into.count, *into.pixels.shape[1:3])
+
+    def _where_lie(self, pixels: Any) -> tuple[Any, Solver]:
+        """The hole and what solves in it, where the pixels lie."""
+        device, xp = device_of(pixels), module_of(pixels)
+        if device not in self._prepared:
+            holes = self._hole if self._hole.ndim == 3 else self._hole[None]
+            self._prepared[device] = xp.asarray(self._hole), Solver(holes, xp, self._equation)
+        return self._prepared[device]
 
     def _blended(self, target: Any, source: Any, tolerance: float) -> Any:
         """The source plus what meets the equation with the offset target - source at the known pixels."""
@@ -91,16 +98,13 @@ class _HoleSolver:
         return self._filled(into, out_of.on_scale_of(into), None, tolerance)
 
     def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
-        xp = module_of(into.pixels)
-        if xp not in self._solvers:
-            holes = self._hole if self._hole.ndim == 3 else self._hole[None]
-            self._solvers[xp] = Solver(holes, xp, self._equation)
+        hole, solver = self._where_lie(into.pixels)
         T = into.pixels if into.pixels.dtype in DTYPES else into.pixels.astype(np.float64)
         S, v = (a if a is None or a.dtype in DTYPES else a.astype(np.float64) for a in (source, v))
         out = T.copy(order="K")
-        self._solvers[xp].solve(T, S, v, tolerance, out)
+        solver.solve(T, S, v, tolerance, out)
         if out.dtype != into.pixels.dtype:
-            out = np.where(xp.asarray(self._hole)[..., None], out, into.pixels).astype(into.pixels.dtype)
+            out = np.where(hole[..., None], out, into.pixels).astype(into.pixels.dtype)
         return into.laid_out(out)
 
 
@@ -139,7 +143,7 @@ class PoissonSolver(_HoleSolver):
             T, S = into.pixels.astype(np.float64), out_of.on_scale_of(into).astype(np.float64)
             fields = [
                 merge(gradient_fields(t), gradient_fields(s), hole, mixed=True)
-                for t, s, hole in zip(T, S, module_of(T).asarray(holes), strict=True)
+                for t, s, hole in zip(T, S, holes, strict=True)
             ]
             return self._filled(into, None, np.stack([divergence(field) for field in fields]), tolerance)
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from faceinpaint_fast import InpaintConfig, Inpainter, masks, ssim, weighted_l1
+from faceinpaint_fast import InpaintConfig, Inpainter, PoissonSolver, arrays, masks, poisson_blend, ssim, weighted_l1
 from faceinpaint_fast.adjoint import ExplicitNetwork, PackedProduct, TorchProduct
 from faceinpaint_fast.checkpoint import load_model
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
@@ -176,3 +176,135 @@ def test_any_generator_is_compiled(faces, model):
     found = Inpainter(Other(), model.discriminator, config=config, device=CUDA)(faces, HOLES)
     expected = Inpainter(model.generator, model.discriminator, config=config, device=CUDA)(faces, HOLES)
     np.testing.assert_allclose(found.losses["total"].mean(), expected.losses["total"].mean(), rtol=0.05)
+
+
+def put(images, kind):
+    """Images (..., H, W, C) on the device, in the layout of that library."""
+    if kind == "cupy":
+        return pytest.importorskip("cupy").asarray(images)
+    pytest.importorskip("cupy")
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, -3))).to(CUDA)
+
+
+def fetch(found, kind):
+    if kind == "cupy":
+        return found.get()
+    assert found.is_cuda
+    return np.moveaxis(found.cpu().numpy(), -3, -1)
+
+
+def blends(name, dtype, rng):
+    """Targets, sources and holes: 256 small images with a hole each, or a large one with a circle."""
+    if name == "256 holes":
+        holes = np.stack([masks.draw(("free-form", "drop-80", "centre")[i % 3], (64, 64), i) for i in range(256)])
+    else:
+        y, x = np.ogrid[:2048, :2048]
+        holes = (y - 1024) ** 2 + (x - 1024) ** 2 < 512**2
+    images = rng.random((2, *holes.shape, 3), np.float32)
+    # noise alone would average out before it gets far
+    images[0] += np.linspace(0, 1, holes.shape[-1], dtype=np.float32)[:, None]
+    images /= 2
+    return (*((255 * images).astype(dtype) if dtype == np.uint8 else images.astype(dtype)), holes)
+
+
+@pytest.mark.parametrize("kind", ["cupy", "torch"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32], ids=["uint8", "float32"])
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("name", ["256 holes", "large"])
+def test_a_blend_is_the_cpu_s(name, mixed, dtype, kind, rng):
+    target, source, hole = blends(name, dtype, rng)
+    there = put(target, kind)
+    blended = poisson_blend(there, put(source, kind), hole, mixed=mixed)
+    assert type(blended) is type(there)
+    assert blended.device == there.device
+    found = fetch(blended, kind)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found[~hole], target[~hole])
+    expected = poisson_blend(target, source, hole, mixed=mixed)
+    # a byte may be rounded either way
+    atol = 1 if dtype == np.uint8 else 1e-4
+    np.testing.assert_allclose(found.astype(np.float64), expected.astype(np.float64), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("kind", ["cupy", "torch"])
+def test_a_divergence_is_followed_as_on_the_cpu(kind, rng):
+    target, v, holes = blends("256 holes", np.float32, rng)
+    solver = PoissonSolver(holes)
+    found = fetch(solver.solve(put(v, kind), put(target, kind)), kind)
+    expected = solver.solve(v, target)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", ["cupy", "torch"])
+@pytest.mark.parametrize("name", ["256 holes", "large"])
+def test_a_blend_s_bits_are_the_same_again_and_beside_any_others(name, kind, rng):
+    target, source, hole = blends(name, np.float32, rng)
+    found = fetch(poisson_blend(put(target, kind), put(source, kind), hole), kind)
+    again = fetch(poisson_blend(put(target, kind), put(source, kind), hole), kind)
+    np.testing.assert_array_equal(again, found)
+    if name == "large":
+        pair = (put(np.stack(images), kind) for images in ((target, source), (source, target)))
+        both = PoissonSolver(hole).blend(*pair)
+        np.testing.assert_array_equal(fetch(both, kind)[0], found)
+        return
+    order = rng.permutation(256)[:100]
+    some = poisson_blend(put(target[order], kind), put(source[order], kind), hole[order])
+    np.testing.assert_array_equal(fetch(some, kind), found[order])
+    for i in order[:5]:
+        alone = poisson_blend(put(target[i], kind), put(source[i], kind), hole[i])
+        np.testing.assert_array_equal(fetch(alone, kind), found[i])
+
+
+@pytest.mark.parametrize("kind", ["cupy", "torch"])
+def test_no_image_leaves_the_device(kind, rng, monkeypatch):
+    cupy = pytest.importorskip("cupy")
+    target, source, holes = blends("256 holes", np.float32, rng)
+    there = put(target, kind), put(source, kind)
+    solver = PoissonSolver(holes)
+    solver.blend(*there)
+    sizes = []
+    get = cupy.ndarray.get
+
+    def watched(array, *arguments, **options):
+        sizes.append(array.size)
+        return get(array, *arguments, **options)
+
+    def refused(*_):
+        raise AssertionError("an image left the device")
+
+    with monkeypatch.context() as watching:
+        watching.setattr(cupy.ndarray, "get", watched)
+        watching.setattr(torch.Tensor, "cpu", refused)
+        watching.setattr(arrays, "to_numpy", refused)
+        solver.blend(*there)
+    # a number a plane at most
+    assert max(sizes, default=0) <= 3 * 256
+    if kind == "torch":
+        assert arrays.where_it_lies(there[0]).data.ptr == there[0].data_ptr()
+
+
+def test_a_blend_waits_for_torch_s_stream_alone(rng):
+    pytest.importorskip("cupy")
+    target, source, holes = blends("256 holes", np.float32, rng)
+    expected = fetch(poisson_blend(put(target, "torch"), put(source, "torch"), holes), "torch")
+    there, beside = put(target, "torch"), put(source, "torch")
+    late = torch.zeros_like(there)
+    solver = PoissonSolver(holes)
+    solver.blend(late, beside)
+    torch.cuda.synchronize()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        # some 50 ms: whoever looks from another stream sees zeros
+        torch.cuda._sleep(10**8)
+        late.copy_(there)
+        found = solver.blend(late, beside)
+        late.zero_()
+        found = found + 0
+    stream.synchronize()
+    np.testing.assert_array_equal(fetch(found, "torch"), expected)
+
+
+def test_arrays_on_two_devices_are_refused(rng):
+    target, source, holes = blends("256 holes", np.float32, rng)
+    with pytest.raises(ValueError, match="source: expected an array where target lies, got ndarray"):
+        poisson_blend(put(target, "cupy"), source, holes)

@@ -66,7 +66,7 @@ class Multigrid:
                 enough = ERROR * tolerance * largest
             # rounding comes on top of the r that is held
             done = unsolved & (squares <= goal / 4) & (largest <= enough)
-            if done.any():
+            if any_done := bool(done.any()):
                 # the estimate of the error is its correction too
                 f += z if done.all() else z * done[:, None, None]
                 finest.residual(f, v, done, r, squares)
@@ -81,14 +81,15 @@ class Multigrid:
             alpha = xp.where(stepping, products / xp.where(stepping, energies, 1), 0)
             finest.advance(z, beta, alpha, p, f, r, squares, second, b[0])
             worn = active & (squares <= WORN**2 * true)
-            if worn.any():
+            if any_worn := bool(worn.any()):
                 finest.residual(f, v, worn, r, squares)
                 finest.restrict(r, second, b[0])
-            checked = worn | done
-            if (unsolved & checked & (squares > true / 4)).any():
-                break
-            true = xp.where(checked, squares, true)
-            # a plane whose f was corrected begins anew
-            products *= active
+            if any_done or any_worn:
+                checked = worn | done
+                if (unsolved & checked & (squares > true / 4)).any():
+                    break
+                true = xp.where(checked, squares, true)
+                # a plane whose f was corrected begins anew
+                products *= active
         reached = float(np.sqrt(squares / goal)[unsolved].max()) * tolerance
         raise ArithmeticError(f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached:.2g}")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import module_of, threads_for
+from faceinpaint_fast.poisson import cuda_kernels
 from faceinpaint_fast.poisson.multigrid import Multigrid
 from faceinpaint_fast.poisson.planes import zeros
 from faceinpaint_fast.poisson.rectangle import Rectangle
@@ -22,11 +23,11 @@ class Limits(NamedTuple):
 
     whole: int  # images of so many pixels are solved whole, many holes at a time; larger ones where the hole is
     modes: int  # rectangles of so many rows and columns are solved by their modes, at a cost of n^3
-    at_a_time: int  # of so many pixels the arrays of a solution stay in a cache
+    at_a_time: int  # of so many pixels the arrays of a solution stay in a cache, or are enough to keep a device busy
 
 
 ON_CPU = Limits(whole=128 * 128, modes=96, at_a_time=2**17)
-ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**29)
+ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**24)
 # from so many pixels a thread is worth its start; a plane takes 40 bytes a pixel, and each thread holds one
 WORTH_A_THREAD, MOST_AT_ONCE = 2**16, 2**23
 
@@ -37,12 +38,18 @@ class Equation(NamedTuple):
     reach: int  # how many pixels away a missing pixel's equation looks
     on_cpu: Limits
     # of what is missing, (holes, h, w), and whether that is a small rectangle: what solves the equation there
-    method: Callable[[NDArray[np.bool_], bool], Any]
+    method: Callable[[Any, bool], Any]
 
 
-def poisson(missing: NDArray[np.bool_], is_rectangle: bool) -> Multigrid | Rectangle:
-    levels = _cpu.levels(missing)
-    return Rectangle(missing[0], levels[0]) if is_rectangle else Multigrid(levels, _cpu)
+def kernels_of(array: Any) -> Any:
+    """The kernels for arrays that lie where this one does: `_cpu`, or its twin for CUDA."""
+    return _cpu if module_of(array) is np else cuda_kernels
+
+
+def poisson(missing: Any, is_rectangle: bool) -> Multigrid | Rectangle:
+    kernels = kernels_of(missing)
+    levels = kernels.levels(missing)
+    return Rectangle(missing[0], levels[0]) if is_rectangle else Multigrid(levels, kernels)
 
 
 POISSON = Equation(1, ON_CPU, poisson)
@@ -88,7 +95,7 @@ class Solver:
 
     def __init__(self, holes: NDArray[np.bool_], xp: Any = np, equation: Equation = POISSON) -> None:
         self._limits = equation.on_cpu if xp is np else ON_CUDA
-        self._parts = list(parts(holes, self._limits, equation))
+        self._parts = list(parts(holes, self._limits, xp, equation))
 
     def solve(self, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
         """Write F into the missing pixels of `out`: F = target at the known ones, F - source meets the equation.
@@ -155,28 +162,32 @@ class Planes:
     def fill(self, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
         """`Solver.solve` on images (n, h, w, C), cropped to their holes."""
         missing, f, v = self._part.missing, self._f, None
+        kernels = kernels_of(missing)
         largest = self._xp.empty(self._planes)
-        _cpu.take_offsets(target, source, missing, f, largest)
+        kernels.take_offsets(target, source, missing, f, largest)
         if divergence is not None:
             (v,) = zeros(self._xp, self._planes, self._sizes, np.float64)
             of_v = np.empty_like(largest)
-            _cpu.take_offsets(divergence, None, np.zeros_like(missing), v, of_v)
+            kernels.take_offsets(divergence, None, np.zeros_like(missing), v, of_v)
             largest = np.maximum(largest, of_v)
         exponents = np.frexp(largest)[1]
         # float32 could not hold the squares of what it has to
-        scale = np.ldexp(1.0, -exponents)[:, None, None] if (abs(exponents) > 40).any() else None
+        scale = np.ldexp(np.ones_like(largest), -exponents)[:, None, None] if (abs(exponents) > 40).any() else None
         if scale is not None:
             f *= scale
             v = None if v is None else v * scale
         cycles = self._part.method.solve(f, v, tolerance, self._workspace)
         if scale is not None:
             f /= scale
-        _cpu.put_sums(f, source, missing, out)
+        kernels.put_sums(f, source, missing, out)
         return cycles
 
 
-def parts(holes: NDArray[np.bool_], limits: Limits, equation: Equation) -> Iterator[Part]:
-    """Runs of images with the same hole, or with small ones, in order; images without a missing pixel are left out."""
+def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any, equation: Equation) -> Iterator[Part]:
+    """Runs of images with the same hole, or with small ones, in order; images without a missing pixel are left out.
+
+    xp  numpy or cupy, where they are to be solved
+    """
     count, height, width = holes.shape
     boxes = boxes_of(holes)
     is_rectangle = [box.is_rectangle(limits.modes) for box in boxes]
@@ -185,7 +196,7 @@ def parts(holes: NDArray[np.bool_], limits: Limits, equation: Equation) -> Itera
 
     def part(images: slice, holes: NDArray[np.bool_]) -> Part:
         rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(equation.reach, height, width)
-        missing = np.ascontiguousarray(holes[:, rows, columns])
+        missing = xp.asarray(np.ascontiguousarray(holes[:, rows, columns]))
         return Part(images, rows, columns, missing, equation.method(missing, is_rectangle[first]))
 
     def key(image: int) -> tuple[bool, int | None]:
