@@ -142,7 +142,7 @@ void bound_correct(const Grid& grid, const Array<float>& b, const Grid* coarse,
            *to_energies = energies ? energies->mutable_data() : nullptr;
     float *to = u.mutable_data(), *to_largest = largest ? largest->mutable_data() : nullptr;
     const py::gil_scoped_release unlocked;
-    grid.correct(from, planes, coarse, correction, to, to_products, to_energies, to_largest);
+    grid.correct(from, planes, coarse, correction, false, to, to_products, to_energies, to_largest);
 }
 
 void bound_solve_coarse(const std::vector<const Grid*>& grids, std::vector<Array<float>> b, std::vector<Array<float>> u) {

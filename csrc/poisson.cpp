@@ -62,16 +62,19 @@ Grid::Grid(std::int64_t holes, std::int64_t height, std::int64_t width, float ac
     left_[0] = right_[width - 1] = 0;
 }
 
-void Grid::set(const std::vector<float>& missing, const std::vector<float>& ground) {
+void Grid::set(const std::vector<float>& missing, std::vector<float>& ground) {
     for (std::int64_t row = 0; row < holes_ * height_; ++row) {
-        const auto offset = row / height_ * plane() + (row % height_ + 1) * pitch_;
+        const auto y = row % height_, offset = row / height_ * plane() + (y + 1) * pitch_;
         const float *same = missing.data() + offset, *above = same - pitch_, *below = same + pitch_;
-        const float* held = ground.data() + offset;
-        float* to = inverse_diagonal_.data() + offset;
+        float *held = ground.data() + offset, *to = inverse_diagonal_.data() + offset;
+        const float down = down_ * ((y > 0) + (y < height_ - 1));
         bool any = false;
         for (std::int64_t x = 0; x < width_; ++x) {
-            const float diagonal = down_ * (above[x] + below[x]) + across_ * (same[x - 1] + same[x + 1]) + held[x];
-            to[x] = same[x] != 0 ? 1 / diagonal : 0;
+            const float edges = down_ * (above[x] + below[x]) + across_ * (same[x - 1] + same[x + 1]);
+            // at least an edge to each known neighbour
+            const float known = down + across_ * (left_[x] + right_[x]) - edges;
+            held[x] = same[x] * std::max(held[x], known);
+            to[x] = same[x] != 0 ? 1 / (edges + held[x]) : 0;
             any |= same[x] != 0;
         }
         if (!any) continue;
@@ -91,15 +94,6 @@ std::vector<Grid> Grid::levels(const std::uint8_t* holes, std::int64_t count, st
     for (std::int64_t row = 0; row < count * height; ++row) {
         float* to = missing.data() + row / height * grids[0].plane() + (row % height + 1) * pitch;
         for (std::int64_t x = 0; x < width; ++x) to[x] = holes[row * width + x] != 0;
-    }
-    for (std::int64_t row = 0; row < count * height; ++row) {
-        const auto y = row % height, offset = row / height * grids[0].plane() + (y + 1) * pitch;
-        const float *same = missing.data() + offset, *above = same - pitch, *below = same + pitch;
-        const float down = (y > 0) + (y < height - 1);
-        float* to = ground.data() + offset;
-        for (std::int64_t x = 0; x < width; ++x)
-            to[x] = same[x] * (down + grids[0].left_[x] + grids[0].right_[x] - (above[x] + below[x]) -
-                               (same[x - 1] + same[x + 1]));
     }
     grids[0].set(missing, ground);
     while (grids.back().height_ > 1 || grids.back().width_ > 1) {
@@ -122,7 +116,7 @@ std::vector<Grid> Grid::levels(const std::uint8_t* holes, std::int64_t count, st
                 const float held = sums[2 * x + 1] + 0.5f * (sums[2 * x] + sums[2 * x + 2]);
                 const float unknown = missing[offset + 2 * x];
                 coarse_missing[to + x] = unknown;
-                coarse_ground[to + x] = unknown * held;
+                coarse_ground[to + x] = held;
             }
         }
         coarse.set(coarse_missing, coarse_ground);
@@ -265,7 +259,7 @@ void Grid::interpolate(const float* from, const Grid& coarse, std::int64_t y, st
     if (width_ % 2 == 0) row[width_ - 1] *= 2;
 }
 
-void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, float* u,
+void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, bool add, float* u,
                    double* products, double* energies, float* largest) const {
     Rows red(pitch_), black(pitch_);
     std::vector<float> added(pitch_ + WIDE);
@@ -313,7 +307,7 @@ void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, cons
                     product.add(right * found);
                     const V size = absolute(found);
                     most = size > most ? size : most;
-                    store(found, out + x);
+                    store(add ? load(out + x) + found : found, out + x);
                 }
             }
             if (const auto ye = y - 3; energies && ye >= 0) {
@@ -333,14 +327,41 @@ void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, cons
     }
 }
 
+void Grid::subtract(const float* u, std::int64_t planes, float* b) const {
+    const V across = V{} + across_, down = V{} + down_, none{};
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        const Hole hole = hole_of(plane, planes);
+        for (std::int64_t y = 0; y < height_; ++y) {
+            const auto [first, last] = hole.span(y);
+            const auto offset = plane * this->plane() + (y + 1) * pitch_;
+            const float *scale = hole.inverse(y), *row = u + offset;
+            for (auto x = first; x < last; x += STEP) {
+                const V of_u = load(row + x) / load(scale + x) -
+                               neighbours(row + x - pitch_, row + x, row + x + pitch_, across, down);
+                store(load(scale + x) != 0 ? load(b + offset + x) - of_u : none, b + offset + x);
+            }
+        }
+    }
+}
+
 void Grid::solve(const std::vector<const Grid*>& grids, const std::vector<float*>& b, const std::vector<float*>& u,
                  std::int64_t planes) {
-    for (std::size_t k = 0; k + 1 < grids.size(); ++k) grids[k]->restrict(b[k], planes, *grids[k + 1], b[k + 1]);
-    for (std::size_t k = grids.size(); k-- > 0;) {
+    // smaller grids cost too much of their own for what they save
+    constexpr std::int64_t LARGE = 64 * 64;
+    const auto cycle = [&](auto& self, std::size_t k) -> void {
         const bool coarsest = k + 1 == grids.size();
-        grids[k]->correct(b[k], planes, coarsest ? nullptr : grids[k + 1], coarsest ? nullptr : u[k + 1], u[k], nullptr,
-                          nullptr, nullptr);
-    }
+        for (const bool again : {false, true}) {
+            if (again && grids[k]->height_ * grids[k]->width_ <= LARGE) break;
+            if (again) grids[k]->subtract(u[k], planes, b[k]);
+            if (!coarsest) {
+                grids[k]->restrict(b[k], planes, *grids[k + 1], b[k + 1]);
+                self(self, k + 1);
+            }
+            grids[k]->correct(b[k], planes, coarsest ? nullptr : grids[k + 1], coarsest ? nullptr : u[k + 1], again, u[k],
+                              nullptr, nullptr, nullptr);
+        }
+    };
+    cycle(cycle, 0);
 }
 
 void Grid::advance(const float* z, const double* beta, const double* alpha, std::int64_t planes, float* p, double* f,

@@ -30,13 +30,16 @@ public:
     // A red-black sweep from u = 0, and what it leaves of b, restricted: the right-hand side of the next coarser grid.
     void restrict(const float* b, std::int64_t planes, const Grid& coarse, float* coarse_b) const;
 
-    // The same sweep, the coarse grid's answer added (none on the coarsest), and a black-red sweep: u, and of it, unless
-    // the pointers are null, b . u, u . A u and the largest |u|.
-    void correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, float* u,
+    // The same sweep, the coarse grid's answer added (none on the coarsest), and a black-red sweep: u, or what is added
+    // to u.  Of it, unless the pointers are null, b . u, u . A u and the largest |u|.
+    void correct(const float* b, std::int64_t planes, const Grid* coarse, const float* coarse_u, bool add, float* u,
                  double* products, double* energies, float* largest) const;
 
-    // A V-cycle on a grid and those below it, from the right-hand side b[0] of the first: u[0].  b and u have an array a
-    // grid.
+    // b -= A u.
+    void subtract(const float* u, std::int64_t planes, float* b) const;
+
+    // A cycle on a grid and those below it, from the right-hand side b[0] of the first: u[0].  b and u have an array a
+    // grid; b is lost.  Large grids are cycled twice.
     static void solve(const std::vector<const Grid*>& grids, const std::vector<float*>& b, const std::vector<float*>& u,
                       std::int64_t planes);
 
@@ -76,8 +79,8 @@ private:
     Hole hole_of(std::int64_t plane, std::int64_t planes) const;
     void interpolate(const float* from, const Grid& coarse, std::int64_t y, std::int64_t first, std::int64_t last,
                      float* row) const;
-    // From which pixels are missing and, padded like all arrays, what holds them to the known ones.
-    void set(const std::vector<float>& missing, const std::vector<float>& ground);
+    // From which pixels are missing and, both padded like all arrays, the least g of each, which becomes g.
+    void set(const std::vector<float>& missing, std::vector<float>& ground);
 
     std::int64_t holes_, height_, width_, pitch_;
     float across_, down_;
