@@ -87,6 +87,13 @@ def test_fifteen_cycles_are_enough_for_every_kind_of_hole(size, rng):
         assert_array_equal(out[0][~hole], target[0][~hole])
 
 
+def test_cycles_do_not_grow_with_the_hole(rng):
+    for size in (64, 256, 1024):
+        target = rng.random((1, size, size, 1), np.float32) + np.linspace(0, 1, size, dtype=np.float32)[:, None]
+        hole = kinds_of_holes(size, size)["circle"]
+        assert Solver(hole[None]).solve(target, None, None, 1e-5, target.copy()) <= 8
+
+
 def test_a_line_of_pixels_is_a_grid_too(rng):
     hole = np.ones((1, 2000), np.bool_)
     hole[0, [0, 700, 1999]] = False
@@ -292,6 +299,9 @@ def test_levels_are_what_they_are_defined_as(hole):
         assert_allclose(level.inverse_diagonal[0], expected, rtol=1e-6)
         ground = interpolation(height).T @ np.where(missing, ground, 0) @ interpolation(width)
         missing, k = missing[::2, ::2], [k[0] / (1 + (width == 1)), k[1] / (1 + (height == 1))]
+        # no less than an edge to each known neighbour
+        all_edges, edges = (np.diag(five_points(m, k)) for m in (np.ones_like(missing), missing))
+        ground = np.maximum(ground, (all_edges - edges).reshape(missing.shape))
     assert (height, width) == (1, 1)
 
 

@@ -20,6 +20,8 @@ SOURCE = Path(__file__).with_name("poisson.cu")
 # threads of a block, and the most of `finish`
 COLUMNS, ROWS = 32, 8
 MOST_ROWS = 32
+# pixels of a grid
+LARGE = 64 * 64
 # CuPy hands an integer of 64 bits over as it is
 NULL = 0
 
@@ -66,19 +68,27 @@ class Grid:
         products: Any = None,
         energies: Any = None,
         largest: Any = None,
+        *,
+        add: bool = False,
     ) -> None:
         """The same sweep, the coarse grid's u added, a black-red sweep: u; of it b . u, u . A u and the largest |u|.
 
         Without a coarse grid coarse_u is None.  The three numbers, all or none, are for the finest grid.
+
+        add  add it to u
         """
         grid = _blocks(b, self.height, _tiles(self.width, 2))
         correction = (NULL, np.int32(0)) if coarse is None else (coarse_u, coarse._pitch)
-        self._launch("correct", grid, b, *correction, u)
+        self._launch("correct", grid, b, *correction, np.int32(add), u)
         if products is not None:
             grid = _blocks(b, self.height, self.width)
             found = [(_of_blocks(numbers, grid), numbers) for numbers in (products, energies, largest)]
             self._launch("inner_products", grid, b, u, *(of_blocks for of_blocks, _ in found))
             _finish(*found)
+
+    def subtract(self, u: Any, b: Any) -> None:
+        """b -= A u."""
+        self._launch("subtract", _blocks(b, self.height, self.width), u, b)
 
     def advance(
         self, z: Any, beta: Any, alpha: Any, p: Any, f: Any, r: Any, squares: Any, coarse: Grid, coarse_r: Any
@@ -127,12 +137,24 @@ def levels(holes: Any) -> list[Grid]:
 
 
 def solve_coarse(grids: list[Grid], b: list[Any], u: list[Any]) -> None:
-    """A V-cycle on a grid and those below it, from the right-hand side b[0] of the first: u[0]."""
-    for k, (fine, coarse) in enumerate(pairwise(grids)):
-        fine.restrict(b[k], coarse, b[k + 1])
-    grids[-1].correct(b[-1], None, None, u[-1])
-    for k in range(len(grids) - 2, -1, -1):
-        grids[k].correct(b[k], grids[k + 1], u[k + 1], u[k])
+    """A cycle on a grid and those below it, from the right-hand side b[0] of the first: u[0]; b is lost.
+
+    A large first grid is cycled twice; `_cpu.solve_coarse` does so with all large ones, which here costs more launches
+    than it saves.
+    """
+    _cycle(grids, b, u, add=False)
+    if grids[0].height * grids[0].width > LARGE:
+        grids[0].subtract(u[0], b[0])
+        _cycle(grids, b, u, add=True)
+
+
+def _cycle(grids: list[Grid], b: list[Any], u: list[Any], *, add: bool) -> None:
+    for k, (fine, next_one) in enumerate(pairwise(grids)):
+        fine.restrict(b[k], next_one, b[k + 1])
+    coarsest = len(grids) - 1
+    for k in range(coarsest, -1, -1):
+        coarse, coarse_u = (None, None) if k == coarsest else (grids[k + 1], u[k + 1])
+        grids[k].correct(b[k], coarse, coarse_u, u[k], add=add and k == 0)
 
 
 def take_offsets(target: Any, source: Any | None, missing: Any, f: Any, largest: Any) -> None:

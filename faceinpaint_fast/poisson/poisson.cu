@@ -207,7 +207,7 @@ extern "C" __global__ void __launch_bounds__(WARP * ROWS)
 
 // A thread a pair of pixels, red and black.
 extern "C" __global__ void __launch_bounds__(WARP * ROWS)
-    correct(GRID, const float* __restrict__ b, const float* __restrict__ coarse_u, int coarse_pitch,
+    correct(GRID, const float* __restrict__ b, const float* __restrict__ coarse_u, int coarse_pitch, int add,
             float* __restrict__ u) {
     const Level level = OF_BLOCK;
     const int y = row(), x = 2 * column();
@@ -230,7 +230,22 @@ extern "C" __global__ void __launch_bounds__(WARP * ROWS)
     else
         found = inner ? corrected(Inner{level}, b, added, even, x, inverse, right)
                       : corrected(level, b, added, even, x, inverse, right);
-    *reinterpret_cast<float2*>(u + level.plane() + at) = found;
+    float2* to = reinterpret_cast<float2*>(u + level.plane() + at);
+    if (add) found.x += to->x, found.y += to->y;
+    *to = found;
+}
+
+// b -= A u
+extern "C" __global__ void __launch_bounds__(WARP * ROWS)
+    subtract(GRID, const float* __restrict__ u, float* __restrict__ b) {
+    const Level level = OF_BLOCK;
+    const int y = row(), x = column();
+    if (!level.holds(y, x)) return;
+    const float inverse = level.inverse[level.at(y, x)];
+    if (inverse == 0) return;
+    const long long at = level.plane() + level.at(y, x);
+    const float* here = u + at;
+    b[at] -= here[0] / inverse - level.neighbours(here[-pitch], here[pitch], here[-1], here[1]);
 }
 
 // b . u, u . A u with the finest grid's A, and the largest |u|, of each block
@@ -338,7 +353,7 @@ extern "C" __global__ void __launch_bounds__(WARP * ROWS)
     inverse_diagonal[at] = 1.0f / around;
 }
 
-// The next coarser level: g = P^T fine g, and 1 / the diagonal.
+// The next coarser level: g = P^T fine g or the edges to known pixels, whichever is more, and 1 / the diagonal.
 extern "C" __global__ void __launch_bounds__(WARP * ROWS)
     set_coarser(const float* __restrict__ fine_ground, const float* __restrict__ fine_inverse, int fine_height,
                 int fine_width, int fine_pitch, int pitch, float across, float down, float* __restrict__ ground,
@@ -358,7 +373,10 @@ extern "C" __global__ void __launch_bounds__(WARP * ROWS)
     };
     const float left = x > 0 ? held(2 * x - 1) : 0.0f;
     const float right = (2 * x + 2 == fine_width ? 2.0f : 1.0f) * held(2 * x + 1);
-    const float g = held(2 * x) + 0.5f * (left + right);
+    // at least an edge to each known neighbour
+    const auto known = [&](int y, int x) { return level.holds(y, x) && !unknown(y, x); };
+    const float edges = level.neighbours(known(y - 1, x), known(y + 1, x), known(y, x - 1), known(y, x + 1));
+    const float g = fmaxf(held(2 * x) + 0.5f * (left + right), edges);
     const long long at = level.plane() + level.at(y, x);
     ground[at] = g;
     inverse_diagonal[at] =
