@@ -299,24 +299,28 @@ void Grid::correct(const float* b, std::int64_t planes, const Grid* coarse, cons
                 const float *above = black[yr - 1], *same = black[yr], *below = black[yr + 1];
                 float* out = to + yr * pitch_;
                 const V lanes = red_lanes(yr);
+                V of_row{};
                 for (auto x = first; x < last; x += STEP) {
                     const V right = load(row + x);
                     const V found =
                         load(same + x) + lanes * load(scale + x) *
                                              (right + neighbours(above + x, same + x, below + x, across, down));
-                    product.add(right * found);
+                    of_row += right * found;
                     const V size = absolute(found);
                     most = size > most ? size : most;
                     store(add ? load(out + x) + found : found, out + x);
                 }
+                product.add(of_row);
             }
             if (const auto ye = y - 3; energies && ye >= 0) {
                 const auto [first, last] = hole.span(ye);
                 const float* row = to + ye * pitch_;
                 const float *above = ye > 0 ? row - pitch_ : row, *below = ye < height_ - 1 ? row + pitch_ : row;
+                V of_row{};
                 for (auto x = first; x < last; x += STEP)
-                    energy.add(-load(row + x) * laplacian(above + x, row + x, below + x, load(left_.data() + x),
-                                                          load(right_.data() + x)));
+                    of_row -= load(row + x) * laplacian(above + x, row + x, below + x, load(left_.data() + x),
+                                                        load(right_.data() + x));
+                energy.add(of_row);
             }
         }
         if (!energies) continue;
@@ -389,13 +393,15 @@ void Grid::advance(const float* z, const double* beta, const double* alpha, std:
                 double* of_f = f + offset + ya * pitch_;
                 float* of_r = r + offset + ya * pitch_;
                 const float *above = ya > 0 ? row - pitch_ : row, *below = ya < height_ - 1 ? row + pitch_ : row;
+                V of_row{};
                 for (auto x = first; x < last; x += STEP) {
                     const V of_p = laplacian(above + x, row + x, below + x, load(left_.data() + x), load(right_.data() + x));
                     const V left = load(inverse + x) != 0 ? load(of_r + x) + scale * of_p : none;
                     store(load_doubles(of_f + x) + wide * load_doubles(row + x), of_f + x);
                     store(left, of_r + x);
-                    square.add(left * left);
+                    of_row += left * left;
                 }
+                square.add(of_row);
             }
             restriction.push(ya);
         }

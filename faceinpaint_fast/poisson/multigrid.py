@@ -20,6 +20,8 @@ from faceinpaint_fast.poisson.planes import zeros
 MOST_CYCLES = 100
 # r is held in float32: when it has come down this far it is taken anew from f, in float64
 WORN = 3e-6
+# in the place of zero as a divisor
+TINY = 1e-300
 # the largest number of the error, as a share of the correction, for a relative residual of 1
 ERROR = 10
 
@@ -28,7 +30,7 @@ class Multigrid:
     """The equation on the holes of these levels, finest first, with the kernels for where they lie."""
 
     def __init__(self, levels: list[Any], kernels: Any) -> None:
-        self._levels = levels
+        self._levels, self._coarse = levels, levels[1:]
         self._kernels = kernels
 
     def workspace(self, xp: Any, planes: int) -> list[Any]:
@@ -49,23 +51,24 @@ class Multigrid:
         """
         xp, planes = module_of(f), len(f)
         finest, second, *_ = self._levels
-        (r, z, p, *coarse), below = workspace, len(self._levels) - 1
-        b, u = coarse[:below], coarse[below:]
+        r, z, p, *below = workspace
+        b, u = below[: len(self._coarse)], below[len(self._coarse) :]
         squares = xp.zeros(planes)
         finest.residual(f, v, xp.ones(planes, bool), r, squares)
         alpha, products, energies = xp.zeros(planes), xp.zeros(planes), xp.zeros(planes)
         largest = xp.zeros(planes, np.float32)
-        goal, true = tolerance**2 * squares, squares.copy()
+        goal = tolerance**2 * squares
+        # rounding comes on top of the r that is held
+        content, worn_at = goal / 4, WORN**2 * squares
         unsolved = squares > goal
         finest.restrict(r, second, b[0])
         for cycle in range(1, MOST_CYCLES + 1):
             before = products.copy()
-            self._kernels.solve_coarse(self._levels[1:], b, u)
+            self._kernels.solve_coarse(self._coarse, b, u)
             finest.correct(r, second, u[0], z, products, energies, largest)
             if cycle == 1:
                 enough = ERROR * tolerance * largest
-            # rounding comes on top of the r that is held
-            done = unsolved & (squares <= goal / 4) & (largest <= enough)
+            done = unsolved & (squares <= content) & (largest <= enough)
             if any_done := bool(done.any()):
                 # the estimate of the error is its correction too
                 f += z if done.all() else z * done[:, None, None]
@@ -74,22 +77,21 @@ class Multigrid:
                 if not unsolved.any():
                     return cycle
             active = unsolved & ~done
-            # p . A p from z . A z, so that nothing waits for the new p (Chronopoulos and Gear 1989)
-            beta = xp.where(active & (before > 0), products / xp.where(before > 0, before, 1), 0)
-            energies -= beta * products / xp.where(alpha > 0, alpha, 1)
-            stepping = active & (energies > 0)
-            alpha = xp.where(stepping, products / xp.where(stepping, energies, 1), 0)
+            # p . A p from z . A z, so that nothing waits for the new p (Chronopoulos and Gear 1989); a plane that made no
+            # step begins anew
+            beta = products * (active & (alpha > 0)) / xp.maximum(before, TINY)
+            energies -= beta * products / xp.maximum(alpha, TINY)
+            alpha = products * (active & (energies > 0)) / xp.maximum(energies, TINY)
             finest.advance(z, beta, alpha, p, f, r, squares, second, b[0])
-            worn = active & (squares <= WORN**2 * true)
+            worn = active & (squares <= worn_at)
             if any_worn := bool(worn.any()):
                 finest.residual(f, v, worn, r, squares)
                 finest.restrict(r, second, b[0])
             if any_done or any_worn:
                 checked = worn | done
-                if (unsolved & checked & (squares > true / 4)).any():
+                # since r was last true it has to have become smaller
+                if (unsolved & checked & (squares > worn_at / WORN**2 / 4)).any():
                     break
-                true = xp.where(checked, squares, true)
-                # a plane whose f was corrected begins anew
-                products *= active
+                worn_at = xp.where(checked, WORN**2 * squares, worn_at)
         reached = float(np.sqrt(squares / goal)[unsolved].max()) * tolerance
         raise ArithmeticError(f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached:.2g}")
