@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from faceinpaint_fast import PoissonSolver, _cpu, masks, poisson_blend, reference
+from faceinpaint_fast import InputError, PoissonSolver, _cpu, masks, poisson_blend, reference
 from faceinpaint_fast.blend import divergence, gradient_fields, merge
 from faceinpaint_fast.poisson import solver as solver_module
 from faceinpaint_fast.poisson.multigrid import Multigrid
@@ -145,7 +145,26 @@ def test_the_residual_promised_is_the_residual_measured(height, width, share, bl
     assert_array_equal(blended[~hole], target[~hole])
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+@pytest.mark.parametrize("name", kinds_of_holes(70, 60))
+def test_a_source_that_fits_is_the_result(name, rng):
+    source = rng.random((70, 60, 3))
+    hole = kinds_of_holes(70, 60)[name]
+    target = np.where(hole[..., None], np.nan, source)
+    # a channel with nothing to do beside one that has
+    target[..., 1] += 0.25
+    blended = poisson_blend(target, source, hole, tolerance=1e-10)
+    assert_array_equal(blended[..., ::2], source[..., ::2])
+    assert_allclose(blended[..., 1], source[..., 1] + 0.25, atol=1e-7)
+    assert_array_equal(poisson_blend(source, source, hole), source)
+
+
+def test_differences_beyond_float64_are_refused():
+    target = np.full((9, 9, 1), 1.5e308)
+    with pytest.raises(InputError, match="expected numbers whose differences float64 can hold"):
+        poisson_blend(target, -target, masks.centre((9, 9)))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e-12, 1e12, 1e30, 1e300])
 def test_the_range_of_the_images_does_not_matter(scale, rng):
     target, source = rng.random((2, 40, 50, 3))
     hole = masks.free_form((40, 50), 2)

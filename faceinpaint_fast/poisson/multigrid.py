@@ -61,6 +61,8 @@ class Multigrid:
         # rounding comes on top of the r that is held
         content, worn_at = goal / 4, WORN**2 * squares
         unsolved = squares > goal
+        if not unsolved.any():
+            return 0
         finest.restrict(r, second, b[0])
         for cycle in range(1, MOST_CYCLES + 1):
             before = products.copy()

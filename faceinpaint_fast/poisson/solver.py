@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import module_of, threads_for
+from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.poisson import cuda_kernels
 from faceinpaint_fast.poisson.multigrid import Multigrid
 from faceinpaint_fast.poisson.planes import zeros
@@ -108,7 +109,6 @@ class Solver:
         Returns the most V-cycles that a channel took.  Raises ArithmeticError, with the residual reached, if that is
         above `tolerance`.
         """
-
         tasks = [task for part in self._parts for task in self._split(part, len(target), target.shape[-1])]
         largest = max((part.missing[0].size for part in self._parts), default=1)
         threads = min(threads_for(len(tasks) * largest, WORTH_A_THREAD), max(1, MOST_AT_ONCE // largest), len(tasks))
@@ -170,8 +170,10 @@ class Planes:
             of_v = np.empty_like(largest)
             kernels.take_offsets(divergence, None, np.zeros_like(missing), v, of_v)
             largest = np.maximum(largest, of_v)
-        exponents = np.frexp(largest)[1]
-        # float32 could not hold the squares of what it has to
+        if not np.isfinite(largest).all():
+            raise InputError("target, source: expected numbers whose differences float64 can hold")
+        # float32 could not hold the squares of what is further away from 1
+        exponents = np.clip(np.frexp(largest)[1], -1000, 1000)
         scale = np.ldexp(np.ones_like(largest), -exponents)[:, None, None] if (abs(exponents) > 40).any() else None
         if scale is not None:
             f *= scale
