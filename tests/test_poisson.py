@@ -115,7 +115,7 @@ def test_the_largest_error_is_the_one_promised(name, rng):
     target += np.linspace(0, 1, 150)[:, None]
     exact = reference.poisson_blend(target, source, hole)
     largest = abs(exact - source)[hole].max()
-    # ten times the tolerance, of the correction; measured: a third of it at most
+    # ten times the tolerance, of the correction; measured: two thirds of it at most
     assert abs(poisson_blend(target, source, hole) - exact).max() <= 1e-4 * largest
     assert abs(poisson_blend(target, source, hole, tolerance=1e-7) - exact).max() <= 1e-6 * largest
 

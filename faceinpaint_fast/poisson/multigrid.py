@@ -18,6 +18,8 @@ from faceinpaint_fast.arrays import module_of
 from faceinpaint_fast.poisson.planes import zeros
 
 MOST_CYCLES = 100
+# the last correction makes the residual smaller by a factor that is larger than this
+LAST = 3
 # r is held in float32: when it has come down this far it is taken anew from f, in float64
 WORN = 3e-6
 # in the place of zero as a divisor
@@ -58,8 +60,7 @@ class Multigrid:
         alpha, products, energies = xp.zeros(planes), xp.zeros(planes), xp.zeros(planes)
         largest = xp.zeros(planes, np.float32)
         goal = tolerance**2 * squares
-        # rounding comes on top of the r that is held
-        content, worn_at = goal / 4, WORN**2 * squares
+        content, worn_at = LAST**2 * goal, WORN**2 * squares
         unsolved = squares > goal
         if not unsolved.any():
             return 0
