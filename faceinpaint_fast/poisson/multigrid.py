@@ -80,8 +80,8 @@ class Multigrid:
                 if not unsolved.any():
                     return cycle
             active = unsolved & ~done
-            # p . A p from z . A z, so that nothing waits for the new p (Chronopoulos and Gear 1989); a plane that has made
-            # no step begins anew
+            # p . A p from z . A z, so that nothing waits for the new p (Chronopoulos and Gear 1989);
+            # a plane that made no step begins anew
             beta = products * (active & (alpha > 0)) / xp.maximum(before, TINY)
             energies -= beta * products / xp.maximum(alpha, TINY)
             alpha = products * (active & (energies > 0)) / xp.maximum(energies, TINY)
