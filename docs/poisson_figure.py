@@ -1,4 +1,4 @@
-"""Draws docs/poisson.png: the levels of a hole, and the V-cycles that holes of every kind and size take."""
+"""Draws docs/poisson.png: the levels of a hole, and the cycles that holes of every kind and size take."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def draw_level(axes: Any, level: Any, step: int) -> None:
 
 
 def cycles(hole: Any) -> list[int]:
-    """V-cycles to each of the tolerances, of noise on a slope."""
+    """Cycles to each of the tolerances, of noise on a slope."""
     height, width = hole.shape
     target = np.random.default_rng(0).random((height, width)) + np.linspace(0, 1, width)
     solver = Solver(hole[None])
@@ -63,7 +63,7 @@ def main() -> None:
     for name, (kind, line, colour) in kinds.items():
         axes[3].semilogy(cycles(kind), TOLERANCES, line, color=colour, marker=".", label=name)
     axes[3].axvline(15, color="0.8")
-    axes[3].set(xlabel="V-cycles", ylabel="relative residual", xlim=(0, 25), ylim=(5e-9, 0.3))
+    axes[3].set(xlabel="cycles", ylabel="relative residual", xlim=(0, 25), ylim=(5e-9, 0.3))
     axes[3].legend(fontsize=7, loc="upper right")
     figure.savefig(Path(__file__).with_name("poisson.png"), dpi=110)
 

@@ -242,7 +242,7 @@ def seamless_clone(size: int) -> Row:
 
 
 def linearity(large: int, small: int) -> Row:
-    """Time per missing pixel: a large circle takes more V-cycles than a small one, cache misses and fresh pages."""
+    """Time per missing pixel: a large circle's arrays lie in memory, a small one's in a cache."""
     hole, little_hole = (circle(diameter + 2, diameter) for diameter in (large, small))
     target, source = (unit(picture(hole.shape, seed)) for seed in range(2))
     little_target, little_source = (unit(picture(little_hole.shape, seed)) for seed in range(2))

@@ -1,11 +1,11 @@
-"""Conjugate gradients on the missing pixels of images, preconditioned by a multigrid V-cycle (Trottenberg et al. 2001).
+"""Conjugate gradients on the missing pixels of images, preconditioned by a multigrid cycle (Trottenberg et al. 2001).
 
 Each level of the multigrid holds every second row and column of the one before, the even ones; a pixel of it is known
 if it was known.  The missing ones are joined to their missing neighbours by edges of conductance k and to the known
 pixels by a conductance g:  (A u)_p = g_p u_p + sum over the missing neighbours q of p of k (u_p - u_q).  On the finest
 level k = 1 and g_p counts the known neighbours of p.  A coarser level has g_coarse = P^T g, P being bilinear
-interpolation: what holds a pixel to the known ones is shared out among the coarse pixels around it, so that known
-pixels that lie between the coarse ones, alone or in a line, still count.
+interpolation, and at least an edge to each known neighbour: what holds a pixel to the known ones is shared out among
+the coarse pixels around it, so that known pixels that lie between the coarse ones, alone or in a line, still count.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Multigrid:
         return zeros(xp, planes, [finest] * 3 + coarse * 2, np.float32)
 
     def solve(self, f: Any, v: Any | None, tolerance: float, workspace: list[Any]) -> int:
-        """Put into the missing pixels of f what has Laplacian v; the number of V-cycles that it took.
+        """Put into the missing pixels of f what has Laplacian v; the number of cycles that it took.
 
         f, v       (planes, H + 2, pitch) float64, f with 0 at the missing pixels; v None: 0
         tolerance  share of the residual's norm at f = 0 that may be left
         workspace  a new one, or of another solution on these holes
 
-        A small residual alone is no small error, but what a V-cycle finds in it is close to the error: its largest
+        A small residual alone is no small error, but what a cycle finds in it is close to the error: its largest
         number comes down to ERROR times `tolerance` of what it is at first.  Raises ArithmeticError where float64 does
         not allow that.
         """

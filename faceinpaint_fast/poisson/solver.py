@@ -29,7 +29,7 @@ class Limits(NamedTuple):
 
 ON_CPU = Limits(whole=128 * 128, modes=96, at_a_time=2**17)
 ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**24)
-# from so many pixels a thread is worth its start; a plane takes 40 bytes a pixel, and each thread holds one
+# from so many pixels a thread is worth its start; a plane takes 30 bytes a pixel, and each thread holds one
 WORTH_A_THREAD, MOST_AT_ONCE = 2**16, 2**23
 
 
@@ -106,7 +106,7 @@ class Solver:
         tolerance  largest relative residual ||b - A f|| / ||b|| of a channel, in float64
         out        (B, H, W, C), float, or uint8: rounded and clipped
 
-        Returns the most V-cycles that a channel took.  Raises ArithmeticError, with the residual reached, if that is
+        Returns the most cycles that a channel took.  Raises ArithmeticError, with the residual reached, if that is
         above `tolerance`.
         """
         tasks = [task for part in self._parts for task in self._split(part, len(target), target.shape[-1])]
