@@ -71,21 +71,19 @@ def where_it_lies(array: Any) -> Any:
 
 @contextlib.contextmanager
 def on_stream_of(array: Any) -> Iterator[None]:
-    """CuPy works on the array's device and, if it is torch's, on torch's current stream."""
-    if is_cupy(array):
-        with array.device:
-            yield
-        return
-    if is_torch(array) and array.is_cuda:
-        with contextlib.suppress(ImportError):
-            import cupy
-            import torch
+    """CuPy, if it is installed, works on the array's device and, if it is torch's, on torch's current stream."""
+    with contextlib.ExitStack() as stack:
+        if is_cupy(array):
+            stack.enter_context(array.device)
+        elif is_torch(array) and array.is_cuda:
+            with contextlib.suppress(ImportError):
+                import cupy
+                import torch
 
-            stream = torch.cuda.current_stream(array.device)
-            with cupy.cuda.Device(array.device.index), cupy.cuda.ExternalStream(stream.cuda_stream):
-                yield
-            return
-    yield
+                stack.enter_context(cupy.cuda.Device(array.device.index))
+                stream = torch.cuda.current_stream(array.device).cuda_stream
+                stack.enter_context(cupy.cuda.ExternalStream(stream))
+        yield
 
 
 def like(result: Any, example: Array) -> Array:
