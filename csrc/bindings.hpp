@@ -9,6 +9,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 
 namespace faceinpaint {
@@ -30,6 +31,20 @@ inline void expect_threads(int threads) {
 template <class A, class B>
 bool same_shape(const Array<A>& a, const Array<B>& b) {
     return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
+}
+
+template <class T>
+void expect_numbers(const Array<T>& array, const std::string& name, std::int64_t count) {
+    expect(array.ndim() == 1 && array.shape(0) == count, name + ": expected shape (" + std::to_string(count) + ")");
+}
+
+// How many planes an array (planes, height + 2, pitch) of a grid has.
+template <class T, class G>
+std::int64_t planes_of(const Array<T>& array, const G& grid, const std::string& name) {
+    expect(array.ndim() == 3 && array.shape(1) == grid.height() + 2 && array.shape(2) == grid.pitch(),
+           name + ": expected shape (planes, " + std::to_string(grid.height() + 2) + ", " +
+               std::to_string(grid.pitch()) + ")");
+    return array.shape(0);
 }
 
 void define_weight_map(py::module_& module);

@@ -4,18 +4,6 @@
 namespace faceinpaint {
 namespace {
 
-std::int64_t planes_of(const Array<double>& array, const Biharmonic& hole, const std::string& name) {
-    expect(array.ndim() == 3 && array.shape(1) == hole.height() + 2 && array.shape(2) == hole.pitch(),
-           name + ": expected shape (planes, " + std::to_string(hole.height() + 2) + ", " +
-               std::to_string(hole.pitch()) + ")");
-    return array.shape(0);
-}
-
-void expect_numbers(const Array<double>& array, const std::string& name, std::int64_t planes) {
-    expect(array.ndim() == 1 && array.shape(0) == planes,
-           name + ": expected shape (" + std::to_string(planes) + ")");
-}
-
 Biharmonic bound_hole(const Array<bool>& missing) {
     expect(missing.ndim() == 2 && missing.size() > 0, "missing: expected shape (height, width), neither of them 0");
     const auto* pixels = reinterpret_cast<const std::uint8_t*>(missing.data());

@@ -11,22 +11,8 @@ namespace faceinpaint {
 namespace {
 
 template <class T>
-std::int64_t planes_of(const Array<T>& array, const Grid& grid, const std::string& name) {
-    expect(array.ndim() == 3 && array.shape(1) == grid.height() + 2 && array.shape(2) == grid.pitch(),
-           name + ": expected shape (planes, " + std::to_string(grid.height() + 2) + ", " +
-               std::to_string(grid.pitch()) + ")");
-    return array.shape(0);
-}
-
-template <class T>
 void expect_planes(const Array<T>& array, const Grid& grid, const std::string& name, std::int64_t planes) {
     expect(planes_of(array, grid, name) == planes, name + ": expected " + std::to_string(planes) + " planes");
-}
-
-template <class T>
-void expect_numbers(const Array<T>& array, const std::string& name, std::int64_t planes) {
-    expect(array.ndim() == 1 && array.shape(0) == planes,
-           name + ": expected shape (" + std::to_string(planes) + ")");
 }
 
 template <class T>

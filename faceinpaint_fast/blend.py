@@ -99,10 +99,7 @@ class _HoleSolver:
 
     def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
         hole, solver = self._where_lie(into.pixels)
-        T = into.pixels if into.pixels.dtype in DTYPES else into.pixels.astype(np.float64)
-        S, v = (a if a is None or a.dtype in DTYPES else a.astype(np.float64) for a in (source, v))
-        out = T.copy(order="K")
-        solver.solve(T, S, v, tolerance, out)
+        out = solved(solver, into.pixels, source, v, tolerance)
         if out.dtype != into.pixels.dtype:
             out = np.where(hole[..., None], out, into.pixels).astype(into.pixels.dtype)
         return into.laid_out(out)
@@ -203,8 +200,19 @@ def blended(
     target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], how: Literal["poisson", "biharmonic"]
 ) -> NDArray[Any]:
     """`poisson_blend` or `biharmonic_blend` of images (B, H, W, C) that were checked, with holes (B, H, W)."""
-    out = target.copy()
-    Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC).solve(target, source, None, TOLERANCE, out)
+    solver = Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC)
+    return solved(solver, target, source, None, TOLERANCE)
+
+
+def solved(solver: Solver, target: Any, source: Any | None, v: Any | None, tolerance: float) -> Any:
+    """F of images (B, H, W, C) in the dtype of `target`, or float64 where that is none of DTYPES."""
+
+    def readable(images: Any) -> Any:
+        return images if images is None or images.dtype in DTYPES else images.astype(np.float64)
+
+    target = readable(target)
+    out = target.copy(order="K")
+    solver.solve(target, readable(source), readable(v), tolerance, out)
     return out
 
 

@@ -175,6 +175,11 @@ def test_kinds_of_arrays(faces, inpainter):
     assert single.z.shape == (100,)
     assert single.losses["total"].shape == ()
 
+    halves = faces.astype(np.float16)
+    of_halves = inpainter(halves, HOLES)
+    assert of_halves.image.dtype == np.float16
+    assert_array_equal(of_halves.image[~HOLES], halves[~HOLES])
+
     levels = np.round(faces * 255).astype(np.uint8)
     eight_bit = inpainter(levels, HOLES)
     assert eight_bit.image.dtype == eight_bit.generated.dtype == np.uint8

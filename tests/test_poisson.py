@@ -178,6 +178,16 @@ def test_what_float64_cannot_reach_is_refused_with_the_figure_reached(rng):
         poisson_blend(target, 1 - target, masks.free_form((200, 150), 0), tolerance=1e-20)
 
 
+def test_a_channel_with_nothing_to_do_does_not_hide_what_another_reached(rng):
+    target = rng.random((200, 150, 2))
+    source = np.stack([1 - target[..., 0], target[..., 1]], axis=-1)
+    solver = Solver(masks.free_form((200, 150), 0)[None])
+    # together in a stack
+    solver._limits = solver._limits._replace(at_a_time=2**20)
+    with pytest.raises(ArithmeticError, match=r"expected a relative residual of 1e-20, got \d\.?\d*e-1\d"):
+        solver.solve(target[None], source[None], None, 1e-20, target[None].copy())
+
+
 @pytest.mark.parametrize("touching", list(itertools.product([False, True], repeat=4)))
 def test_a_rectangle_s_modes_are_multigrid_s_answer(touching, rng):
     top, bottom, left, right = touching

@@ -96,5 +96,5 @@ class Multigrid:
                 if (unsolved & checked & (squares > worn_at / WORN**2 / 4)).any():
                     break
                 worn_at = xp.where(checked, WORN**2 * squares, worn_at)
-        reached = float(np.sqrt(squares / goal)[unsolved].max()) * tolerance
+        reached = float(np.sqrt(squares[unsolved] / goal[unsolved]).max()) * tolerance
         raise ArithmeticError(f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached:.2g}")
