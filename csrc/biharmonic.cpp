@@ -63,23 +63,28 @@ auto five_points(const T* above, const T* row, const T* below) {
     return (wide(above) + wide(below)) + (wide(row - 1) + wide(row + 1)) - 4 * wide(row);
 }
 
-// Row y of L p, for a p that is zero beside the image, with what L L p asks for: a neighbour beyond the border is the
-// pixel itself.
+// Row y of L p - tension (p - s), for a p that is zero beside the image, with what L of it asks for: a neighbour beyond
+// the border is the pixel itself.  s may be null: 0.
 template <class T>
-void laplacian(const T* p, std::int64_t pitch, std::int64_t y, std::int64_t height, std::int64_t width, T* out) {
+void laplacian(const T* p, const T* s, T tension, std::int64_t pitch, std::int64_t y, std::int64_t height,
+               std::int64_t width, T* out) {
     const T *row = p + y * pitch, *above = y > 0 ? row - pitch : row, *below = y < height - 1 ? row + pitch : row;
-    for (std::int64_t x = 0; x < width; x += STEP) store(five_points(above + x, row + x, below + x), out + x);
+    for (std::int64_t x = 0; x < width; x += STEP)
+        store(five_points(above + x, row + x, below + x) - tension * wide(row + x), out + x);
+    if (s != nullptr)
+        for (std::int64_t x = 0; x < width; x += STEP) store(wide(out + x) + tension * wide(s + y * pitch + x), out + x);
     out[0] += row[0];
     out[width - 1] += row[width - 1];
     out[-1] = out[0];
     out[width] = out[width - 1];
 }
 
-// use_of(y)(x, L L p at the pixels x... of row y), which may change row y of p
+// use_of(y)(x, L (L p - tension (p - s)) at the pixels x... of row y), which may change row y of p
 template <class T, class UseOf>
-void twice(const T* p, std::int64_t pitch, std::int64_t height, std::int64_t width, Rows<T>& rows, UseOf use_of) {
+void twice(const T* p, const T* s, T tension, std::int64_t pitch, std::int64_t height, std::int64_t width,
+           Rows<T>& rows, UseOf use_of) {
     for (std::int64_t y = 0; y <= height; ++y) {
-        if (y < height) laplacian(p, pitch, y, height, width, rows[y]);
+        if (y < height) laplacian(p, s, tension, pitch, y, height, width, rows[y]);
         if (y == 0) continue;
         const T *row = rows[y - 1], *above = y > 1 ? rows[y - 2] : row, *below = y < height ? rows[y] : row;
         // whose pointers are its own: through references they would be read again after every store
@@ -88,9 +93,9 @@ void twice(const T* p, std::int64_t pitch, std::int64_t height, std::int64_t wid
     }
 }
 
-// p = z + beta p, and p . K p, which is the sum of (L p)^2
-double turn(const Field<float>& z, double beta, double* p, std::int64_t pitch, std::int64_t height, std::int64_t width,
-            Rows<double>& rows) {
+// p = z + beta p, and p . K p, which is the sum of L p (L p - tension p)
+double turn(const Field<float>& z, double beta, double* p, double tension, std::int64_t pitch, std::int64_t height,
+            std::int64_t width, Rows<double>& rows) {
     Doubles energy{};
     for (std::int64_t y = 0; y <= height; ++y) {
         if (y < height) {
@@ -101,9 +106,11 @@ double turn(const Field<float>& z, double beta, double* p, std::int64_t pitch, s
         }
         if (y == 0) continue;
         double* row = rows[y - 1];
-        laplacian(p, pitch, y - 1, height, width, row);
+        laplacian<double>(p, nullptr, tension, pitch, y - 1, height, width, row);
         std::fill(row + width, row + up_to(width, STEP), 0.0);
-        for (std::int64_t x = 0; x < width; x += STEP) energy += load_doubles(row + x) * load_doubles(row + x);
+        const double* of_p = p + (y - 1) * pitch;
+        for (std::int64_t x = 0; x < width; x += STEP)
+            energy += load_doubles(row + x) * (load_doubles(row + x) + tension * load_doubles(of_p + x));
     }
     return total(energy);
 }
@@ -205,18 +212,19 @@ private:
 // Which cells are unknown, 1, amid two rows and columns of zeros.
 using Mask = Field<double>;
 
-// Row y of M L L M, into row 0 of out.
-void finest_row(const Mask& missing, std::int64_t height, std::int64_t width, std::int64_t y, Stencil& out) {
+// Row y of K, into row 0 of out.
+void finest_row(const Mask& missing, double tension, std::int64_t height, std::int64_t width, std::int64_t y,
+                Stencil& out) {
     const auto neighbours = [](std::int64_t i, std::int64_t n) { return (i > 0) + (i < n - 1); };
     const double down = neighbours(y, height), further_down = neighbours(y + 1, height);
     const double *row = missing[y], *below = missing[y + 1], *further = missing[y + 2];
     for (std::int64_t x = 0; x < width; ++x) {
         const double degree = down + neighbours(x, width);
-        out(0, 2)[x] = row[x] * degree * (degree + 1);
-        out(0, 3)[x] = -row[x] * row[x + 1] * (degree + down + neighbours(x + 1, width));
+        out(0, 2)[x] = row[x] * degree * (degree + 1 + tension);
+        out(0, 3)[x] = -row[x] * row[x + 1] * (degree + down + neighbours(x + 1, width) + tension);
         out(0, 4)[x] = row[x] * row[x + 2];
         out(0, 6)[x] = 2 * row[x] * below[x - 1];
-        out(0, 7)[x] = -row[x] * below[x] * (degree + further_down + neighbours(x, width));
+        out(0, 7)[x] = -row[x] * below[x] * (degree + further_down + neighbours(x, width) + tension);
         out(0, 8)[x] = 2 * row[x] * below[x + 1];
         out(0, 12)[x] = row[x] * further[x];
     }
@@ -431,10 +439,10 @@ struct Biharmonic::Work {
     std::vector<float> line;
 };
 
-Biharmonic::Biharmonic(const std::uint8_t* missing, std::int64_t height, std::int64_t width)
-    : pitch_((width + 16) / 16 * 16) {
+Biharmonic::Biharmonic(const std::uint8_t* missing, std::int64_t height, std::int64_t width, double tension)
+    : pitch_((width + 16) / 16 * 16), tension_(tension) {
     // The finest level's largest eigenvalue of K over its diagonal is 64 / 20 inside; over all kinds of holes it was 3.20
-    // at most.  High degrees cost little on the small levels: with {2, 3, 4, 5} the hardest holes took 15 cycles, not 11.
+    // at most; with tension it is less, for that of -L over its own diagonal is 2 at most.  High degrees cost little on the small levels: with {2, 3, 4, 5} the hardest holes took 15 cycles, not 11.
     constexpr double LARGEST = 3.25, RATIO[] = {10, 12, 24, 80};
     constexpr int DEGREE[] = {2, 3, 6, 12};
 
@@ -449,7 +457,7 @@ Biharmonic::Biharmonic(const std::uint8_t* missing, std::int64_t height, std::in
         level.inverse_diagonal.resize(height * level.pitch);
         if (k > 0) level.coefficients.resize((height + 2) * COEFFICIENTS * level.pitch + 2 * STEP);
         const auto row = [&](std::int64_t y) {
-            if (k == 0) finest_row(unknown, height, width, y, held);
+            if (k == 0) finest_row(unknown, tension_, height, width, y, held);
             return std::pair<const Stencil*, std::int64_t>(&held, k == 0 ? 0 : y);
         };
 
@@ -518,9 +526,10 @@ void Biharmonic::cycle(std::size_t k, std::vector<Work>& work) const {
         }
         return;
     }
-    // a row of L L p is found after all that need the same row of p, a row of a stencil before
+    const auto tension = static_cast<float>(tension_);
+    // a row of K p is found after all that need the same row of p, a row of a stencil before
     const auto apply = [&](Field<float>& of, const auto& use_of) {
-        if (k == 0) twice(of[0], level.pitch, level.height, level.width, rows, use_of);
+        if (k == 0) twice<float>(of[0], nullptr, tension, level.pitch, level.height, level.width, rows, use_of);
         else stencil(level, of, use_of);
     };
     const auto inverse = [&](std::int64_t y) { return level.inverse_diagonal.data() + y * level.pitch; };
@@ -581,13 +590,14 @@ void Biharmonic::cycle(std::size_t k, std::vector<Work>& work) const {
     }
 }
 
-void Biharmonic::residual(const double* f, std::int64_t planes, double* r, double* squares) const {
+void Biharmonic::residual(const double* f, const double* s, std::int64_t planes, double* r, double* squares) const {
     const Level& finest = levels_[0];
     Rows<double> rows(pitch_);
     for (std::int64_t plane = 0; plane < planes; ++plane) {
         const auto offset = plane * (height() + 2) * pitch_ + pitch_;
+        const double* of_s = s == nullptr ? nullptr : s + offset;
         Doubles square{};
-        twice(f + offset, pitch_, height(), width(), rows, [&](std::int64_t y) {
+        twice(f + offset, of_s, tension_, pitch_, height(), width(), rows, [&](std::int64_t y) {
             const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
             return [=, &square, of_r = r + offset + y * pitch_](std::int64_t x, const Doubles& found) {
                 const Doubles left = -found * mask(inverse + x);
@@ -642,12 +652,12 @@ std::int64_t Biharmonic::add_solution(double* r, double* squares, const double* 
             }
             const double before = product;
             product = total(products);
-            const double energy = turn(z, cycles > 1 ? product / before : 0, p, pitch_, height(), width(), rows);
+            const double energy = turn(z, cycles > 1 ? product / before : 0, p, tension_, pitch_, height(), width(), rows);
             // r is below what float holds
             if (!(energy > 0)) break;
             const double alpha = product / energy;
             Doubles square{};
-            twice(p, pitch_, height(), width(), rows, [&](std::int64_t y) {
+            twice<double>(p, nullptr, tension_, pitch_, height(), width(), rows, [&](std::int64_t y) {
                 const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
                 const double* row = p + y * pitch_;
                 return [=, &square, into = of_f + y * pitch_, rest = of_r + y * pitch_](std::int64_t x,

@@ -1,12 +1,13 @@
-// The biharmonic equation on the missing pixels of an image: conjugate gradients in double, preconditioned by a
-// multigrid V-cycle in float.
+// The biharmonic equation on the missing pixels of an image, or that of a thin plate under tension: conjugate gradients in
+// double, preconditioned by a multigrid V-cycle in float.
 //
 // L is the graph Laplacian of the image's 4-neighbour grid, (L u)_p = sum over the neighbours q of p in the image of
 // (u_q - u_p), M keeps the missing pixels.  The unknowns u, 0 at the known pixels, have
 //
-//     K u = r,  K = M L L M,
+//     K u = r,  K = M L (L - tension) M,
 //
-// whose solution minimises the sum of (L F)^2 over all pixels.  A coarser level has a cell for 2x2 cells of the finer
+// whose solution minimises the sum of (L F)^2 over all pixels and of tension ((F - s)_q - (F - s)_p)^2 over all edges,
+// s being the image whose slopes the plate is pulled to.  A coarser level has a cell for 2x2 cells of the finer
 // one, unknown if any of them is; P interpolates bilinearly between the cells' centres, K_coarse = P^T K P.  That is 25
 // coefficients a cell, of which symmetry leaves 13.  Each level is smoothed by Chebyshev's polynomial in K over its
 // diagonal; the coarsest is solved by its inverse.
@@ -22,14 +23,14 @@ namespace faceinpaint {
 class Biharmonic {
 public:
     // A hole (height, width), 0 = known.  Its border must be the image's, or two known pixels away from all missing ones.
-    Biharmonic(const std::uint8_t* missing, std::int64_t height, std::int64_t width);
+    Biharmonic(const std::uint8_t* missing, std::int64_t height, std::int64_t width, double tension);
 
     std::int64_t height() const { return levels_[0].height; }
     std::int64_t width() const { return levels_[0].width; }
     std::int64_t pitch() const { return pitch_; }
 
-    // r = -L L f at the missing pixels, and r . r.
-    void residual(const double* f, std::int64_t planes, double* r, double* squares) const;
+    // r = -L (L f - tension (f - s)) at the missing pixels, and r . r.  s may be null: 0.
+    void residual(const double* f, const double* s, std::int64_t planes, double* r, double* squares) const;
 
     // f += u with K u = r, to r . r <= goal, and the largest error to a hundred times the share that |r| comes down to;
     // planes with r . r <= goal stay as they are.  Leaves in r what is left of it; returns the most V-cycles that a
@@ -56,6 +57,7 @@ private:
     void cycle(std::size_t k, std::vector<Work>& work) const;
 
     std::int64_t pitch_;
+    double tension_;
     std::vector<Level> levels_;
     std::vector<std::int64_t> unknowns_;  // where the coarsest level has them
     std::vector<float> inverse_;          // of its K

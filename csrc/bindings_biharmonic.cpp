@@ -1,25 +1,31 @@
+#include <pybind11/stl.h>
+
+#include <optional>
+
 #include "bindings.hpp"
 #include "biharmonic.hpp"
 
 namespace faceinpaint {
 namespace {
 
-Biharmonic bound_hole(const Array<bool>& missing) {
+Biharmonic bound_hole(const Array<bool>& missing, double tension) {
     expect(missing.ndim() == 2 && missing.size() > 0, "missing: expected shape (height, width), neither of them 0");
     const auto* pixels = reinterpret_cast<const std::uint8_t*>(missing.data());
     const auto height = missing.shape(0), width = missing.shape(1);
     const py::gil_scoped_release unlocked;
-    return Biharmonic(pixels, height, width);
+    return Biharmonic(pixels, height, width, tension);
 }
 
-void bound_residual(const Biharmonic& hole, const Array<double>& f, Array<double>& r, Array<double>& squares) {
+void bound_residual(const Biharmonic& hole, const Array<double>& f, const std::optional<Array<double>>& s,
+                    Array<double>& r, Array<double>& squares) {
     const auto planes = planes_of(f, hole, "f");
     expect(planes_of(r, hole, "r") == planes, "r: expected as many planes as f");
+    expect(!s || planes_of(*s, hole, "s") == planes, "s: expected as many planes as f");
     expect_numbers(squares, "squares", planes);
-    const double* from = f.data();
+    const double *from = f.data(), *pulled_to = s ? s->data() : nullptr;
     double *to = r.mutable_data(), *sums = squares.mutable_data();
     const py::gil_scoped_release unlocked;
-    hole.residual(from, planes, to, sums);
+    hole.residual(from, pulled_to, planes, to, sums);
 }
 
 std::int64_t bound_add_solution(const Biharmonic& hole, Array<double>& r, Array<double>& squares,
@@ -39,10 +45,10 @@ std::int64_t bound_add_solution(const Biharmonic& hole, Array<double>& r, Array<
 void define_biharmonic(py::module_& module) {
     using namespace py::literals;
     py::class_<Biharmonic>(module, "Biharmonic")
-        .def(py::init(&bound_hole), "missing"_a.noconvert())
+        .def(py::init(&bound_hole), "missing"_a.noconvert(), "tension"_a)
         .def_property_readonly("height", &Biharmonic::height)
         .def_property_readonly("width", &Biharmonic::width)
-        .def("residual", &bound_residual, "f"_a.noconvert(), "r"_a.noconvert(), "squares"_a.noconvert())
+        .def("residual", &bound_residual, "f"_a.noconvert(), "s"_a.noconvert(), "r"_a.noconvert(), "squares"_a.noconvert())
         .def("add_solution", &bound_add_solution, "r"_a.noconvert(), "squares"_a.noconvert(), "goal"_a.noconvert(),
              "f"_a.noconvert());
 }

@@ -1,8 +1,10 @@
 from . import reference as reference
 from .blend import BiharmonicSolver as BiharmonicSolver
 from .blend import PoissonSolver as PoissonSolver
+from .blend import TensionSolver as TensionSolver
 from .blend import biharmonic_blend as biharmonic_blend
 from .blend import poisson_blend as poisson_blend
+from .blend import tension_blend as tension_blend
 from .config import InpaintConfig as InpaintConfig
 from .config import Normalization as Normalization
 from .errors import InputError as InputError

@@ -168,8 +168,14 @@ def put_sums(
 class Biharmonic:
     height: int
     width: int
-    def __init__(self, missing: NDArray[np.bool_]) -> None: ...
-    def residual(self, f: NDArray[np.float64], r: NDArray[np.float64], squares: NDArray[np.float64]) -> None: ...
+    def __init__(self, missing: NDArray[np.bool_], tension: float) -> None: ...
+    def residual(
+        self,
+        f: NDArray[np.float64],
+        s: NDArray[np.float64] | None,
+        r: NDArray[np.float64],
+        squares: NDArray[np.float64],
+    ) -> None: ...
     def add_solution(
         self,
         r: NDArray[np.float64],

@@ -3,20 +3,22 @@
 Four steps: the gradient fields of I and T; merged by the mask, T's inside the hole; the divergence v of the merged
 field; the Poisson equation  Laplacian(F) = v  solved for the missing pixels, with the known ones as boundary.
 
-`biharmonic_blend` meets the known pixels with their slope too, not with their values alone.
+`biharmonic_blend` and `tension_blend` meet the known pixels with their slope too, not with their values alone.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast.arrays import Array, ImageBatch, device_of, module_of, on_stream_of, to_numpy
+from faceinpaint_fast.config import TENSION
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole, fitting, partly_known
-from faceinpaint_fast.poisson import BIHARMONIC, POISSON, Equation, Solver
+from faceinpaint_fast.poisson import BIHARMONIC, POISSON, Equation, Solver, under_tension
 
 TOLERANCE = 1e-5  # relative residual
 # what the solver reads and writes; others go by way of float64
@@ -156,6 +158,25 @@ class BiharmonicSolver(_HoleSolver):
         return self._blended(target, source, tolerance)
 
 
+class TensionSolver(_HoleSolver):
+    """`tension_blend` into one hole or a batch of them, as PoissonSolver does it."""
+
+    _on_device = False
+
+    def __init__(self, hole: Any, *, tension: float = TENSION) -> None:
+        if not 0 < tension < math.inf:
+            raise InputError(f"tension: expected a finite number > 0, got {tension}")
+        self._equation = under_tension(tension)
+        super().__init__(hole)
+
+    def blend(self, target: Array, source: Array, *, tolerance: float = TOLERANCE) -> Array:
+        """`tension_blend` into this hole."""
+        into, out_of, holes = self._checked(target, source, "source", tolerance)
+        check_finite(into.pixels, holes, "target")
+        check_finite(out_of.pixels, np.zeros_like(holes), "source")
+        return self._filled(into, None, out_of.on_scale_of(into), tolerance)
+
+
 def poisson_blend(
     target: Array, source: Array, hole: Any, *, mixed: bool = False, tolerance: float = TOLERANCE
 ) -> Array:
@@ -196,12 +217,38 @@ def biharmonic_blend(target: Array, source: Array, hole: Any, *, tolerance: floa
     return BiharmonicSolver(hole).blend(target, source, tolerance=tolerance)
 
 
+def tension_blend(
+    target: Array, source: Array, hole: Any, *, tension: float = TENSION, tolerance: float = TOLERANCE
+) -> Array:
+    """Fill the hole of `target` as a thin plate that is pulled to the slopes of `source` (Franke 1985).
+
+    F = target at the known pixels and has the least sum of (L F)^2 over all pixels and of tension (slope of F - slope
+    of source)^2 over all edges, L being the Laplacian of the image's 4-neighbour grid and a slope the difference of an
+    edge's pixels:  (L (L F - tension (F - source)))_p = 0  at the missing pixels p.  Within about 1 / sqrt(tension)
+    pixels of known ones F goes on with their values and slopes, whatever the source has there; further away it follows
+    the source, without structures finer than that.  Where known pixels lie close together it is biharmonic
+    interpolation, deep in a hole Poisson blending.
+
+    target, source, hole, tolerance
+             as in `biharmonic_blend`
+    tension  > 0; the larger, the closer to `poisson_blend`
+
+    What comes back and what is raised is as with `poisson_blend`.
+    """
+    return TensionSolver(hole, tension=tension).blend(target, source, tolerance=tolerance)
+
+
 def blended(
-    target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], how: Literal["poisson", "biharmonic"]
+    target: NDArray[Any],
+    source: NDArray[Any],
+    holes: NDArray[np.bool_],
+    how: Literal["poisson", "biharmonic", "tension"],
+    tension: float,
 ) -> NDArray[Any]:
-    """`poisson_blend` or `biharmonic_blend` of images (B, H, W, C) that were checked, with holes (B, H, W)."""
-    solver = Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC)
-    return solved(solver, target, source, None, TOLERANCE)
+    """`poisson_blend` and so on of images (B, H, W, C) that were checked, with holes (B, H, W)."""
+    if how == "tension":
+        return solved(Solver(holes, equation=under_tension(tension)), target, None, source, TOLERANCE)
+    return solved(Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC), target, source, None, TOLERANCE)
 
 
 def solved(solver: Solver, target: Any, source: Any | None, v: Any | None, tolerance: float) -> Any:

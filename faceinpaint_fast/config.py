@@ -10,7 +10,9 @@ from faceinpaint_fast.errors import InputError
 
 Precision = Literal["fp32", "bf16"]
 Search = Literal["adam", "adam-cosine"]
-Blend = Literal["poisson", "biharmonic", "none"]
+Blend = Literal["poisson", "biharmonic", "tension", "none"]
+
+TENSION = 0.5  # of the blend of that name; docs/choices.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,15 @@ class InpaintConfig:
     search         "adam": Adam at a constant step size; "adam-cosine": decayed to zero along a half cosine
     restarts       starts per image, of which the one with the least loss is kept
     learning_rate  Adam's step size in z, at the start
-    lambda_*       Eq. 8's weights of the discriminator, context and structural loss; one of 0 has no part in the search
+    lambda_*       weights of Eq. 8: of the discriminator, context and structural loss, and of the prior of z, which the
+                   paper does not have; one of 0 has no part in the search
     k, alpha       Eq. 7's patch size, odd, and slope
     normalization  Eq. 5 and 6 as printed, with these bounds; or "masked": L1 as a mean over the weights of the known
                    pixels, SSIM as a mean over windows by how much of each is known, neither ever clamped
-    blend          "poisson" (section 3.3); "biharmonic": with the known pixels' slopes too (Damelin and Hoang 2018); or
-                   "none": G(z^) stitched into the hole as it is
+    blend          "poisson" (section 3.3); "biharmonic": with the known pixels' slopes too (Damelin and Hoang 2018);
+                   "tension": smooth at known pixels, Poisson's further away (Franke 1985); or "none": G(z^) stitched
+                   into the hole as it is
+    tension        of the blend of that name: further than 1 / sqrt(tension) pixels away from known ones it follows G
     batch_invariant  the same bits in batches of any size, at a price: see docs/architecture.md
     """
 
@@ -61,10 +66,12 @@ class InpaintConfig:
     lambda_d: float = 0.0
     lambda_c: float = 0.8
     lambda_s: float = 0.2
+    lambda_z: float = 0.005
     k: int = 7
     alpha: float = 2.0
     normalization: Normalization | Literal["masked"] = "masked"
-    blend: Blend = "poisson"
+    blend: Blend = "tension"
+    tension: float = TENSION
     batch_invariant: bool = False
 
     def __post_init__(self) -> None:
@@ -76,11 +83,12 @@ class InpaintConfig:
                 raise InputError(f"{name}: expected an integer >= 1, got {getattr(self, name)!r}")
         if type(self.k) is not int or self.k < 1 or self.k % 2 == 0:
             raise InputError(f"k: expected an odd integer >= 1, got {self.k!r}")
-        for name in ("lambda_d", "lambda_c", "lambda_s", "alpha"):
+        for name in ("lambda_d", "lambda_c", "lambda_s", "lambda_z", "alpha"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise InputError(f"{name}: expected a finite number >= 0, got {getattr(self, name)}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise InputError(f"learning_rate: expected a finite number > 0, got {self.learning_rate}")
+        for name in ("learning_rate", "tension"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise InputError(f"{name}: expected a finite number > 0, got {getattr(self, name)}")
         if not (self.normalization == "masked" or isinstance(self.normalization, Normalization)):
             raise InputError(f"normalization: expected a Normalization or 'masked', got {self.normalization!r}")
         if self.lambda_d == self.lambda_c == self.lambda_s == 0:
@@ -99,5 +107,7 @@ class InpaintConfig:
             lambda_d=0.003,
             lambda_c=0.2,
             lambda_s=0.797,
+            lambda_z=0.0,
             normalization=Normalization.PAPER,
+            blend="poisson",
         )

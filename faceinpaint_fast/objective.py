@@ -1,8 +1,10 @@
-"""What the search minimises: Eq. 3-6 and 8,  L = lambda_d L_d + lambda_c L_c + lambda_s L_s,  of x = G(z).
+"""What the search minimises: Eq. 3-6 and 8,  L = lambda_d L_d + lambda_c L_c + lambda_s L_s + lambda_z L_z,  x = G(z).
 
 L_d  Eq. 3, log(1 - D(x)): pulls x towards "real".
 L_c  Eq. 6, from the weighted L1 between W*M*x and W*M*I.
 L_s  Eq. 5, from SSIM between W*M*x and W*M*I.
+L_z  the mean of z^2, which the paper does not have: pulls z to where N(0, 1) is likely, as in Bora et al. 2017,
+     "Compressed sensing using generative models", section 4.
 
 As printed, Eq. 5 and 6 are flat outside their bounds, and the bounds come from whole images: with much of the image
 missing the search has no gradient.  The "masked" normalisation divides L1 by the weights it was summed over, averages
@@ -23,7 +25,7 @@ from faceinpaint_fast.generator import to_unit
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1, window_statistics
 from faceinpaint_fast.ops.window import Window
 
-TERMS = ("discriminator", "context", "structural", "total")
+TERMS = ("discriminator", "context", "structural", "prior", "total")
 
 
 def discriminator_loss(logit: Tensor) -> Tensor:
@@ -99,12 +101,12 @@ class Objective:
         self.total_weight.copy_(other.total_weight)
         self.structured.copy_(other.structured)
 
-    def terms(self, x: Tensor) -> Tensor:
-        """All of TERMS, of images (B, 3, H, W) in [-1, 1]: (B, 4)."""
-        return self._terms(discriminator_loss(self.D(x)[0]), *self._distances(x))
+    def terms(self, x: Tensor, z: Tensor) -> Tensor:
+        """All of TERMS, of images x (B, 3, H, W) in [-1, 1] and their codes z (B, latent_size): (B, len(TERMS))."""
+        return self._terms(discriminator_loss(self.D(x)[0]), *self._distances(x), z)
 
-    def with_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 8 of images (B, 3, H, W) in [-1, 1] -> (B,), and its gradient in x; a term of weight 0 is left out."""
+    def with_gradients(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Eq. 8 of x and z as in `terms` -> (B,), its gradient in x, and that in z; a term of weight 0 is left out."""
         config = self.config
         a, b = self._slopes(x)
         # x in [-1, 1] is twice as long as in [0, 1]
@@ -115,7 +117,7 @@ class Objective:
             loss = discriminator_loss(logit)
             # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
             gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype))
-        return self._terms(loss, similarity, l1)[:, -1], gradient
+        return self._terms(loss, similarity, l1, z)[:, -1], gradient, (2 * config.lambda_z / z.shape[1]) * z
 
     def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """SSIM and L1, each (B,)."""
@@ -123,14 +125,14 @@ class Objective:
         similarity, l1, _ = ssim_l1(to_unit(x), self.target, none, none, with_gradient=False)
         return similarity, l1
 
-    def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor) -> Tensor:
+    def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor, z: Tensor) -> Tensor:
         config, bounds = self.config, self.config.normalization
         if isinstance(bounds, Normalization):
             context, structural = context_loss(l1, bounds), structural_loss(similarity, bounds)
         else:
             context, structural = l1 / self.total_weight, self.structured - similarity
-        losses = discriminator, context, structural
-        lambdas = config.lambda_d, config.lambda_c, config.lambda_s
+        losses = discriminator, context, structural, (z * z).mean(dim=1)
+        lambdas = config.lambda_d, config.lambda_c, config.lambda_s, config.lambda_z
         # a loss of weight 0 may be anything, NaN as well
         total = torch.stack([weight * loss for weight, loss in zip(lambdas, losses, strict=True) if weight]).sum(dim=0)
         return torch.stack([*losses, total], dim=1)

@@ -34,7 +34,8 @@ class Inpainting:
     image      F, the restored image: the input's known pixels bit for bit, the rest blended
     generated  T = G(z^), the best generated image
     z          z^, (latent_size,) or (B, latent_size), float32
-    losses     at z^: "discriminator" (Eq. 3), "context" (Eq. 6), "structural" (Eq. 5), "total" (Eq. 8), each () or (B,)
+    losses     at z^, each () or (B,): "discriminator" (Eq. 3), "context" (Eq. 6), "structural" (Eq. 5), "prior" (the
+               mean of z^2), "total" (Eq. 8)
     """
 
     image: Any
@@ -141,7 +142,7 @@ class Inpainter:
         generated = np.moveaxis(generated, 1, -1)
         content = generated
         if self.config.blend != "none":
-            content = blended(known, generated, missing, self.config.blend).clip(0, 1)
+            content = blended(known, generated, missing, self.config.blend, self.config.tension).clip(0, 1)
         return Inpainting(
             image=batch.filled(content, missing),
             generated=batch.laid_out(batch.rounded(generated)),
@@ -152,7 +153,7 @@ class Inpainter:
     def _search(
         self, known: NDArray[Any], missing: NDArray[np.bool_], starts: Starts, progress: Callable[[float], None]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """z^ (B, latent_size), T (B, 3, H, W) in [0, 1] and the losses (B, 4) of images whose holes hold 0."""
+        """z^ (B, latent_size), T (B, 3, H, W) in [0, 1] and the losses (B, len(TERMS)) of images whose holes hold 0."""
 
         def on_device(array: NDArray[Any]) -> Tensor:
             return torch.from_numpy(array.astype(np.float32)).to(self.device).repeat_interleave(starts.restarts, dim=0)
@@ -166,6 +167,6 @@ class Inpainter:
         )
         z, _ = search(self._engine, objective, starts, progress)
         x, _ = self._engine.generator(z)
-        losses = objective.terms(x)
+        losses = objective.terms(x, z)
         best = starts.best(losses[:, TERMS.index("total")])
         return z[best], to_unit(x[best]), losses[best]

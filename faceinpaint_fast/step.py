@@ -88,8 +88,8 @@ class Schedule:
 def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
     """Eq. 8 of G(z), (B,), and its gradient in z, (B, latent_size)."""
     x, pull = generator(z)
-    loss, gradient = objective.with_gradient(x)
-    return loss, pull(gradient)
+    loss, of_x, of_z = objective.with_gradients(x, z)
+    return loss, pull(of_x) + of_z
 
 
 def iterate(state: State, loss: Tensor, gradient: Tensor, schedule: Schedule, starts: Tensor) -> State:

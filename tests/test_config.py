@@ -11,7 +11,7 @@ from faceinpaint_fast import InpaintConfig, InputError, Normalization
 
 def test_the_paper_as_printed():
     paper = InpaintConfig.paper()
-    assert (paper.lambda_d, paper.lambda_c, paper.lambda_s) == (0.003, 0.2, 0.797)
+    assert (paper.lambda_d, paper.lambda_c, paper.lambda_s, paper.lambda_z) == (0.003, 0.2, 0.797, 0)
     assert (paper.iterations, paper.k, paper.alpha, paper.restarts) == (1000, 7, 2, 1)
     assert paper.normalization == Normalization.PAPER
     assert (paper.search, paper.precision, paper.blend) == ("adam", "fp32", "poisson")
@@ -38,6 +38,9 @@ def test_frozen_and_by_keyword():
         ("learning_rate", float("nan")),
         ("lambda_d", -1.0),
         ("lambda_s", float("inf")),
+        ("lambda_z", -0.1),
+        ("tension", 0.0),
+        ("tension", float("inf")),
         ("k", 4),
         ("k", -1),
         ("alpha", -0.1),

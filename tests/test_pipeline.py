@@ -58,8 +58,9 @@ def part(inpainting, i):
         dataclasses.replace(FAST, restarts=3),
         dataclasses.replace(FAST, blend="none", k=3, alpha=5.0, lambda_d=0.0),
         dataclasses.replace(FAST, blend="biharmonic"),
+        dataclasses.replace(FAST, blend="tension", tension=3.0, lambda_z=0.1),
     ],
-    ids=["default", "paper", "restarts", "stitched", "biharmonic"],
+    ids=["default", "paper", "restarts", "stitched", "biharmonic", "tension and prior"],
 )
 def test_is_the_reference_s(config, faces, generator, discriminator):
     found = Inpainter(generator, discriminator, config=config, device="cpu")(faces, HOLES, seed=[1, 2, 3])
@@ -68,7 +69,7 @@ def test_is_the_reference_s(config, faces, generator, discriminator):
     assert_allclose(found.z, exact.z, atol=1e-4)
     assert_allclose(found.generated, exact.generated, atol=1e-3)
     assert_allclose(found.image, exact.image, atol=1 / 255)
-    assert set(found.losses) == set(exact.losses) == {"discriminator", "context", "structural", "total"}
+    assert set(found.losses) == set(exact.losses) == {"discriminator", "context", "structural", "prior", "total"}
     for name, loss in exact.losses.items():
         assert_allclose(found.losses[name], loss, rtol=1e-3, atol=1e-4)
 

@@ -91,7 +91,7 @@ class Solver:
     """The equation on holes (N, H, W), bool: one an image, or N = 1 for any number of images.
 
     xp        numpy or cupy, whose arrays the images are; cupy for Poisson's equation alone
-    equation  POISSON: Laplacian(F - source) = divergence; or BIHARMONIC
+    equation  POISSON: Laplacian(F - source) = divergence; BIHARMONIC; or `under_tension`
     """
 
     def __init__(self, holes: NDArray[np.bool_], xp: Any = np, equation: Equation = POISSON) -> None:
@@ -102,7 +102,8 @@ class Solver:
         """Write F into the missing pixels of `out`: F = target at the known ones, F - source meets the equation.
 
         target, source, divergence
-                   (B, H, W, C), on one scale, None: 0; what target holds in the hole does not matter
+                   (B, H, W, C), on one scale, None: 0; what target holds in the hole does not matter.  A plate under
+                   tension has in place of the divergence the image that it is pulled to, and no source
         tolerance  largest relative residual ||b - A f|| / ||b|| of a channel, in float64
         out        (B, H, W, C), float, or uint8: rounded and clipped
 

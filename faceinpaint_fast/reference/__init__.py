@@ -23,6 +23,7 @@ from faceinpaint_fast.reference.objective import objective
 from faceinpaint_fast.reference.poisson import poisson_blend
 from faceinpaint_fast.reference.search import SearchResult, search, starts
 from faceinpaint_fast.reference.ssim import ssim, ssim_gradient, ssim_map, windowed_mean
+from faceinpaint_fast.reference.tension import tension_blend
 from faceinpaint_fast.reference.weight_map import weight_map
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "ssim_map",
     "starts",
     "structural_loss",
+    "tension_blend",
     "total_loss",
     "weight_map",
     "weighted_l1",

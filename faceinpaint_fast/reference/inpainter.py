@@ -15,6 +15,7 @@ from faceinpaint_fast.reference.biharmonic import biharmonic_blend
 from faceinpaint_fast.reference.mask import known_pixels
 from faceinpaint_fast.reference.poisson import poisson_blend
 from faceinpaint_fast.reference.search import search
+from faceinpaint_fast.reference.tension import tension_blend
 
 Array = NDArray[np.float64]
 
@@ -56,10 +57,14 @@ class Inpainter:
         tensor = torch.from_numpy(images).permute(0, 3, 1, 2).to(weight)
         found = search(self.generator, self.discriminator, tensor, missing, self.config, seed=seed)
         generated = found.generated.permute(0, 2, 3, 1).cpu().numpy().astype(np.float64)
-        if self.config.blend == "none":
-            filled = np.where(np.broadcast_to(missing, images.shape[:3])[..., None], generated, images)
-        else:
-            blend = biharmonic_blend if self.config.blend == "biharmonic" else poisson_blend
-            filled = blend(images, generated, missing)
+        match self.config.blend:
+            case "none":
+                filled = np.where(np.broadcast_to(missing, images.shape[:3])[..., None], generated, images)
+            case "poisson":
+                filled = poisson_blend(images, generated, missing)
+            case "biharmonic":
+                filled = biharmonic_blend(images, generated, missing)
+            case "tension":
+                filled = tension_blend(images, generated, missing, tension=self.config.tension)
         losses = {name: loss[-1].cpu().numpy().astype(np.float64) for name, loss in found.losses.items()}
         return Inpainting(np.clip(filled, 0, 1), generated, found.z.cpu().numpy(), losses)

@@ -1,4 +1,4 @@
-"""What the search minimises, Eq. 8: L = lambda_d L_d + lambda_c L_c + lambda_s L_s, in torch, for autograd.
+"""What the search minimises: Eq. 8, L = lambda_d L_d + lambda_c L_c + lambda_s L_s + lambda_z L_z, for autograd.
 
 Written a second time, by other means than losses.py and ssim.py, so that the two can be held against each other.
 Images are (B, C, H, W); `known` is M and `W` the weights of Eq. 7, both (B, H, W).
@@ -24,8 +24,11 @@ def objective(
     known: Tensor,
     W: Tensor,
     config: InpaintConfig,
+    z: Tensor,
 ) -> dict[str, Tensor]:
     """The terms of Eq. 8 and their total, each (B,), for G(z) in [-1, 1] and I in [0, 1].
+
+    L_z, the mean of z^2 over the latent code, is not the paper's but that of Bora et al. 2017, section 4.
 
     Every term is listed, but one whose lambda is 0 has no part in the total, whatever it is.
     """
@@ -36,8 +39,14 @@ def objective(
         "discriminator": logsigmoid(-discriminator(generated)),
         "context": context_loss(x, image, w, config.normalization),
         "structural": structural_loss(x, image, w, known, config.normalization),
+        "prior": z.square().mean(dim=1),
     }
-    lambdas = {"discriminator": config.lambda_d, "context": config.lambda_c, "structural": config.lambda_s}
+    lambdas = {
+        "discriminator": config.lambda_d,
+        "context": config.lambda_c,
+        "structural": config.lambda_s,
+        "prior": config.lambda_z,
+    }
     weighted = [lambdas[name] * loss for name, loss in losses.items() if lambdas[name] > 0]
     return {**losses, "total": torch.stack(weighted).sum(dim=0)}
 

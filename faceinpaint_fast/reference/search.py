@@ -61,7 +61,7 @@ def search(
     adam = torch.optim.Adam([z], betas=(0.9, 0.999), eps=1e-8)
     rows = []
     for t in range(config.iterations):
-        losses = objective(G(z), D, image, known, W, config)
+        losses = objective(G(z), D, image, known, W, config, z)
         rows.append({name: loss.detach() for name, loss in losses.items()})
         adam.zero_grad()
         losses["total"].sum().backward()
@@ -69,7 +69,7 @@ def search(
         adam.step()
     with torch.no_grad():
         generated = G(z)
-        rows.append(objective(generated, D, image, known, W, config))
+        rows.append(objective(generated, D, image, known, W, config, z))
 
     final = rows[-1]["total"].reshape(B, R)
     if not final.isfinite().all():
