@@ -143,6 +143,9 @@ def train(
     data: Annotated[list[Path], typer.Argument(help="Folders of images and tar shards of aligned faces.")],
     out: Annotated[Path, typer.Option(help="Model folder; a run that is there already is resumed.")],
     images: Annotated[int, typer.Option(min=1, help="How many images to see in all.")] = 2_000_000,
+    cooldown: Annotated[
+        int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")
+    ] = 0,
     width: Annotated[int, typer.Option(help="Channels at 32x32; 128 is the paper's.")] = 64,
     batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 2e-4,
@@ -201,6 +204,7 @@ def train(
             out,
             config,
             images=images,
+            cooldown=cooldown,
             device=place,
             checkpoint_minutes=checkpoint_minutes,
             on_progress=show,

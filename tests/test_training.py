@@ -426,6 +426,7 @@ def test_a_run_leaves_a_model_a_log_and_samples(faces, tmp_path, uninterrupted):
         "precision": "fp32",
         "seed": 5,
         "images": 32,
+        "cooldown": 0,
         "faces": 16,
     }
 
@@ -537,6 +538,26 @@ def test_a_finished_run_may_be_prolonged_and_is_left_alone_otherwise(faces, tmp_
     assert_same(result(run(faces, out)), uninterrupted)
 
 
+def test_over_the_cooldown_the_learning_rate_falls_to_0(faces, tmp_path, monkeypatch):
+    rates, play = [], Game.play
+    monkeypatch.setattr(Game, "play", lambda game, rate: rates.append(rate) or play(game, rate))
+    out = run(faces, tmp_path / "model", images=40, cooldown=16)
+    assert rates == [1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
+    assert load_model(out).config["training"]["cooldown"] == 16
+    state = torch.load(out / "training" / "state.pt", weights_only=True)
+    for adam in ("adam_G", "adam_D"):
+        assert state[adam]["param_groups"][0]["lr"] == 0.25 * state["config"]["learning_rate"]
+
+
+def test_a_run_may_be_cooled_down_from_any_checkpoint(faces, tmp_path, uninterrupted):
+    whole = result(run(faces, tmp_path / "whole", images=40, cooldown=16))
+    assert not same(whole["weights"], uninterrupted["weights"])
+    out = run(faces, tmp_path / "model", images=16)
+    with pytest.raises(Killed):
+        run(faces, out, images=40, cooldown=16, on_progress=kill_at(32))
+    assert_same(result(run(faces, out, images=40, cooldown=16)), whole)
+
+
 def test_the_last_batch_is_whole(faces, tmp_path):
     out = run(faces, tmp_path / "model", images=17)
     assert load_model(out).config["training"]["images"] == 20
@@ -596,7 +617,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(faces, tmp_path, mo
     out = run(faces, tmp_path / "model", images=16)
     before = files(out)
     play = Game.play
-    monkeypatch.setattr(Game, "play", lambda game: play(game) + (math.nan if game.step == 5 else 0))
+    monkeypatch.setattr(Game, "play", lambda game, rate: play(game, rate) + (math.nan if game.step == 5 else 0))
     with pytest.raises(ModelError, match=r"expected finite losses, got .*nan.*the last checkpoint is kept"):
         run(faces, out)
     assert files(out) == before
@@ -608,8 +629,8 @@ def test_weights_that_are_not_finite_are_no_checkpoint(faces, tmp_path, monkeypa
     before = files(out)
     play = Game.play
 
-    def explode(game):
-        losses = play(game)
+    def explode(game, rate):
+        losses = play(game, rate)
         if game.step == 6:
             next(game.D.parameters()).data.fill_(math.inf)
         return losses

@@ -107,8 +107,10 @@ class Game:
     def _placed(self, network: M) -> M:
         return network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def play(self) -> Tensor:
-        """One step of D, one of G: their losses, (2,), left on the device."""
+    def play(self, rate: float = 1.0) -> Tensor:
+        """One step of D, one of G, at this share of the learning rate: their losses, (2,), left on the device."""
+        for adam in (self.adam_G, self.adam_D):
+            adam.param_groups[0]["lr"] = rate * self.config.learning_rate
         rng = np.random.default_rng((self.config.seed, 0, self.step))
         real, z = self._real_batch(rng), self._latent(rng, self.config.batch)
         with self._autocast():
@@ -184,11 +186,15 @@ def train(
     config: TrainConfig,
     *,
     images: int,
+    cooldown: int = 0,
     device: torch.device,
     checkpoint_minutes: float = 5.0,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> None:
     """Train until `images` faces have been seen, keeping a model in the folder `out` from the first checkpoint on.
+
+    Over the last `cooldown` of them the learning rate falls to 0 along a line.  What comes before does not depend on it,
+    so that a run may be prolonged and cooled down from any checkpoint.
 
     out/training/ holds state.pt (everything a resumed run needs), log.jsonl and samples/.  If it is there already
     the run continues; InputError if that one was begun with another config.  Raises ModelError if a loss is no
@@ -201,7 +207,8 @@ def train(
     losses = torch.zeros(2, device=device)
     since = 0
     while game.step * config.batch < images:
-        losses += game.play()
+        left = images - game.step * config.batch
+        losses += game.play(min(1.0, left / max(cooldown, 1)))
         since += 1
         done = game.step * config.batch >= images
         if since == LOG_EVERY or done:
@@ -213,7 +220,7 @@ def train(
             since = 0
         # between lines of the log, so that a resumed run writes the same lines
         if done or (since == 0 and time.monotonic() - saved > 60 * checkpoint_minutes):
-            _save(game, out, elapsed + time.monotonic() - start)
+            _save(game, out, cooldown, elapsed + time.monotonic() - start)
             saved = time.monotonic()
 
 
@@ -225,10 +232,11 @@ def _log(folder: Path, progress: Progress) -> None:
         log.write(json.dumps(asdict(progress)) + "\n")
 
 
-def _save(game: Game, out: Path, seconds: float) -> None:
+def _save(game: Game, out: Path, cooldown: int, seconds: float) -> None:
     G = game.averaged_generator()
     seen = game.step * game.config.batch
-    training = asdict(game.config) | {"images": seen, "faces": len(game.faces), "seconds": round(seconds)}
+    training = asdict(game.config) | {"images": seen, "cooldown": cooldown, "faces": len(game.faces)}
+    training |= {"seconds": round(seconds)}
     state = game.state_dict() | {"config": asdict(game.config), "seconds": seconds}
     save_model(out, G, game.D, width=game.config.width, training=training)
     write_image(out / "training" / "samples" / f"{seen:09d}.png", game.sample_grid(G))
