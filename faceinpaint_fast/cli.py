@@ -159,8 +159,8 @@ def train(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.faces import load_faces
     from faceinpaint_fast.images import check_place
-    from faceinpaint_fast.training import data as training_data
     from faceinpaint_fast.training import dcgan
 
     place = pick_device(device)
@@ -182,7 +182,7 @@ def train(
     )
     with _progress(*columns) as bar:
         reading = bar.add_task("reading", total=None, note="faces")
-        faces = training_data.load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
+        faces = load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
         bar.update(reading, total=len(faces))
         training = bar.add_task("training", total=images, note="")
         before = None
@@ -222,9 +222,9 @@ def calibrate(
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.checkpoint import load_model, read_config, write_config
+    from faceinpaint_fast.faces import load_faces
     from faceinpaint_fast.images import check_place, check_writable
     from faceinpaint_fast.training import calibration
-    from faceinpaint_fast.training.data import load_faces
 
     check_place(model / "config.json")
     if plot is not None:
