@@ -1,0 +1,79 @@
+"""What an evaluation leaves behind, a file a data set and method, of JSON lines:
+
+    OUT/<data set>/<method>.jsonl    a header; then {"mask", "face", "psnr", "ssim", "hole_psnr", ..., "seconds"}
+
+A method has a file to itself, so that several processes may fill one folder with different methods.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.images import check_place
+
+DECIDING = ("method", "data", "first_face", "model", "config", "seed", "batch")  # of a header
+FIELDS = ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam", "seconds")
+
+Record = dict[str, Any]
+
+
+class Log:
+    """A file of results that only ever grows, a batch at a time; what a kill has cut short is written again."""
+
+    def __init__(self, path: Path, header: Record) -> None:
+        check_place(path)
+        self.path = path
+        self._header = json.dumps(header)
+        self.done: set[tuple[str, int]] = set()
+        self._whole = 0  # bytes that are whole lines
+        if (found := read(path)) is not None:
+            theirs, records = found
+            ours = json.loads(self._header)
+            differing = [name for name in DECIDING if theirs.get(name) != ours[name]]
+            if differing:
+                both = ", ".join(f"{name} {ours[name]}, got {theirs.get(name)}" for name in differing)
+                raise InputError(f"{path}: expected results with {both}; choose another --out, or delete the file")
+            self.done = {(record["mask"], record["face"]) for record in records}
+            self._whole = path.read_bytes().rindex(b"\n") + 1
+
+    def append(self, records: list[Record]) -> None:
+        lines = [json.dumps(record, separators=(",", ":")) for record in records]
+        if not self._whole:
+            lines.insert(0, self._header)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.truncate(self._whole)
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            self._whole = file.tell()
+        self.done |= {(record["mask"], record["face"]) for record in records}
+
+
+def read(path: Path) -> tuple[Record, list[Record]] | None:
+    """Header and records of a file, None where there is no whole header; InputError if it holds anything else."""
+    try:
+        # what follows the last end of a line was cut short
+        lines = path.read_bytes().decode().split("\n")[:-1]
+        parsed = [json.loads(line) for line in lines]
+        if not parsed:
+            return None
+        header, records = parsed[0], parsed[1:]
+        _ = header["method"], header["data"], [record[name] for record in records for name in FIELDS]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected results of faceinpaint evaluate, got: {error!r}") from error
+    return header, records
+
+
+def read_all(out: Path) -> dict[str, dict[str, list[Record]]]:
+    """The records of every data set and method in a folder."""
+    found: dict[str, dict[str, list[Record]]] = {}
+    for path in sorted(out.glob("*/*.jsonl")):
+        if (log := read(path)) is not None:
+            found.setdefault(log[0]["data"], {})[log[0]["method"]] = log[1]
+    if not found:
+        raise InputError(f"{out}: expected results of faceinpaint evaluate, got none")
+    return found
