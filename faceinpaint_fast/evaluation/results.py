@@ -43,11 +43,12 @@ class Log:
         lines = [json.dumps(record, separators=(",", ":")) for record in records]
         if not self._whole:
             lines.insert(0, self._header)
+        text = "".join(f"{line}\n" for line in lines).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             file.truncate(self._whole)
-            file.write("".join(f"{line}\n" for line in lines).encode())
-            self._whole = file.tell()
+            file.write(text)
+        self._whole += len(text)
         self.done |= {(record["mask"], record["face"]) for record in records}
 
 
