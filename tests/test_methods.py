@@ -44,7 +44,7 @@ def test_all_methods_or_those_named_once_and_in_their_order():
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(InputError, match="methods: expected some of default, paper, DIP, .*, got 'dip'"):
+    with pytest.raises(InputError, match=r"methods: expected some of default, paper, DIP, .*, got 'dip'"):
         available(["TV", "dip"])
 
 

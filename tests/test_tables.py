@@ -11,7 +11,7 @@ from scipy import stats
 
 from faceinpaint_fast import InputError
 from faceinpaint_fast.evaluation import documents
-from faceinpaint_fast.evaluation.tables import TABLE_1, interval, report
+from faceinpaint_fast.evaluation.tables import EMPTY, TABLE_1, interval, report
 
 
 def record(mask, face, psnr, ssim=0.5, **figures):
@@ -84,7 +84,7 @@ def test_methods_and_masks_have_their_order_whatever_was_run_first():
     assert table[0] == ["mask", "default", "TV", "own"]
     assert [row[0] for row in table[1:]] == ["centre", "left", "drop-80", "drop-30"]
     # one face has no interval, and what was not run no figure
-    assert table[1] == ["centre", "–", "1.00 / 0.5000", "1.00 / 0.5000"]  # noqa: RUF001
+    assert table[1] == ["centre", EMPTY, "1.00 / 0.5000", "1.00 / 0.5000"]
 
 
 def test_numbers_of_faces_stand_where_they_differ():
@@ -114,7 +114,7 @@ def test_differences_with_rivals_that_have_different_faces():
     }
     _, table = rows(report({"heads": found})["differences heads"])
     assert table[0] == ["mask", "less TV (2 faces)", "less Telea (1 to 3 faces)"]
-    assert [row[1:] for row in table[2:]] == [["–", "+0.00 / +0.0000"]]  # noqa: RUF001
+    assert [row[1:] for row in table[2:]] == [[EMPTY, "+0.00 / +0.0000"]]
 
 
 @pytest.mark.parametrize("found", [{"default": of("centre", 1)}, {"TV": of("centre", 1), "DIP": of("centre", 1)}])
@@ -136,7 +136,7 @@ def test_detail_leaves_out_what_has_no_value():
     assert table[1] == [
         *("drop-30", "default", "2", "10.00 ± 0.00", "0.2500 ± 0.0000", "0.1250 ± 0.0000", "3.00", "2.0000 ± 12.7062"),
     ]
-    assert table[2] == ["drop-30", "TV", "1", "12.50", "0.2500", "0.1250", "–", "0.5000"]  # noqa: RUF001
+    assert table[2] == ["drop-30", "TV", "1", "12.50", "0.2500", "0.1250", EMPTY, "0.5000"]
 
 
 def test_table_1_stands_beside_ours():
@@ -161,9 +161,9 @@ def test_table_1_stands_beside_ours():
         ["60 %", "18.2592 / 0.8547", "19.8783 / 0.8892"],
         ["80 %", "15.7974 / 0.7823", "19.7447 / 0.8461"],
     ]
-    assert [row[3] for row in table[1:]] == ["–"] * 4  # noqa: RUF001
-    assert table[1][4:] == ["21.00 ± 12.71 / 0.5000 ± 0.0000", "–"]  # noqa: RUF001
-    assert table[2][4:] == ["–", "30.00 / 0.5000"]  # noqa: RUF001
+    assert [row[3] for row in table[1:]] == [EMPTY] * 4
+    assert table[1][4:] == ["21.00 ± 12.71 / 0.5000 ± 0.0000", EMPTY]
+    assert table[2][4:] == [EMPTY, "30.00 / 0.5000"]
     assert table[4][4] == "10.00 ± 0.00 / 0.5000 ± 0.0000"
     assert "network" in title
     assert "heads" in title
