@@ -95,5 +95,5 @@ def _rival(name: str, model: Model, device: torch.device, precision: Precision) 
 
 def _constants(module: ModuleType) -> dict[str, Any]:
     """What a module fixes in capitals, numbers and words: with other ones it is another method."""
-    kinds = int | float | str | tuple
+    kinds = (int, float, str, tuple)
     return {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, kinds)}

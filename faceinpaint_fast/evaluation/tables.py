@@ -107,8 +107,8 @@ def detail(data: str, methods: Mapping[str, Column]) -> str:
         if mask in column
     ]
     title = (
-        f"{data}: {INTERVAL}; L1 on the scale from 0 to 1, the seam in grey levels beyond the original's, seconds those "
-        "of a batch over its size"
+        f"{data}: {INTERVAL}; L1 on the scale from 0 to 1, the seam in grey levels beyond the original's, seconds of a "
+        "batch over its size"
     )
     return _table(title, ["mask", "method", "faces", *DETAILS.values()], rows)
 
