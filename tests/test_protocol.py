@@ -22,6 +22,7 @@ from faceinpaint_fast.images import write_image
 
 ASKED = Protocol(masks=("left", "drop-80"), seed=5, batch=2)
 MACHINE = {"python": "3"}
+CONFIG = {"step": 0.25, "k": 7}
 
 
 def noise(images, holes, seeds):
@@ -44,9 +45,9 @@ class Recorder:
         return noise(images, holes, seeds)
 
 
-def evaluate(faces, out, restore=noise, asked=ASKED, **options):
+def evaluate(faces, out, restore=noise, asked=ASKED, config=CONFIG):
     """One method on one data set: the file's lines, seconds left out."""
-    run(asked, {"noise": Method(restore=restore, **options)}, {"heads": faces}, out, machine=MACHINE)
+    run(asked, {"noise": Method(restore=restore, config=config)}, {"heads": faces}, out, machine=MACHINE)
     return lines(out / "heads" / "noise.jsonl")
 
 
@@ -266,7 +267,9 @@ def test_more_faces_later(faces, tmp_path, uninterrupted):
         ({"asked": dataclasses.replace(ASKED, seed=6)}, "expected results with seed 6, got 5; choose another --out"),
         ({"asked": dataclasses.replace(ASKED, batch=3)}, "expected results with batch 3, got 2"),
         ({"model": "abc"}, "expected results with model abc, got None"),
-        ({"config": {"step": 0.5}}, "expected results with config {'step': 0.5}, got {}"),
+        ({"config": {"step": 0.5, "k": 7}}, "expected results with step 0.5, got 0.25; choose another --out"),
+        ({"config": CONFIG | {"z_max": 1}}, "expected results with z_max 1, got None; choose another --out"),
+        ({"config": {"step": 0.5}}, "expected results with step 0.5, got 0.25, k None, got 7; choose another --out"),
     ],
     ids=lambda value: "".join(value) if isinstance(value, dict) else "",
 )
@@ -275,7 +278,7 @@ def test_results_of_another_evaluation_are_not_mixed(faces, tmp_path, uninterrup
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "heads" / "noise.jsonl").read_bytes()
     unused = Recorder()
-    options = {"asked": ASKED} | change
+    options = {"asked": ASKED, "config": CONFIG} | change
     asked = options.pop("asked")
     both = {"earlier": Method(restore=unused), "noise": Method(restore=unused, **options)}
     with pytest.raises(InputError, match=message):
@@ -288,7 +291,7 @@ def test_other_faces_of_the_same_name_are_noticed_and_another_machine_is_not(fac
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
     with pytest.raises(InputError, match="expected results with first_face "):
         evaluate(faces[1:6], tmp_path)
-    method = {"noise": Method(restore=noise)}
+    method = {"noise": Method(restore=noise, config=CONFIG)}
     run(ASKED, method, {"heads": faces[:6]}, tmp_path, machine={"python": "4"})
     assert len(lines(tmp_path / "heads" / "noise.jsonl")) == 1 + 2 * 6
 
@@ -303,7 +306,15 @@ def test_a_config_is_compared_as_it_was_written(faces, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["hello\n", "[]\n", "{}\n", '{"method": "a", "data": "b"}\n{"mask": "left"}\n', "\n"]
+    "content",
+    [
+        "hello\n",
+        "[]\n",
+        "{}\n",
+        '{"method": "a", "data": "b", "config": {}}\n{"mask": "left"}\n',
+        '{"method": "a", "data": "b", "config": 3}\n',
+        "\n",
+    ],
 )
 def test_a_file_of_something_else_is_refused(faces, tmp_path, content):
     path = tmp_path / "heads" / "noise.jsonl"

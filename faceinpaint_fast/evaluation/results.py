@@ -14,7 +14,7 @@ from typing import Any
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import check_place
 
-DECIDING = ("method", "data", "first_face", "model", "config", "seed", "batch")  # of a header
+DECIDING = ("method", "data", "first_face", "model", "seed", "batch")  # of a header, besides the config
 FIELDS = ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam", "seconds")
 
 Record = dict[str, Any]
@@ -31,11 +31,8 @@ class Log:
         self._whole = 0  # bytes that are whole lines
         if (found := read(path)) is not None:
             theirs, records = found
-            ours = json.loads(self._header)
-            differing = [name for name in DECIDING if theirs.get(name) != ours[name]]
-            if differing:
-                both = ", ".join(f"{name} {ours[name]}, got {theirs.get(name)}" for name in differing)
-                raise InputError(f"{path}: expected results with {both}; choose another --out, or delete the file")
+            if differing := _differences(json.loads(self._header), theirs):
+                raise InputError(f"{path}: expected results with {differing}; choose another --out, or delete the file")
             self.done = {(record["mask"], record["face"]) for record in records}
             self._whole = path.read_bytes().rindex(b"\n") + 1
 
@@ -61,10 +58,15 @@ def read(path: Path) -> tuple[Record, list[Record]] | None:
         if not parsed:
             return None
         header, records = parsed[0], parsed[1:]
-        _ = header["method"], header["data"], [record[name] for record in records for name in FIELDS]
+        _ = (
+            header["method"],
+            header["data"],
+            header["config"].keys(),
+            [record[name] for record in records for name in FIELDS],
+        )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: expected results of faceinpaint evaluate, got: {error!r}") from error
     return header, records
 
@@ -78,3 +80,10 @@ def read_all(out: Path) -> dict[str, dict[str, list[Record]]]:
     if not found:
         raise InputError(f"{out}: expected results of faceinpaint evaluate, got none")
     return found
+
+
+def _differences(ours: Record, theirs: Record) -> str:
+    """What decides the result and is not the same in two headers."""
+    mine, others = ({name: header.get(name) for name in DECIDING} | header["config"] for header in (ours, theirs))
+    names = [name for name in mine | others if mine.get(name) != others.get(name)]
+    return ", ".join(f"{name} {mine.get(name)}, got {others.get(name)}" for name in names)
