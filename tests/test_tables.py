@@ -110,8 +110,10 @@ def test_differences_with_rivals_that_have_different_faces():
     found = {
         "default": of("centre", 5, 6, 7) + of("left", 5),
         "TV": of("centre", 4, 4),
-        "Telea": of("centre", 9, 9, 9) + of("left", 5),
+        # none of its faces under drop-80, and of a mask of its own
+        "Telea": of("centre", 9, 9, 9) + of("left", 5) + of("top", 1) + [record("drop-80", 9, 1)],
     }
+    found["default"] += of("drop-80", 1)
     _, table = rows(report({"heads": found})["differences heads"])
     assert table[0] == ["mask", "less TV (2 faces)", "less Telea (1 to 3 faces)"]
     assert [row[1:] for row in table[2:]] == [[EMPTY, "+0.00 / +0.0000"]]

@@ -81,18 +81,8 @@ def quality(data: str, methods: Mapping[str, Column]) -> str:
 def differences(data: str, methods: Mapping[str, Column]) -> str | None:
     """`default` less each rival over the faces that both have, in PSNR and SSIM; None where there are no two."""
     ours = methods.get("default", {})
-    pairs = {
-        f"less {name}": {
-            mask: {
-                face: _difference(ours[mask][face], rival[face]) for face in sorted(ours[mask].keys() & rival.keys())
-            }
-            for mask, rival in rivals.items()
-            if mask in ours
-        }
-        for name, rivals in methods.items()
-        if name != "default"
-    }
-    pairs = {name: column for name, column in pairs.items() if any(column.values())}
+    pairs = {f"less {name}": _paired(ours, rival) for name, rival in methods.items() if name != "default"}
+    pairs = {name: column for name, column in pairs.items() if column}
     title = f"{data}: `default` less its rivals, face by face, in PSNR (dB) / SSIM, {INTERVAL}"
     return _by_mask(title, pairs, sign="+") if pairs else None
 
@@ -157,8 +147,14 @@ def _faces(column: Column) -> str:
     return f"{most} face{'s' * (most != 1)}" if least == most else f"{least} to {most} faces"
 
 
-def _difference(ours: Record, rival: Record) -> Record:
-    return {figure: ours[figure] - rival[figure] for figure in FIGURES}
+def _paired(ours: Column, rival: Column) -> Column:
+    """Their difference on each face that both have, by mask."""
+    both = {mask: ours[mask].keys() & rival[mask].keys() for mask in ours.keys() & rival.keys()}
+    return {
+        mask: {face: {name: ours[mask][face][name] - rival[mask][face][name] for name in FIGURES} for face in faces}
+        for mask, faces in both.items()
+        if faces
+    }
 
 
 def _cell(faces: Mapping[int, Record], sign: str = "") -> str:
