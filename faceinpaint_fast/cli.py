@@ -10,14 +10,19 @@ import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from faceinpaint_fast.errors import InputError, ModelError
 
 if TYPE_CHECKING:
+    import torch
     from rich.progress import Progress, ProgressColumn
+
+    from faceinpaint_fast.config import Precision
+    from faceinpaint_fast.evaluation.methods import Method
+    from faceinpaint_fast.evaluation.protocol import Protocol
 
 # click's, which newer versions of typer have taken in: its only address in all of them
 USAGE_ERROR = typer.BadParameter.__mro__[1]
@@ -162,8 +167,8 @@ def train(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.faces import load_faces
     from faceinpaint_fast.images import check_place
-    from faceinpaint_fast.training import data as training_data
     from faceinpaint_fast.training import dcgan
 
     place = pick_device(device)
@@ -185,7 +190,7 @@ def train(
     )
     with _progress(*columns) as bar:
         reading = bar.add_task("reading", total=None, note="faces")
-        faces = training_data.load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
+        faces = load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
         bar.update(reading, total=len(faces))
         training = bar.add_task("training", total=images, note="")
         before = None
@@ -226,9 +231,9 @@ def calibrate(
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.checkpoint import load_model, read_config, write_config
+    from faceinpaint_fast.faces import load_faces
     from faceinpaint_fast.images import check_place, check_writable
     from faceinpaint_fast.training import calibration
-    from faceinpaint_fast.training.data import load_faces
 
     check_place(model / "config.json")
     if plot is not None:
@@ -299,6 +304,86 @@ def bench(
     if out is not None:
         out.write_text(table)
     Console().print(Markdown(table))
+
+
+@app.command()
+def evaluate(
+    out: Annotated[Path, typer.Option(help="Folder of the results; what is there already is not run again.")],
+    data: Annotated[
+        list[Path] | None, typer.Argument(help="Folders and tar shards of faces, each a data set; none: report only.")
+    ] = None,
+    masks: Annotated[list[str] | None, typer.Option(help="centre,left,drop-80 ...; by default all ten.")] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option(help="default, paper, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all.")
+    ] = None,
+    faces: Annotated[int | None, typer.Option(min=1, help="The first so many of each data set.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the holes and of the starts of searches.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Faces at a time.")] = 16,
+    model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")] = "fp32",
+    table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
+    update: Annotated[
+        list[Path] | None, typer.Option(help="Document whose tables, between marks, are written anew.")
+    ] = None,
+) -> None:
+    """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
+
+    Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or quality,
+    differences or detail and the name of a data set.
+    """
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.evaluation import documents, tables
+    from faceinpaint_fast.evaluation.methods import available, build
+    from faceinpaint_fast.evaluation.protocol import MASKS, Protocol
+    from faceinpaint_fast.evaluation.results import read_all
+
+    documents.check(update or [])
+    if data:
+        asked = Protocol(masks=_listed(masks) or MASKS, seed=seed, batch=batch)
+        names, notes = available(_listed(methods))
+        for note in notes:
+            print(f"faceinpaint: {note}", file=sys.stderr)
+        place = pick_device(device)
+        chosen = build(names, model=model, device=place, precision=cast("Precision", precision))
+        _run_protocol(asked, chosen, data, faces, out, place)
+    made = tables.report(read_all(out))
+    print("\n\n".join(table for name, table in made.items() if not name.startswith("table1")))
+    if table1:
+        if "table1" not in made:
+            raise InputError(
+                f"--table1: expected results of DIP, paper or default with pixels dropped in {out}, got none"
+            )
+        print(f"\n{made['table1']}")
+    documents.update(update or [], made)
+
+
+def _run_protocol(
+    asked: Protocol, methods: dict[str, Method], data: list[Path], limit: int | None, out: Path, device: torch.device
+) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from faceinpaint_fast.evaluation import protocol
+    from faceinpaint_fast.evaluation.bench import machine
+
+    with _progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        reading = bar.add_task("reading", total=None)
+        sets = protocol.data_sets(data, limit, lambda count: bar.update(reading, completed=count))
+        bar.update(reading, visible=False)
+        task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
+        protocol.run(
+            asked,
+            methods,
+            sets,
+            out,
+            machine=machine(device),
+            progress=lambda what, count: bar.update(task, description=what, advance=count),
+        )
+
+
+def _listed(values: list[str] | None) -> tuple[str, ...]:
+    """What was named, by commas or by repeating the option, each once and in that order."""
+    return tuple(dict.fromkeys(name for value in values or [] for name in value.split(",") if name))
 
 
 def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:

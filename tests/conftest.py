@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
 
@@ -68,3 +69,26 @@ def generator() -> DCGANGenerator:
 def discriminator() -> DCGANDiscriminator:
     """A small D with random weights."""
     return _with_lively_statistics(DCGANDiscriminator(width=4))
+
+
+def _draw_face(number: int, size: int = 64) -> np.ndarray:
+    """A head with one eye, so that its mirror image is another: (size, size, 3) uint8."""
+    rng = np.random.default_rng(number)
+    picture = Image.new("RGB", (size, size), tuple(rng.integers(0, 100, 3).tolist()))
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse([size // 5, size // 8, 4 * size // 5, 7 * size // 8], fill=tuple(rng.integers(120, 255, 3).tolist()))
+    draw.ellipse([size // 3, size // 3, 9 * size // 20, 9 * size // 20], fill="black")
+    return np.asarray(picture)
+
+
+@pytest.fixture(scope="session")
+def draw_face() -> Callable[..., np.ndarray]:
+    return _draw_face
+
+
+@pytest.fixture(scope="session")
+def faces() -> np.ndarray:
+    """Sixteen of them: (16, 64, 64, 3) uint8."""
+    drawn = np.stack([_draw_face(i) for i in range(16)])
+    drawn.flags.writeable = False
+    return drawn

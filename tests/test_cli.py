@@ -8,6 +8,8 @@ import json
 import struct
 import subprocess
 import sys
+import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,12 +21,15 @@ from skimage import data, transform
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, cli, masks
 from faceinpaint_fast.checkpoint import load_model, read_config, save_model
-from faceinpaint_fast.evaluation import demo
+from faceinpaint_fast.evaluation import demo, methods, results, tables
+from faceinpaint_fast.evaluation.metrics import quality
+from faceinpaint_fast.evaluation.protocol import seed_of
 from faceinpaint_fast.evaluation.sheet import contact_sheet
+from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.images import read_grey, read_image, write_image
 from faceinpaint_fast.training import calibration, dcgan
 
-COMMANDS = ("inpaint", "demo", "train", "calibrate", "doctor")
+COMMANDS = ("inpaint", "demo", "train", "calibrate", "evaluate", "doctor")
 
 
 @pytest.fixture
@@ -125,6 +130,22 @@ def test_help_is_what_a_bare_command_says(faceinpaint):
         ("demo", ["--out", "--seed", "--iterations", "--model", "--device"]),
         ("train", ["--out", "--images", "--width", "--batch", "--ema", "--precision", "--seed", "--device"]),
         ("calibrate", ["--images", "--samples", "--plot", "--seed", "--device"]),
+        (
+            "evaluate",
+            [
+                "--out",
+                "--masks",
+                "--methods",
+                "--faces",
+                "--seed",
+                "--batch",
+                "--model",
+                "--device",
+                "--precision",
+                "--table1",
+                "--update",
+            ],
+        ),
         ("doctor", ["--model"]),
     ],
 )
@@ -149,6 +170,9 @@ def test_each_command_has_help(faceinpaint, monkeypatch, command, options):
         (["train", "--out", "model"], "Missing argument"),
         (["train", "data", "--out", "model", "--images", "0"], "--images"),
         (["calibrate", "model", "data", "--samples", "0"], "--samples"),
+        (["evaluate", "data"], "Missing option '--out'"),
+        (["evaluate", "data", "--out", "a", "--batch", "0"], "--batch"),
+        (["evaluate", "data", "--out", "a", "--faces", "0"], "--faces"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -563,6 +587,173 @@ def test_calibrate_without_matplotlib(refused, faces, model, tmp_path, monkeypat
     err = refused("calibrate", model, faces, "--plot", tmp_path / "a.png")
     assert "expected matplotlib" in err
     assert "faceinpaint_fast[plots]" in err
+
+
+# ------------------------------------------------------------------------------------------------------------ evaluate
+
+
+@pytest.fixture
+def grey(monkeypatch):
+    """In the place of the rival `harmonic`: grey in the hole.  A list of the number of faces of each call."""
+    calls = []
+
+    def harmonic(images, holes):
+        calls.append(len(images))
+        return np.where(holes[..., None], 0.5, images)
+
+    monkeypatch.setitem(
+        sys.modules, "faceinpaint_fast.evaluation.baselines.harmonic", SimpleNamespace(harmonic=harmonic)
+    )
+    return calls
+
+
+@pytest.fixture
+def two_sets(faces, tmp_path):
+    """A folder of eight faces and a shard of two of them."""
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for name in ("4.png", "5.png"):
+            tar.add(faces / name, name)
+    return faces, tmp_path / "shard.tar"
+
+
+def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, model, grey, tmp_path):
+    out, readme = tmp_path / "out", tmp_path / "README.md"
+    readme.write_text("<!-- evaluate: quality shard -->\n<!-- end -->\n<!-- evaluate: table1 -->\n<!-- end -->\n")
+    line = ["evaluate", *two_sets, "--out", out, "--masks", "drop-80,left", "--masks", "left", "--faces", 3,
+            "--batch", 2, "--seed", 4, "--methods", "harmonic", "--methods", "default", "--precision", "bf16",
+            "--model", model, "--device", "cpu", "--update", readme]  # fmt: skip
+    status, said, err = faceinpaint(*line, "--table1")
+    assert (status, err) == (0, "")
+    # two masks, three faces and two
+    assert grey == [2, 1, 2, 1, 2, 2]
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.jsonl")) == [
+        "faces/default.jsonl",
+        "faces/harmonic.jsonl",
+        "shard/default.jsonl",
+        "shard/harmonic.jsonl",
+    ]
+    header, records = results.read(out / "shard" / "default.jsonl")
+    assert header["config"] == dataclasses.asdict(InpaintConfig(precision="bf16"))
+    assert (header["seed"], header["batch"], header["machine"]["torch"]) == (4, 2, torch.__version__)
+    assert [(record["mask"], record["face"]) for record in records] == [
+        *(("drop-80", 0), ("drop-80", 1), ("left", 0), ("left", 1))
+    ]
+    # by the Python interface
+    seeds = [seed_of(4, face) for face in (0, 1)]
+    truths = load_faces([two_sets[1]])
+    holes = np.stack([masks.draw("drop-80", (64, 64), seed) for seed in seeds])
+    inpainter = Inpainter.from_pretrained(model, config=InpaintConfig(precision="bf16"), device="cpu")
+    expected = inpainter(truths / 255, holes, seed=seeds).image
+    for record, image, truth, hole in zip(records[:2], expected, truths, holes, strict=True):
+        figures = quality(np.round(255 * image) / 255, truth / 255, hole)
+        assert record["hole_psnr"] == pytest.approx(figures.hole_psnr, abs=0.006)
+
+    made = tables.report(results.read_all(out))
+    assert said.count("| mask |") == 6
+    for name in ("quality faces", "differences faces", "detail faces", "quality shard", "table1"):
+        assert made[name] in said
+    assert readme.read_text() == (
+        f"<!-- evaluate: quality shard -->\n\n{made['quality shard']}\n\n<!-- end -->\n"
+        f"<!-- evaluate: table1 -->\n\n{made['table1']}\n\n<!-- end -->\n"
+    )
+
+    grey.clear()
+    assert faceinpaint(*line, "--table1") == (0, said, "")
+    assert faceinpaint("evaluate", "--out", out, "--table1") == (0, said, "")
+    assert "Table 1" not in faceinpaint("evaluate", "--out", out)[1]
+    assert grey == []
+
+
+def test_evaluate_shows_how_far_it_is(faceinpaint, faces, grey, tmp_path, monkeypatch):
+    monkeypatch.setattr(Console, "is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "120")
+    status, _, err = faceinpaint(
+        "evaluate", faces, "--out", tmp_path / "out", "--methods", "harmonic", "--masks", "left"
+    )
+    assert status == 0
+    assert "faces harmonic left" in err
+    assert "8/8" in err
+    assert grey == [8]
+
+
+def test_evaluate_says_what_is_left_out(faceinpaint, faces, tmp_path, monkeypatch):
+    def stop(names, **_):
+        raise InputError(f"asked for {names}")
+
+    monkeypatch.setattr(methods, "find_spec", lambda _: None)
+    monkeypatch.setattr(methods, "build", stop)
+    _, _, err = faceinpaint("evaluate", faces, "--out", tmp_path / "out")
+    note, asked = err.splitlines()
+    assert note == "faceinpaint: Telea is left out: it needs the library cv2"
+    assert asked == f"faceinpaint: asked for {[name for name in methods.METHODS if name != 'Telea']}"
+
+
+def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, tmp_path, monkeypatch, grey):
+    line = ["evaluate", faces, "--out", tmp_path / "out", "--methods", "harmonic", "--masks", "left", "--batch", 3]
+    module = sys.modules["faceinpaint_fast.evaluation.baselines.harmonic"]
+
+    def interrupted(images, holes):
+        if len(grey) == 2:
+            raise KeyboardInterrupt
+        return whole(images, holes)
+
+    whole = module.harmonic
+    monkeypatch.setattr(module, "harmonic", interrupted)
+    assert faceinpaint(*line) == (130, "", "")
+    assert len(results.read(tmp_path / "out" / "faces" / "harmonic.jsonl")[1]) == 6
+    monkeypatch.setattr(module, "harmonic", whole)
+    assert faceinpaint(*line)[0] == 0
+    assert grey == [3, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--masks", "left,middle"], "hole: expected centre"),
+        (["--masks", "drop-100"], "masks: expected a hole with missing and with known pixels"),
+        (["--methods", "harmonic,best"], "methods: expected some of"),
+        (["--methods", "default", "--precision", "fp16"], "precision: expected"),
+        (["--device", "gpu"], "device: expected auto or a device at hand"),
+        (["--model", "nowhere"], "nowhere: expected a model folder"),
+        (["--update", "nowhere.md"], "nowhere.md: expected a text file to update"),
+        (["nowhere"], "nowhere: expected a folder of images or a tar file"),
+        (["--out", "face.png"], "face.png/faces/harmonic.jsonl: expected a place that can be written to"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_evaluate_refuses_what_does_not_fit(refused, faces, picture, grey, options, message, monkeypatch):
+    monkeypatch.chdir(picture.parent)
+    err = refused("evaluate", faces, "--out", "out", "--methods", "harmonic", *options)
+    assert message in err
+    assert grey == []
+
+
+def test_evaluate_refuses_results_of_another_seed(refused, faceinpaint, faces, grey, tmp_path):
+    line = ["evaluate", faces, "--out", tmp_path / "out", "--methods", "harmonic", "--masks", "left"]
+    assert faceinpaint(*line)[0] == 0
+    assert "expected results with seed 1, got 0; choose another --out, or delete the file" in refused(
+        *line, "--seed", 1
+    )
+    assert grey == [8]
+
+
+def test_evaluate_reports_nothing_of_nothing(refused, tmp_path):
+    assert "out: expected results of faceinpaint evaluate, got none" in refused("evaluate", "--out", tmp_path / "out")
+
+
+def test_evaluate_without_table_1(faceinpaint, faces, grey, tmp_path):
+    out, readme = tmp_path / "out", tmp_path / "README.md"
+    readme.write_text("<!-- evaluate: table1 -->\nold\n<!-- end -->\n")
+    line = ["evaluate", faces, "--out", out, "--methods", "harmonic", "--masks", "left", "--faces", 1]
+    for option, message in (
+        (["--table1"], "--table1: expected results of DIP, paper or default with pixels dropped in"),
+        (["--update", readme], "README.md: expected one of the tables quality faces, detail faces, got 'table1'"),
+    ):
+        status, _, err = faceinpaint(*line, *option)
+        assert status == 2
+        assert message in err
+    assert "old" in readme.read_text()
+    assert grey == [1]
 
 
 # ----------------------------------------------------------------------------------------------------- demo and doctor

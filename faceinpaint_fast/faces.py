@@ -1,4 +1,4 @@
-"""Aligned faces for training: folders of images and tar shards, decoded once into memory."""
+"""Aligned faces, to train on or to restore: folders of images and tar shards, decoded once into memory."""
 
 from __future__ import annotations
 

@@ -1,0 +1,99 @@
+"""What the evaluation compares, by name: the engine's two presets, and the rivals as this package has them."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from faceinpaint_fast.checkpoint import Model, load_model
+from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.pipeline import Inpainter
+
+# images (B, H, W, 3) in [0, 1] with holes (B, H, W) and a seed an image -> restored images (B, H, W, 3)
+Restore = Callable[[NDArray[np.float64], NDArray[np.bool_], Sequence[int]], NDArray[np.float64]]
+
+ENGINE = ("default", "paper")
+RIVALS = ("DIP", "TV", "PatchMatch", "harmonic", "biharmonic", "Telea")
+METHODS = ENGINE + RIVALS
+DIP_ITERATIONS = 1500  # of Yeh et al. 2017
+LIBRARIES = {"Telea": "cv2"}  # without which the package can do, and a method cannot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A way to restore images, with what decides its result: numbers that JSON can hold, and a generator's SHA-256."""
+
+    restore: Restore
+    config: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+
+
+def available(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The methods to run, and for each that must be left out a line that says why.
+
+    No names are all METHODS.  Raises InputError for an unknown name, and for a named method whose library is missing.
+    """
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise InputError(f"methods: expected some of {', '.join(METHODS)}, got {unknown[0]!r}")
+    chosen = list(dict.fromkeys(names or METHODS))
+    absent = [name for name in chosen if name in LIBRARIES and find_spec(LIBRARIES[name]) is None]
+    if absent and names:
+        raise InputError(f"methods: expected the library {LIBRARIES[absent[0]]} for {absent[0]}, got none")
+    notes = [f"{name} is left out: it needs the library {LIBRARIES[name]}" for name in absent]
+    return [name for name in chosen if name not in absent], notes
+
+
+def build(names: Sequence[str], *, model: Path | None, device: torch.device, precision: Precision) -> dict[str, Method]:
+    """The methods of these names; the networks of a model folder, by default the shipped one, for those that search."""
+    loaded = load_model(model)
+    presets = {"default": InpaintConfig(), "paper": InpaintConfig.paper()}
+    configs = {name: dataclasses.replace(preset, precision=precision) for name, preset in presets.items()}
+    return {
+        name: _engine(configs[name], loaded, device) if name in configs else _rival(name, loaded, device, precision)
+        for name in names
+    }
+
+
+def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:
+    inpainter = Inpainter(model.generator, model.discriminator, config=config, device=device)
+    return Method(
+        restore=lambda images, holes, seeds: inpainter(images, holes, seed=seeds).image,
+        config=dataclasses.asdict(config),
+        model=model.config["sha256"]["generator"],
+    )
+
+
+def _rival(name: str, model: Model, device: torch.device, precision: Precision) -> Method:
+    # a rival's own libraries and kernels are loaded with it alone
+    module = importlib.import_module(f"faceinpaint_fast.evaluation.baselines.{name.lower()}")
+    if name == "DIP":
+        config = {"iterations": DIP_ITERATIONS, "precision": precision}
+        return Method(
+            restore=module.DIP(model.generator, model.discriminator, **config, device=device),
+            config=_constants(module) | config,
+            model=model.config["sha256"]["generator"],
+        )
+    function = getattr(module, name.lower())
+
+    def restore(images: NDArray[np.float64], holes: NDArray[np.bool_], seeds: Sequence[int]) -> NDArray[np.float64]:
+        return function(images, holes, seeds=seeds) if name == "PatchMatch" else function(images, holes)
+
+    return Method(restore=restore, config=_constants(module))
+
+
+def _constants(module: ModuleType) -> dict[str, Any]:
+    """What a module fixes in capitals, numbers and words: with other ones it is another method."""
+    kinds = (int, float, str, tuple)
+    return {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, kinds)}

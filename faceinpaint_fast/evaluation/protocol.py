@@ -1,0 +1,138 @@
+"""The evaluation: every method restores every face under every mask.
+
+All methods get the same holes.  A face's seed, of its hole and of the start of a search, is a function of the
+evaluation's seed and of the face's place in its data set; so holes of random pixels grow from drop-20 to drop-80.
+Results are judged as a user gets them, rounded to 8 bits.  Methods restore a batch at a time, and `seconds` is the
+batch's time over its size.  A batch's records are written at once: an interruption costs no more than one batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceinpaint_fast import masks
+from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.evaluation.methods import Method
+from faceinpaint_fast.evaluation.metrics import Quality, quality
+from faceinpaint_fast.evaluation.results import Log, Record
+from faceinpaint_fast.faces import load_faces
+
+MASKS = ("centre", "left", "right", "top", "bottom", "free-form", "drop-20", "drop-40", "drop-60", "drop-80")
+SHARD = re.compile(r"\.(tar(\.\w+)?|t[gbx]z)$")  # how the name of a shard ends
+# dB, for a perfect restoration, so that means stay finite; any other 8-bit image of 64x64 has at most 89
+PERFECT = 100.0
+DECIMALS = {"psnr": 2, "ssim": 4, "hole_psnr": 2, "hole_ssim": 4, "l1": 5, "seam": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """What every method is asked: masks by the names of `masks.draw`, the seed, how many images at a time."""
+
+    masks: tuple[str, ...] = MASKS
+    seed: int = 0
+    batch: int = 16
+
+    def __post_init__(self) -> None:
+        for option, least in (("seed", 0), ("batch", 1)):
+            if getattr(self, option) < least:
+                raise InputError(f"{option}: expected >= {least}, got {getattr(self, option)}")
+        for name in self.masks:
+            if not 0 < masks.draw(name, (64, 64)).mean() < 1:
+                raise InputError(f"masks: expected a hole with missing and with known pixels, got {name}")
+
+
+def data_sets(
+    sources: Sequence[Path], limit: int | None = None, progress: Callable[[int], None] = lambda _: None
+) -> dict[str, NDArray[np.uint8]]:
+    """The first `limit` faces of every folder or tar shard, (N, 64, 64, 3), by its name without suffix.
+
+    `progress` hears how many of one are there.  Raises InputError for two of one name, and as `load_faces` does.
+    """
+    found: dict[str, NDArray[np.uint8]] = {}
+    for source in sources:
+        name = source.resolve().name if source.is_dir() else SHARD.sub("", source.name)
+        if name in found:
+            raise InputError(f"data: expected data sets of different names, got {name} twice")
+        found[name] = load_faces([source], limit=limit, progress=progress)
+    return found
+
+
+def seed_of(seed: int, face: int) -> int:
+    """The seed of a face's holes and searches, 32 bits."""
+    return int(np.random.SeedSequence([seed, face]).generate_state(1)[0])
+
+
+def run(
+    protocol: Protocol,
+    methods: Mapping[str, Method],
+    data: Mapping[str, NDArray[np.uint8]],
+    out: Path,
+    *,
+    machine: Mapping[str, str],
+    progress: Callable[[str, int], None] = lambda *_: None,
+) -> None:
+    """Restore the faces (N, H, W, 3) of every data set, but for what is in `out` already.
+
+    `machine` goes into the headers; `progress` hears what was done, and to how many faces.  Raises InputError, before
+    any work, if `out` cannot be written to or holds results of another evaluation.
+    """
+    logs = []
+    for set_name, faces in data.items():
+        for method_name, method in methods.items():
+            header = {
+                "method": method_name,
+                "data": set_name,
+                "first_face": hashlib.sha256(faces[0].tobytes()).hexdigest(),
+                "model": method.model,
+                "config": method.config,
+                "seed": protocol.seed,
+                "batch": protocol.batch,
+                "machine": machine,
+            }
+            logs.append((faces, method, Log(out / set_name / f"{method_name}.jsonl", header)))
+    for faces, method, log in logs:
+        for mask in protocol.masks:
+            for first in range(0, len(faces), protocol.batch):
+                batch = range(first, min(first + protocol.batch, len(faces)))
+                missing = [face for face in batch if (mask, face) not in log.done]
+                if missing:
+                    # the whole batch once more: with fewer neighbours the last bits of a search may differ
+                    records = _restored(method, faces, mask, batch, protocol.seed, str(log.path))
+                    log.append([record for record in records if record["face"] in missing])
+                progress(f"{log.path.parent.name} {log.path.stem} {mask}", len(batch))
+
+
+def _restored(
+    method: Method, faces: NDArray[np.uint8], mask: str, batch: range, seed: int, name: str
+) -> Iterator[Record]:
+    """The records of a batch, once all of it is restored."""
+    seeds = [seed_of(seed, face) for face in batch]
+    truths = faces[batch.start : batch.stop] / 255
+    holes = np.stack([masks.draw(mask, truths.shape[1:3], each) for each in seeds])
+    start = time.perf_counter()
+    restored = method.restore(np.where(holes[..., None], 0, truths), holes, seeds)
+    seconds = (time.perf_counter() - start) / len(batch)
+    if not np.isfinite(restored).all():
+        raise ModelError(f"{name}: expected finite images under {mask}, got NaN or Inf among faces {list(batch)}")
+    images = np.round(255 * restored.clip(0, 1)) / 255
+    for face, image, truth, hole in zip(batch, images, truths, holes, strict=True):
+        figures = _rounded(quality(image, truth, hole))
+        yield {"mask": mask, "face": face, **figures, "seconds": float(f"{seconds:.3g}")}
+
+
+def _rounded(figures: Quality) -> dict[str, float | None]:
+    """For JSON, which has neither NaN nor infinity, to as many decimals as matter."""
+    return {
+        name: None if math.isnan(value) else PERFECT if math.isinf(value) else round(value, DECIMALS[name])
+        for name, value in dataclasses.asdict(figures).items()
+    }

@@ -1,0 +1,89 @@
+"""What an evaluation leaves behind, a file a data set and method, of JSON lines:
+
+    OUT/<data set>/<method>.jsonl    a header; then {"mask", "face", "psnr", "ssim", "hole_psnr", ..., "seconds"}
+
+A method has a file to itself, so that several processes may fill one folder with different methods.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.images import check_place
+
+DECIDING = ("method", "data", "first_face", "model", "seed", "batch")  # of a header, besides the config
+FIELDS = ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam", "seconds")
+
+Record = dict[str, Any]
+
+
+class Log:
+    """A file of results that only ever grows, a batch at a time; what a kill has cut short is written again."""
+
+    def __init__(self, path: Path, header: Record) -> None:
+        check_place(path)
+        self.path = path
+        self._header = json.dumps(header)
+        self.done: set[tuple[str, int]] = set()
+        self._whole = 0  # bytes that are whole lines
+        if (found := read(path)) is not None:
+            theirs, records = found
+            if differing := _differences(json.loads(self._header), theirs):
+                raise InputError(f"{path}: expected results with {differing}; choose another --out, or delete the file")
+            self.done = {(record["mask"], record["face"]) for record in records}
+            self._whole = path.read_bytes().rindex(b"\n") + 1
+
+    def append(self, records: list[Record]) -> None:
+        lines = [json.dumps(record, separators=(",", ":")) for record in records]
+        if not self._whole:
+            lines.insert(0, self._header)
+        text = "".join(f"{line}\n" for line in lines).encode()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.truncate(self._whole)
+            file.write(text)
+        self._whole += len(text)
+        self.done |= {(record["mask"], record["face"]) for record in records}
+
+
+def read(path: Path) -> tuple[Record, list[Record]] | None:
+    """Header and records of a file, None where there is no whole header; InputError if it holds anything else."""
+    try:
+        # what follows the last end of a line was cut short
+        lines = path.read_bytes().decode().split("\n")[:-1]
+        parsed = [json.loads(line) for line in lines]
+        if not parsed:
+            return None
+        header, records = parsed[0], parsed[1:]
+        _ = (
+            header["method"],
+            header["data"],
+            header["config"].keys(),
+            [record[name] for record in records for name in FIELDS],
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: expected results of faceinpaint evaluate, got: {error!r}") from error
+    return header, records
+
+
+def read_all(out: Path) -> dict[str, dict[str, list[Record]]]:
+    """The records of every data set and method in a folder."""
+    found: dict[str, dict[str, list[Record]]] = {}
+    for path in sorted(out.glob("*/*.jsonl")):
+        if (log := read(path)) is not None:
+            found.setdefault(log[0]["data"], {})[log[0]["method"]] = log[1]
+    if not found:
+        raise InputError(f"{out}: expected results of faceinpaint evaluate, got none")
+    return found
+
+
+def _differences(ours: Record, theirs: Record) -> str:
+    """What decides the result and is not the same in two headers."""
+    mine, others = ({name: header.get(name) for name in DECIDING} | header["config"] for header in (ours, theirs))
+    names = [name for name in mine | others if mine.get(name) != others.get(name)]
+    return ", ".join(f"{name} {mine.get(name)}, got {others.get(name)}" for name in names)

@@ -1,0 +1,180 @@
+"""Markdown tables of what an evaluation found.
+
+A mean stands with half the width of its 95 % interval, by Student's t over the faces: t_{0.975, n-1} s / sqrt(n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from faceinpaint_fast.evaluation.methods import METHODS
+from faceinpaint_fast.evaluation.protocol import MASKS
+from faceinpaint_fast.evaluation.results import Record
+
+# Qiang et al. 2019, Table 1: PSNR in dB and SSIM of DIP and of the method
+TABLE_1 = {
+    "drop-20": ((19.8658, 0.9517), (20.0649, 0.9533)),
+    "drop-40": ((19.0177, 0.8975), (19.9802, 0.9089)),
+    "drop-60": ((18.2592, 0.8547), (19.8783, 0.8892)),
+    "drop-80": ((15.7974, 0.7823), (19.7447, 0.8461)),
+}
+FIGURES = ("psnr", "ssim")
+DETAILS = {
+    "hole_psnr": "PSNR in the hole",
+    "hole_ssim": "SSIM in the hole",
+    "l1": "L1",
+    "seam": "seam",
+}
+DIGITS = {"psnr": 2, "ssim": 4, "hole_psnr": 2, "hole_ssim": 4, "l1": 4, "seam": 2}
+EMPTY = "–"  # noqa: RUF001 - a dash, where nothing was run
+INTERVAL = "mean ± half of its 95 % interval (Student's t)"
+
+Results = Mapping[str, Sequence[Record]]  # of one data set, by method
+Column = Mapping[str, Mapping[int, Record]]  # of one method, by mask and face
+
+
+def report(found: Mapping[str, Results]) -> dict[str, str]:
+    """Every data set's tables, as far as there are results: "quality DATA", "differences DATA", "detail DATA" ...
+
+    "table1" is that of CelebA, as the paper's, or else of the first data set that has one.
+    """
+    made = {
+        f"{table.__name__} {data}": text
+        for data, results in found.items()
+        for table in (quality, differences, detail, table1)
+        if (text := table(data, columns(results))) is not None
+    }
+    candidates = [data for data in found if f"table1 {data}" in made]
+    if candidates:
+        made["table1"] = made[f"table1 {min(candidates, key=lambda data: 'celeba' not in data.lower())}"]
+    return made
+
+
+def columns(results: Results) -> dict[str, Column]:
+    """By method, as METHODS has them, then mask, as MASKS has them, then face."""
+    sorted_: dict[str, Column] = {}
+    for method in sorted(results, key=_order(METHODS)):
+        masks = sorted({record["mask"] for record in results[method]}, key=_order(MASKS))
+        sorted_[method] = {
+            mask: {record["face"]: record for record in results[method] if record["mask"] == mask} for mask in masks
+        }
+    return sorted_
+
+
+def interval(values: Iterable[float]) -> tuple[float, float]:
+    """Mean, and half the width of its 95 % interval; NaN for what too few values leave open."""
+    sample = np.fromiter(values, np.float64)
+    n = len(sample)
+    if n < 2:
+        return (float(sample[0]) if n else float("nan")), float("nan")
+    return float(sample.mean()), float(stats.t.ppf(0.975, n - 1) * sample.std(ddof=1) / np.sqrt(n))
+
+
+def quality(data: str, methods: Mapping[str, Column]) -> str:
+    """PSNR and SSIM of the whole face: a row a mask, a column a method."""
+    return _by_mask(f"{data}: PSNR in dB / SSIM, {INTERVAL}", methods)
+
+
+def differences(data: str, methods: Mapping[str, Column]) -> str | None:
+    """`default` less each rival over the faces that both have, in PSNR and SSIM; None where there are no two."""
+    ours = methods.get("default", {})
+    pairs = {f"less {name}": _paired(ours, rival) for name, rival in methods.items() if name != "default"}
+    pairs = {name: column for name, column in pairs.items() if column}
+    title = f"{data}: `default` less its rivals, face by face, in PSNR (dB) / SSIM, {INTERVAL}"
+    return _by_mask(title, pairs, sign="+") if pairs else None
+
+
+def detail(data: str, methods: Mapping[str, Column]) -> str:
+    """The other figures: a row a mask and method."""
+    rows = [
+        [mask, name, str(len(faces)), *(_mean(faces, figure) for figure in DETAILS), f"{_seconds(faces):.3g}"]
+        for mask in _masks(methods)
+        for name, column in methods.items()
+        if (faces := column.get(mask))
+    ]
+    title = (
+        f"{data}: {INTERVAL}; L1 on the scale from 0 to 1, the seam in grey levels beyond the original's, seconds of a "
+        "batch over its size"
+    )
+    return _table(title, ["mask", "method", "faces", *DETAILS.values(), "seconds a face"], rows)
+
+
+def table1(data: str, methods: Mapping[str, Column]) -> str | None:
+    """The paper's Table 1 beside ours; None where nothing of it was run."""
+    ours = {
+        name: {mask: faces for mask, faces in methods.get(name, {}).items() if mask in TABLE_1}
+        for name in ("DIP", "paper", "default")
+    }
+    if not any(ours.values()):
+        return None
+    rows = []
+    for mask, printed in TABLE_1.items():
+        cells = [f"{psnr:.4f} / {ssim:.4f}" for psnr, ssim in printed]
+        cells += [_cell(column.get(mask, {})) for column in ours.values()]
+        rows.append([f"{mask.removeprefix('drop-')} %", *cells])
+    title = (
+        "PSNR in dB / SSIM by share of pixels dropped. Printed: Table 1 of Qiang et al. 2019, for CelebA. Here: "
+        f"{data}, {INTERVAL}. What differs is the network, its training, the faces and the pixels dropped, so that "
+        "columns compare with their own kind."
+    )
+    here = [f"{name}, here ({_faces(column)})" for name, column in ours.items()]
+    return _table(title, ["dropped", "DIP, printed", "the method, printed", *here], rows)
+
+
+def _by_mask(title: str, methods: Mapping[str, Column], sign: str = "") -> str:
+    rows = [[mask, *(_cell(column.get(mask, {}), sign) for column in methods.values())] for mask in _masks(methods)]
+    counts = [_faces(column) for column in methods.values()]
+    if len(set(counts)) == 1:
+        return _table(f"{title}, over {counts[0]}", ["mask", *methods], rows)
+    return _table(title, ["mask", *(f"{name} ({count})" for name, count in zip(methods, counts, strict=True))], rows)
+
+
+def _masks(methods: Mapping[str, Column]) -> list[str]:
+    return sorted({mask for column in methods.values() for mask in column}, key=_order(MASKS))
+
+
+def _order(names: Sequence[str]) -> Callable[[str], tuple[int, str]]:
+    """A key that sorts as `names` does, and what it lacks behind."""
+    return lambda name: (names.index(name) if name in names else len(names), name)
+
+
+def _faces(column: Column) -> str:
+    """How many faces a column's means are over."""
+    least, most = (choose([len(faces) for faces in column.values()] or [0]) for choose in (min, max))
+    return f"{most} face{'s' * (most != 1)}" if least == most else f"{least} to {most} faces"
+
+
+def _paired(ours: Column, rival: Column) -> Column:
+    """Their difference on each face that both have, by mask."""
+    both = {mask: ours[mask].keys() & rival[mask].keys() for mask in ours.keys() & rival.keys()}
+    return {
+        mask: {face: {name: ours[mask][face][name] - rival[mask][face][name] for name in FIGURES} for face in faces}
+        for mask, faces in both.items()
+        if faces
+    }
+
+
+def _cell(faces: Mapping[int, Record], sign: str = "") -> str:
+    return " / ".join(_mean(faces, figure, sign) for figure in FIGURES) if faces else EMPTY
+
+
+def _mean(faces: Mapping[int, Record], figure: str, sign: str = "") -> str:
+    """A figure's mean over the faces that have it."""
+    mean, half = interval(record[figure] for record in faces.values() if record[figure] is not None)
+    if np.isnan(mean):
+        return EMPTY
+    digits = DIGITS[figure]
+    return f"{mean:{sign}.{digits}f}" + ("" if np.isnan(half) else f" ± {half:.{digits}f}")
+
+
+def _seconds(faces: Mapping[int, Record]) -> float:
+    """The mean, without an interval: the faces of a batch share its time, and are no sample of times."""
+    return float(np.mean([record["seconds"] for record in faces.values()]))
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines)])
