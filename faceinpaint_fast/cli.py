@@ -322,6 +322,10 @@ def evaluate(
     model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")] = "fp32",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, for default and paper.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--as", help="What to call the results of one method.")] = None,
     table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
     update: Annotated[
         list[Path] | None, typer.Option(help="Document whose tables, between marks, are written anew.")
@@ -330,7 +334,7 @@ def evaluate(
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
     Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or quality,
-    differences or detail and the name of a data set.
+    differences, choices or detail and the name of a data set.
     """
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.evaluation import documents, tables
@@ -345,7 +349,17 @@ def evaluate(
         for note in notes:
             print(f"faceinpaint: {note}", file=sys.stderr)
         place = pick_device(device)
-        chosen = build(names, model=model, device=place, precision=cast("Precision", precision))
+        chosen = build(
+            names,
+            model=model,
+            device=place,
+            precision=cast("Precision", precision),
+            settings=dict(_setting(text) for text in settings or []),
+        )
+        if name is not None:
+            if len(chosen) != 1 or Path(name).name != name:
+                raise InputError(f"--as: expected a name, and one method to be called so, got {name!r} and {names}")
+            chosen = {name: chosen[names[0]]}
         _run_protocol(asked, chosen, data, faces, out, place)
     made = tables.report(read_all(out))
     print("\n\n".join(table for name, table in made.items() if not name.startswith("table1")))
@@ -379,6 +393,13 @@ def _run_protocol(
             machine=machine(device),
             progress=lambda what, count: bar.update(task, description=what, advance=count),
         )
+
+
+def _setting(text: str) -> tuple[str, str]:
+    field, sign, value = text.partition("=")
+    if not sign:
+        raise InputError(f"--set: expected FIELD=VALUE, got {text!r}")
+    return field, value
 
 
 def _listed(values: list[str] | None) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -55,15 +55,42 @@ def available(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return [name for name in chosen if name not in absent], notes
 
 
-def build(names: Sequence[str], *, model: Path | None, device: torch.device, precision: Precision) -> dict[str, Method]:
-    """The methods of these names; the networks of a model folder, by default the shipped one, for those that search."""
+def build(
+    names: Sequence[str],
+    *,
+    model: Path | None,
+    device: torch.device,
+    precision: Precision,
+    settings: Mapping[str, str] = types.MappingProxyType({}),
+) -> dict[str, Method]:
+    """The methods of these names; the networks of a model folder, by default the shipped one, for those that search.
+
+    settings  fields of the engine's config that are to differ from its presets, as text; InputError for a field that is
+              none, or is no number or word
+    """
     loaded = load_model(model)
     presets = {"default": InpaintConfig(), "paper": InpaintConfig.paper()}
-    configs = {name: dataclasses.replace(preset, precision=precision) for name, preset in presets.items()}
+    configs = {
+        name: dataclasses.replace(preset, precision=precision, **_parsed(settings, preset))
+        for name, preset in presets.items()
+    }
     return {
         name: _engine(configs[name], loaded, device) if name in configs else _rival(name, loaded, device, precision)
         for name in names
     }
+
+
+def _parsed(settings: Mapping[str, str], preset: InpaintConfig) -> dict[str, Any]:
+    """Each setting as what its field holds in the preset: a number or a word."""
+    parsed = {}
+    for name, text in settings.items():
+        kind = type(getattr(preset, name, None))
+        try:
+            parsed[name] = {int: int, float: float, str: str}[kind](text)
+        except (KeyError, ValueError):
+            expected = ", ".join(asked.name for asked in dataclasses.fields(preset))
+            raise InputError(f"set: expected one of {expected}, and a value for it, got {name}={text}") from None
+    return parsed
 
 
 def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:
@@ -93,7 +120,7 @@ def _rival(name: str, model: Model, device: torch.device, precision: Precision) 
     return Method(restore=restore, config=_constants(module))
 
 
-def _constants(module: ModuleType) -> dict[str, Any]:
+def _constants(module: types.ModuleType) -> dict[str, Any]:
     """What a module fixes in capitals, numbers and words: with other ones it is another method."""
     kinds = (int, float, str, tuple)
     return {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, kinds)}

@@ -44,7 +44,7 @@ def report(found: Mapping[str, Results]) -> dict[str, str]:
     made = {
         f"{table.__name__} {data}": text
         for data, results in found.items()
-        for table in (quality, differences, detail, table1)
+        for table in (quality, differences, choices, detail, table1)
         if (text := table(data, columns(results))) is not None
     }
     candidates = [data for data in found if f"table1 {data}" in made]
@@ -85,6 +85,27 @@ def differences(data: str, methods: Mapping[str, Column]) -> str | None:
     pairs = {name: column for name, column in pairs.items() if column}
     title = f"{data}: `default` less its rivals, face by face, in PSNR (dB) / SSIM, {INTERVAL}"
     return _by_mask(title, pairs, sign="+") if pairs else None
+
+
+def choices(data: str, methods: Mapping[str, Column]) -> str | None:
+    """What it is worth to do otherwise than `default`, a row a method; None where there are no two."""
+    default = methods.get("default", {})
+    others = {name: _paired(column, default) for name, column in methods.items() if name != "default"}
+    if not any(others.values()):
+        return None
+    shown = {"default": default} | others
+    masks = _masks(shown)
+    rows = [
+        [name, *(_cell(column.get(mask, {}), "" if name == "default" else "+") for mask in masks), seconds]
+        for name, column in shown.items()
+        if column
+        for seconds in [f"{np.mean([_seconds(faces) for faces in methods[name].values()]):.3g}"]
+    ]
+    title = (
+        f"{data}: PSNR in dB / SSIM of `default`, and below it what others have more, face by face, {INTERVAL}, over "
+        f"{_faces(default)}; seconds of a batch over its size"
+    )
+    return _table(title, ["", *masks, "seconds a face"], rows)
 
 
 def detail(data: str, methods: Mapping[str, Column]) -> str:

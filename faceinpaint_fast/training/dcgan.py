@@ -193,8 +193,8 @@ def train(
 ) -> None:
     """Train until `images` faces have been seen, keeping a model in the folder `out` from the first checkpoint on.
 
-    Over the last `cooldown` of them the learning rate falls to 0 along a line.  What comes before does not depend on it,
-    so that a run may be prolonged and cooled down from any checkpoint.
+    Over the last `cooldown` of them the learning rate falls to 0 along a line.  What comes before does not depend on
+    it, so that a run may be prolonged and cooled down from any checkpoint.
 
     out/training/ holds state.pt (everything a resumed run needs), log.jsonl and samples/.  If it is there already
     the run continues; InputError if that one was begun with another config.  Raises ModelError if a loss is no
