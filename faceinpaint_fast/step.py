@@ -84,8 +84,8 @@ class Schedule:
         age = torch.arange(config.iterations + 1, dtype=torch.float64)
         share = age[:-1] / config.iterations if config.search == "adam-cosine" else torch.zeros_like(age[:-1])
         size = config.learning_rate * (1 + (math.pi * share).cos()) / 2
-        numbers = (size, 1 - BETA1**age, 1 - BETA2**age)
-        return cls(*(each.float().to(device) for each in numbers), z_max=config.z_max)
+        size, mean, square = (each.float().to(device) for each in (size, 1 - BETA1**age, 1 - BETA2**age))
+        return cls(size, mean, square, config.z_max)
 
 
 def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:

@@ -33,6 +33,18 @@ Method = Callable[[NDArray[np.float64], NDArray[np.bool_], Sequence[int]], NDArr
 DEEP = 6  # rows below each other: of more, half of the faces go beside the others
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """The rows of a figure: images (B, H, W, 3) uint8 and their holes (B, H, W)."""
+
+    images: Pictures
+    holes: NDArray[np.bool_]
+
+    def filled(self, content: Any) -> Pictures:
+        """The images with their holes filled, by pictures (B, H, W, 3) or by one number."""
+        return np.where(self.holes[..., None], content, self.images).astype(np.uint8)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restorer:
     """What the figures restore with.
@@ -47,21 +59,9 @@ class Restorer:
     methods: Mapping[str, Method] = field(default_factory=dict)
     seed: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class Damaged:
-    """The rows of a figure: images (B, H, W, 3) uint8 and their holes (B, H, W)."""
-
-    images: Pictures
-    holes: NDArray[np.bool_]
-
-    def restored(self, restorer: Restorer, **changes: Any) -> Inpainting:
-        config = dataclasses.replace(restorer.config, **changes)
-        return restorer.inpainter(config)(self.images, self.holes, seed=restorer.seed)
-
-    def filled(self, content: Any) -> Pictures:
-        """The images with their holes filled, by pictures (B, H, W, 3) or by one number."""
-        return np.where(self.holes[..., None], content, self.images).astype(np.uint8)
+    def restore(self, damaged: Damaged, config: InpaintConfig) -> Inpainting:
+        """All rows at once."""
+        return self.inpainter(config)(damaged.images, damaged.holes, seed=self.seed)
 
 
 # the rows and what restores them -> pictures (B, H, W, 3) or (B, H, W) by the column's name
@@ -76,16 +76,24 @@ def by_method(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
 
 
 def by_loss(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
-    """Fig. 5: G(z^) of each loss alone, blended, and of all of Eq. 8, with the paper's weight for the discriminator."""
-    alone = {"lambda_c": "L1 alone", "lambda_s": "SSIM alone", "lambda_d": "D alone"}
-    none = dict.fromkeys(alone, 0.0)
-    pictures = {name: damaged.restored(restorer, **none | {weight: 1.0}).image for weight, name in alone.items()}
-    return pictures | {"all three": damaged.restored(restorer, lambda_d=InpaintConfig.paper().lambda_d).image}
+    """Fig. 5: what each loss of Eq. 8 restores alone, and all together, D with the paper's weight."""
+    config = restorer.config
+    # of D, of L1, of SSIM
+    lambdas = {
+        "L1 alone": (0.0, 1.0, 0.0),
+        "SSIM alone": (0.0, 0.0, 1.0),
+        "D alone": (1.0, 0.0, 0.0),
+        "all three": (InpaintConfig.paper().lambda_d, config.lambda_c, config.lambda_s),
+    }
+    configs = {
+        name: dataclasses.replace(config, lambda_d=d, lambda_c=c, lambda_s=s) for name, (d, c, s) in lambdas.items()
+    }
+    return {name: restorer.restore(damaged, each).image for name, each in configs.items()}
 
 
 def by_step(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
     """Fig. 6: what the blend works with, and what comes of it."""
-    found = damaged.restored(restorer)
+    found = restorer.restore(damaged, restorer.config)
     rows = [panels(*row, restorer.config) for row in zip(damaged.images, damaged.holes, found.generated, strict=True)]
     shown = ("generated", "gradients", "divergence")
     return {name: np.stack([row[name] for row in rows]) for name in shown} | {"blended": found.image}
@@ -93,13 +101,13 @@ def by_step(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
 
 def with_and_without_blending(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
     """Fig. 7."""
-    found = damaged.restored(restorer)
+    found = restorer.restore(damaged, restorer.config)
     return {"G(z^)": found.generated, "not blended": damaged.filled(found.generated), "blended": found.image}
 
 
 def restored(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
     """Fig. 8 to 14."""
-    found = damaged.restored(restorer)
+    found = restorer.restore(damaged, restorer.config)
     return {"G(z^)": found.generated, "restored": found.image}
 
 
@@ -135,7 +143,7 @@ def default_faces(inpainter: Inpainter, *, count: int = 3) -> dict[str, Pictures
     z = np.random.default_rng(0).standard_normal((count, inpainter.generator.latent_size))
     drawn = to_unit(inpainter.generator(torch.from_numpy(z).float().to(inpainter.device)))
     pictures = (255 * drawn).round().byte().movedim(1, -1).cpu().numpy()
-    own = {f"{i}, drawn by G itself (flattering)": picture for i, picture in enumerate(pictures, 1)}
+    own = {f"G's own face {i} (flattering)": picture for i, picture in enumerate(pictures, 1)}
     return {"astronaut": astronaut_face()} | own
 
 

@@ -2,13 +2,13 @@
 Models", with the networks and the engine of ours, and Poisson blending.
 
     z^ = argmin_z  L_c + lambda L_p
-    L_c = || W * (G(z) - y) ||_1                          Eq. 3, images in [-1, 1]
-    W_i = sum over j in N(i) of (1 - M_j) / |N(i)|        Eq. 2, for known i; 0 for missing ones
-    L_p = log(1 - D(G(z)))                                Eq. 4
+    L_c = || W * (G(z) - y) ||_1                      images in [-1, 1]
+    W_i = sum over j in N(i) of (1 - M_j) / |N(i)|    for known i; 0 for missing ones
+    L_p = log(1 - D(G(z)))                            lambda = 0.003
 
 N(i) is the 7x7 neighbourhood, clipped at the image's border: known pixels far from the hole have no say.  After every
 step z is clipped to [-1, 1], as in the paper, though its z is uniform there and ours is normal: over 8 validation faces
-of CelebA a centre hole gained 0.8 dB by it, a left half 0.8 and 80 % dropped 0.1; clipped to [-3, 3], 0, 0.7 and 0.
+of CelebA a centre hole gained 0.8 dB by it, a left half 0.8 and 80 % dropped 0.1; by [-3, 3] it was 0, 0.7 and 0.
 """
 
 from __future__ import annotations
@@ -84,22 +84,22 @@ class DIP:
     ) -> NDArray[np.float64]:
         """Images (B, H, W, 3) in [0, 1], of the generator's size, with their holes (B, H, W) filled.
 
-        An image's result depends on its own hole, known pixels and seed alone; known pixels come back bit for bit.
+        An image's result depends on its own hole, known pixels and seed alone; what the hole holds does not matter, and
+        known pixels come back bit for bit.
         Raises ModelError, naming the image, if its loss cannot be kept finite.
         """
-        known = np.where(holes[..., None], 0, images)
-        z, _ = search(self.engine, self.objective(known, holes), Starts(seeds, 1, self._latent_size))
+        z, _ = search(self.engine, self.objective(images, holes), Starts(seeds, 1, self._latent_size))
         generated = to_unit(self.engine.generator(z)[0]).movedim(1, -1).cpu().numpy()
-        return blended(known, generated, holes, "poisson").clip(0, 1)
+        return blended(images, generated, holes, "poisson").clip(0, 1)
 
-    def objective(self, known: NDArray[np.float64], holes: NDArray[np.bool_]) -> Objective:
+    def objective(self, images: NDArray[np.float64], holes: NDArray[np.bool_]) -> Objective:
         """L_c + lambda L_p of images (B, H, W, 3) and holes (B, H, W)."""
 
         def on_device(array: NDArray[Any]) -> torch.Tensor:
             return torch.from_numpy(array.astype(np.float32)).to(self._device)
 
         return Objective(
-            images=on_device(np.moveaxis(known, -1, 1)),
+            images=on_device(np.moveaxis(images, -1, 1)),
             known=on_device(~holes),
             weights=on_device(context_weights(holes)),
             discriminator=self._D,
