@@ -180,8 +180,12 @@ def test_default_faces_say_which_of_them_flatter(generator, restorer):
 def test_refused(tmp_path, faces, restorer):
     with pytest.raises(InputError, match=r"figure: expected one of 1, 5, 6, .*, 14, got 4"):
         draw(4, faces, restorer)
-    with pytest.raises(InputError, match="faces: expected at least one, got none"):
+    with pytest.raises(InputError, match="faces: expected some, all of one shape, got none"):
         draw(8, {}, restorer)
+    with pytest.raises(
+        InputError, match=r"faces: expected some, all of one shape, got \[\(32, 64, 3\), \(64, 64, 3\)\]"
+    ):
+        draw(8, faces | {"small": faces["one"][:32]}, restorer)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="expected a place that can be written to"):
         write(tmp_path / "file", 8, faces, restorer)

@@ -150,12 +150,14 @@ def default_faces(inpainter: Inpainter, *, count: int = 3) -> dict[str, Pictures
 def draw(number: int, faces: Mapping[str, Pictures], restorer: Restorer) -> Pictures:
     """Figure `number` of FIGURES as a contact sheet, a row for each of the faces (H, W, 3) uint8 under each hole.
 
-    Raises InputError for a number that is not among FIGURES, without a face, and as Inpainter does.
+    Raises InputError for a number that is not among FIGURES, without a face or for faces of several shapes, and as
+    Inpainter does.
     """
     if number not in FIGURES:
         raise InputError(f"figure: expected one of {', '.join(map(str, FIGURES))}, got {number}")
-    if not faces:
-        raise InputError("faces: expected at least one, got none")
+    shapes = {face.shape for face in faces.values()}
+    if len(shapes) != 1:
+        raise InputError(f"faces: expected some, all of one shape, got {sorted(shapes) or 'none'}")
     figure = FIGURES[number]
     # each of a figure's holes from a seed of its own, the same for every face
     names, images, holes = zip(
