@@ -13,7 +13,7 @@ from faceinpaint_fast import InpaintConfig, Inpainter, masks
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.evaluation.demo import astronaut_face
 from faceinpaint_fast.evaluation.figures import FIGURES, Restorer, default_faces, draw, write
-from faceinpaint_fast.evaluation.sheet import LABEL, MARGIN, contact_sheet
+from faceinpaint_fast.evaluation.sheet import FRAME, LABEL, MARGIN, contact_sheet
 from faceinpaint_fast.evaluation.steps import panels
 from faceinpaint_fast.images import read_image
 
@@ -197,7 +197,9 @@ def test_rows_of_a_sheet_go_on_beside_the_others(rng):
         ["column"], dict(zip("abc", ([picture] for picture in pictures), strict=True)), title="title", deep=2
     )
     assert_array_equal(np.stack(cut(sheet, 3, 1, deep=2))[:, 0], pictures)
-    # both blocks have the column's name above them
+    # each is framed by a line, and both blocks have the column's name above them
+    assert (sheet[3 * LABEL - 1, MARGIN - 1 : MARGIN + 193] == FRAME).all()
+    assert (sheet[3 * LABEL - 1 : 3 * LABEL + 193, MARGIN + 192] == FRAME).all()
     block = sheet.shape[1] // 2
     assert_array_equal(sheet[LABEL : 2 * LABEL, :block], sheet[LABEL : 2 * LABEL, block:])
     assert (sheet[LABEL : 2 * LABEL] < 128).any()

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 MARGIN = 12
 LABEL = 28  # height of a line of text
 FONT_SIZE = 16
+FRAME = (192, 192, 192)  # around each picture
 
 
 def contact_sheet(
@@ -49,6 +50,8 @@ def contact_sheet(
         top = header + LABEL + (LABEL + height + MARGIN) * (j % deep)
         write(row, left, top + 4)
         for i, picture in enumerate(pictures):
-            enlarged = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(enlarged, (left + (width + MARGIN) * i, top + LABEL))
+            x, y = left + (width + MARGIN) * i, top + LABEL
+            # a white hole at the border would run into the page
+            draw.rectangle((x - 1, y - 1, x + width, y + height), outline=FRAME)
+            sheet.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST), (x, y))
     return np.asarray(sheet)
