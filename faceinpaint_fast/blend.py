@@ -9,13 +9,13 @@ field; the Poisson equation  Laplacian(F) = v  solved for the missing pixels, wi
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast.arrays import Array, ImageBatch, device_of, module_of, on_stream_of, to_numpy
-from faceinpaint_fast.config import TENSION
+from faceinpaint_fast.config import TENSION, InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole, fitting, partly_known
 from faceinpaint_fast.poisson import BIHARMONIC, POISSON, Equation, Solver, under_tension
@@ -239,16 +239,18 @@ def tension_blend(
 
 
 def blended(
-    target: NDArray[Any],
-    source: NDArray[Any],
-    holes: NDArray[np.bool_],
-    how: Literal["poisson", "biharmonic", "tension"],
-    tension: float,
+    target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], config: InpaintConfig
 ) -> NDArray[Any]:
-    """`poisson_blend` and so on of images (B, H, W, C) that were checked, with holes (B, H, W)."""
-    if how == "tension":
-        return solved(Solver(holes, equation=under_tension(tension)), target, None, source, TOLERANCE)
-    return solved(Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC), target, source, None, TOLERANCE)
+    """The config's blend of images (B, H, W, C) that were checked, with holes (B, H, W)."""
+    match config.blend:
+        case "none":
+            return np.where(holes[..., None], source, target)
+        case "tension":
+            plate = Solver(holes, equation=under_tension(config.tension))
+            return solved(plate, target, None, source, TOLERANCE)
+        case how:
+            solver = Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC)
+            return solved(solver, target, source, None, TOLERANCE)
 
 
 def solved(solver: Solver, target: Any, source: Any | None, v: Any | None, tolerance: float) -> Any:

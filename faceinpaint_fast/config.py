@@ -11,6 +11,7 @@ from faceinpaint_fast.errors import InputError
 Precision = Literal["fp32", "bf16"]
 Search = Literal["adam", "adam-cosine"]
 Blend = Literal["poisson", "biharmonic", "tension", "none"]
+Unbounded = Literal["masked", "none"]  # normalizations without bounds
 
 TENSION = 0.5  # of the blend of that name; docs/choices.md
 
@@ -46,11 +47,13 @@ class InpaintConfig:
     search         "adam": Adam at a constant step size; "adam-cosine": decayed to zero along a half cosine
     restarts       starts per image, of which the one with the least loss is kept
     learning_rate  Adam's step size in z, at the start
+    z_max          z is clipped to [-z_max, z_max] after every step (Yeh et al. 2017); infinite: never
     lambda_*       weights of Eq. 8: of the discriminator, context and structural loss, and of the prior of z, which the
                    paper does not have; one of 0 has no part in the search
     k, alpha       Eq. 7's patch size, odd, and slope
     normalization  Eq. 5 and 6 as printed, with these bounds; or "masked": L1 as a mean over the weights of the known
-                   pixels, SSIM as a mean over windows by how much of each is known, neither ever clamped
+                   pixels, SSIM as a mean over windows by how much of each is known, neither ever clamped; or "none":
+                   the plain sum of L1, and 1 - the plain mean of SSIM
     blend          "poisson" (section 3.3); "biharmonic": with the known pixels' slopes too (Damelin and Hoang 2018);
                    "tension": smooth at known pixels, Poisson's further away (Franke 1985); or "none": G(z^) stitched
                    into the hole as it is
@@ -63,13 +66,14 @@ class InpaintConfig:
     search: Search = "adam-cosine"
     restarts: int = 1
     learning_rate: float = 0.2
+    z_max: float = math.inf
     lambda_d: float = 0.0
     lambda_c: float = 0.8
     lambda_s: float = 0.2
     lambda_z: float = 0.005
     k: int = 7
     alpha: float = 2.0
-    normalization: Normalization | Literal["masked"] = "masked"
+    normalization: Normalization | Unbounded = "masked"
     blend: Blend = "tension"
     tension: float = TENSION
     batch_invariant: bool = False
@@ -89,8 +93,11 @@ class InpaintConfig:
         for name in ("learning_rate", "tension"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"{name}: expected a finite number > 0, got {getattr(self, name)}")
-        if not (self.normalization == "masked" or isinstance(self.normalization, Normalization)):
-            raise InputError(f"normalization: expected a Normalization or 'masked', got {self.normalization!r}")
+        if not self.z_max > 0:
+            raise InputError(f"z_max: expected a number > 0, got {self.z_max}")
+        if not (self.normalization in get_args(Unbounded) or isinstance(self.normalization, Normalization)):
+            expected = f"a Normalization or one of {get_args(Unbounded)}"
+            raise InputError(f"normalization: expected {expected}, got {self.normalization!r}")
         if self.lambda_d == self.lambda_c == self.lambda_s == 0:
             raise InputError("lambda_d, lambda_c, lambda_s: expected one of them > 0, got 0 for all")
 

@@ -8,7 +8,7 @@ L_z  the mean of z^2, which the paper does not have: pulls z to where N(0, 1) is
 
 As printed, Eq. 5 and 6 are flat outside their bounds, and the bounds come from whole images: with much of the image
 missing the search has no gradient.  The "masked" normalisation divides L1 by the weights it was summed over, averages
-SSIM over windows by how much of each is known, and clamps neither.
+SSIM over windows by how much of each is known, and clamps neither.  "none" leaves L1 the sum that it is.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class Objective:
     ) -> None:
         self.D, self.config = discriminator, config
         channels = images.shape[-3]
+        # W*M; where, not a product, for the image: the hole may hold NaN
+        w = known * weights
         window = Window()
         # how much of each window is known
         windows, _ = window_statistics(known.unsqueeze(-3), window.taps(known.dtype, known.device), window.pad)
@@ -72,15 +74,13 @@ class Objective:
         if config.normalization == "masked":
             total = channels * windows.sum(dim=(-2, -1))
             windows = windows / total.where(total > 0, 1)[:, None, None]
+            # W >= 1, so a sum below 1 is that of an image of which nothing is known: 0 / 1
+            self.total_weight = (channels * w.sum(dim=(-2, -1))).clamp(min=1)
         else:
-            total = torch.ones_like(windows[:, 0, 0])
+            total = self.total_weight = torch.ones_like(windows[:, 0, 0])
             windows = torch.full_like(windows, 1 / (channels * windows[0].numel()))
         # an image of which no window sees a known pixel has no structure to agree with
         self.structured = (total > 0).to(images.dtype)
-        # W*M; where, not a product, for the image: the hole may hold NaN
-        w = known * weights
-        # W >= 1, so a sum below 1 is that of an image of which nothing is known: 0 / 1
-        self.total_weight = (channels * w.sum(dim=(-2, -1))).clamp(min=1)
         self.target = Target.of(images.where(known.unsqueeze(-3) > 0, 0), w, windows, window=window)
 
     @property

@@ -140,11 +140,8 @@ class Inpainter:
         found = [search_from(first) for first in range(0, count, size)]
         z, generated, losses = (torch.cat(results).cpu().numpy() for results in zip(*found, strict=True))
         generated = np.moveaxis(generated, 1, -1)
-        content = generated
-        if self.config.blend != "none":
-            content = blended(known, generated, missing, self.config.blend, self.config.tension).clip(0, 1)
         return Inpainting(
-            image=batch.filled(content, missing),
+            image=batch.filled(blended(known, generated, missing, self.config).clip(0, 1), missing),
             generated=batch.laid_out(batch.rounded(generated)),
             z=like(batch.strip(z), images),
             losses={name: like(batch.strip(loss), images) for name, loss in zip(TERMS, losses.T, strict=True)},

@@ -63,18 +63,20 @@ class State:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
-    """Adam's numbers that are known beforehand.
+    """Adam's numbers that are known beforehand, and z's bound.
 
-    They are looked up, not computed: a power of a row's age would be rounded by its place in a vector.
+    The numbers are looked up, not computed: a power of a row's age would be rounded by its place in a vector.
 
     size    (iterations,), step size of each iteration
     mean    (iterations + 1,), 1 - BETA1^age, which the mean of a row of that age is divided by
     square  (iterations + 1,), likewise of BETA2
+    z_max   `InpaintConfig.z_max`
     """
 
     size: Tensor
     mean: Tensor
     square: Tensor
+    z_max: float
 
     @classmethod
     def of(cls, config: InpaintConfig, device: torch.device | str = "cpu") -> Schedule:
@@ -82,7 +84,8 @@ class Schedule:
         age = torch.arange(config.iterations + 1, dtype=torch.float64)
         share = age[:-1] / config.iterations if config.search == "adam-cosine" else torch.zeros_like(age[:-1])
         size = config.learning_rate * (1 + (math.pi * share).cos()) / 2
-        return cls(*(numbers.float().to(device) for numbers in (size, 1 - BETA1**age, 1 - BETA2**age)))
+        size, mean, square = (each.float().to(device) for each in (size, 1 - BETA1**age, 1 - BETA2**age))
+        return cls(size, mean, square, config.z_max)
 
 
 def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
@@ -108,7 +111,7 @@ def iterate(state: State, loss: Tensor, gradient: Tensor, schedule: Schedule, st
     again = starts[attempt.clamp(max=ATTEMPTS - 1), rows]
     failed = failed[:, None]
     return State(
-        z=torch.where(failed, again, z),
+        z=torch.where(failed, again, z.clamp(-schedule.z_max, schedule.z_max)),
         mean=mean.masked_fill(failed, 0),
         square=square.masked_fill(failed, 0),
         age=age.masked_fill(failed[:, 0], 0),

@@ -633,7 +633,7 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, model, grey, tmp_p
         "shard/harmonic.jsonl",
     ]
     header, records = results.read(out / "shard" / "default.jsonl")
-    assert header["config"] == dataclasses.asdict(InpaintConfig(precision="bf16"))
+    assert header["config"] == dataclasses.asdict(InpaintConfig(precision="bf16")) | {"z_max": "inf"}
     assert (header["seed"], header["batch"], header["machine"]["torch"]) == (4, 2, torch.__version__)
     assert [(record["mask"], record["face"]) for record in records] == [
         *(("drop-80", 0), ("drop-80", 1), ("left", 0), ("left", 1))
@@ -662,6 +662,17 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, model, grey, tmp_p
     assert faceinpaint("evaluate", "--out", out, "--table1") == (0, said, "")
     assert "Table 1" not in faceinpaint("evaluate", "--out", out)[1]
     assert grey == []
+
+
+def test_evaluate_under_a_name_with_other_settings(faceinpaint, faces, model, tmp_path):
+    line = ["evaluate", faces, "--out", tmp_path / "out", "--masks", "left", "--faces", 1, "--model", model,
+            "--methods", "default", "--device", "cpu"]  # fmt: skip
+    assert faceinpaint(*line, "--set", "iterations=2")[0] == 0
+    assert faceinpaint(*line, "--set", "iterations=3", "--set", "blend=none", "--as", "stitched")[0] == 0
+    folder = tmp_path / "out" / faces.name
+    names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched")]
+    assert [(config["iterations"], config["blend"]) for config in names] == [(2, "tension"), (3, "none")]
+    assert "| stitched |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
 
 
 def test_evaluate_shows_how_far_it_is(faceinpaint, faces, grey, tmp_path, monkeypatch):
@@ -715,6 +726,10 @@ def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, tmp_path, monkeypat
         (["--methods", "default", "--precision", "fp16"], "precision: expected"),
         (["--device", "gpu"], "device: expected auto or a device at hand"),
         (["--model", "nowhere"], "nowhere: expected a model folder"),
+        (["--set", "iterations"], "--set: expected FIELD=VALUE"),
+        (["--set", "steps=3"], "set: expected one of iterations"),
+        (["--as", "a/b"], "--as: expected a name, and one method"),
+        (["--as", "both", "--methods", "TV"], "--as: expected a name, and one method"),
         (["--update", "nowhere.md"], "nowhere.md: expected a text file to update"),
         (["nowhere"], "nowhere: expected a folder of images or a tar file"),
         (["--out", "face.png"], "face.png/faces/harmonic.jsonl: expected a place that can be written to"),

@@ -44,6 +44,8 @@ def test_frozen_and_by_keyword():
         ("k", 4),
         ("k", -1),
         ("alpha", -0.1),
+        ("z_max", 0.0),
+        ("z_max", float("nan")),
         ("normalization", "mean"),
         ("normalization", None),
     ],

@@ -63,13 +63,33 @@ def test_the_presets_are_the_engines(model, batch):
     found = build(["paper", "default"], model=model, device=CPU, precision="bf16")
     assert list(found) == ["paper", "default"]
     for name, config in (("paper", InpaintConfig.paper()), ("default", InpaintConfig())):
-        assert found[name].config == dataclasses.asdict(dataclasses.replace(config, precision="bf16"))
+        expected = dataclasses.asdict(dataclasses.replace(config, precision="bf16"))
+        # JSON has no infinity
+        assert found[name].config == expected | {"z_max": "inf"}
         assert found[name].model == read_config(model)["sha256"]["generator"]
-        json.dumps(found[name].config)
+        json.dumps(found[name].config, allow_nan=False)
     images, holes, seeds = batch
     config = InpaintConfig(precision="bf16")
     expected = Inpainter.from_pretrained(model, config=config, device=CPU)(images, holes, seed=seeds)
     assert_array_equal(found["default"].restore(images, holes, seeds), expected.image)
+
+
+def test_settings_differ_from_the_presets(model, batch):
+    asked = {"iterations": "3", "tension": "2", "blend": "poisson", "z_max": "1"}
+    found = build(["default"], model=model, device=CPU, precision="fp32", settings=asked)["default"]
+    config = InpaintConfig(iterations=3, tension=2.0, blend="poisson", z_max=1.0)
+    assert found.config == dataclasses.asdict(config)
+    images, holes, seeds = batch
+    expected = Inpainter.from_pretrained(model, config=config, device=CPU)(images, holes, seed=seeds)
+    assert_array_equal(found.restore(images, holes, seeds), expected.image)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"steps": "3"}, {"iterations": "few"}, {"normalization_": "masked"}, {"batch_invariant": "1"}]
+)
+def test_a_setting_that_is_none_is_refused(model, asked):
+    with pytest.raises(InputError, match=r"set: expected one of iterations, .*, got \w+=\w+"):
+        build(["default"], model=model, device=CPU, precision="fp32", settings=asked)
 
 
 def test_an_unknown_precision_is_refused(model):

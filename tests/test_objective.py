@@ -21,6 +21,7 @@ CONFIGS = {
     "slopes": dataclasses.replace(InpaintConfig.paper(), normalization=SLOPES),
     "masked": InpaintConfig(lambda_d=0.003),
     "default, without D": InpaintConfig(),
+    "plain": InpaintConfig(lambda_d=0.003, normalization="none"),
     "only D and SSIM": InpaintConfig(lambda_d=0.003, lambda_c=0.0),
 }
 HOLES = np.stack([masks.centre((SIZE, SIZE)), masks.half((SIZE, SIZE), "left"), masks.random_pixels((SIZE, SIZE), 0.8)])
@@ -52,6 +53,9 @@ def test_every_term_is_the_reference_s(config, batch):
         w = (W * M)[..., None]
         S = reference.structural_loss(reference.ssim(w * drawn, w * truth), config.normalization)
         C = reference.context_loss(reference.weighted_l1(drawn, truth, W * M), config.normalization)
+    elif config.normalization == "none":
+        w = (W * M)[..., None]
+        S, C = 1 - reference.ssim(w * drawn, w * truth), reference.weighted_l1(drawn, truth, W * M)
     else:
         S = reference.masked_structural_loss(drawn, truth, W, M)
         C = reference.masked_context_loss(drawn, truth, W, M)

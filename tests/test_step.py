@@ -103,6 +103,19 @@ def test_a_row_that_is_not_finite_begins_again_alone(what, starts):
     assert_close(again.z[1], starts[1, 1] - 0.1)
 
 
+def test_z_is_clipped_after_the_step(starts):
+    loss, gradient = torch.zeros(3), torch.ones(3, 100)
+    free, clipped = (
+        iterate(State.at(starts[0]), loss, gradient, Schedule.of(InpaintConfig(**bound)), starts)
+        for bound in ({}, {"z_max": 0.5})
+    )
+    assert free.z.abs().max() > 2
+    assert torch.equal(clipped.z, free.z.clamp(-0.5, 0.5))
+    # a code that is no longer finite is not clipped into one that is
+    lost = iterate(clipped, loss, gradient * torch.nan, Schedule.of(InpaintConfig(z_max=0.5)), starts)
+    assert lost.attempt.tolist() == [1, 1, 1]
+
+
 def test_a_row_s_bits_do_not_depend_on_its_place():
     """In 40 rows of one code: torch's vectors of 32 numbers, and what is left, may round powers differently."""
     random = torch.Generator().manual_seed(0)

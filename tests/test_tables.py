@@ -124,6 +124,22 @@ def test_no_differences_without_two(found):
     assert set(report({"heads": found})) == {"quality heads", "detail heads"}
 
 
+def test_choices_are_what_others_have_more_than_default():
+    found = {
+        "default": of("centre", 5, 6, 7) + of("left", 9, 8),
+        "slower": [record("centre", face, psnr, seconds=4.0) for face, psnr in enumerate((6, 8, 10))],
+        "nothing in common": of("top", 1),
+    }
+    title, table = rows(report({"heads": found})["choices heads"])
+    assert title.endswith("over 2 to 3 faces; seconds of a batch over its size")
+    assert table[0] == ["", "centre", "left", "seconds a face"]
+    assert table[1][0] == "default"
+    assert table[1][1].startswith("6.00 ± 2.48 / ")
+    # 1, 2 and 3
+    assert table[2] == ["slower", "+2.00 ± 2.48 / +0.0000 ± 0.0000", EMPTY, "4"]
+    assert len(table) == 3
+
+
 def test_detail_leaves_out_what_has_no_value():
     found = {
         "default": [record("drop-30", 0, 1, seam=None, seconds=1.0), record("drop-30", 1, 1, seam=3.0, seconds=3.0)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,7 +98,8 @@ def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method
     inpainter = Inpainter(model.generator, model.discriminator, config=config, device=device)
     return Method(
         restore=lambda images, holes, seeds: inpainter(images, holes, seed=seeds).image,
-        config=dataclasses.asdict(config),
+        # JSON has no infinity
+        config={name: str(value) if value == math.inf else value for name, value in dataclasses.asdict(config).items()},
         model=model.config["sha256"]["generator"],
     )
 

@@ -11,29 +11,47 @@ from PIL import Image, ImageDraw, ImageFont
 MARGIN = 12
 LABEL = 28  # height of a line of text
 FONT_SIZE = 16
+FRAME = (192, 192, 192)  # around each picture
 
 
 def contact_sheet(
-    columns: Sequence[str], rows: Mapping[str, Sequence[NDArray[np.uint8]]], *, scale: int = 3
+    columns: Sequence[str],
+    rows: Mapping[str, Sequence[NDArray[np.uint8]]],
+    *,
+    scale: int = 3,
+    title: str = "",
+    deep: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Pictures (H, W, 3) of one size, a row a name, under the columns' names: (H', W', 3).
+    """Pictures (H, W, 3), or grey (H, W), of one size, a row a name, under the columns' names: (H', W', 3).
 
     Each pixel becomes a square of `scale` pixels: nothing is smoothed that the eye should judge.
+
+    title  a line above all, if any
+    deep   so many rows stand below each other, by default all; the next ones go beside them
     """
     height, width = (scale * side for side in next(iter(rows.values()))[0].shape[:2])
-    font = ImageFont.load_default(FONT_SIZE)
-    sheet = Image.new(
-        "RGB",
-        (MARGIN + (width + MARGIN) * len(columns), LABEL + (LABEL + height + MARGIN) * len(rows)),
-        "white",
-    )
+    deep = deep or len(rows)
+    blocks = -(-len(rows) // deep)
+    block_width = MARGIN + (width + MARGIN) * len(columns)
+    header = LABEL if title else 0
+    sheet = Image.new("RGB", (block_width * blocks, header + LABEL + (LABEL + height + MARGIN) * deep), "white")
     draw = ImageDraw.Draw(sheet)
-    for i, column in enumerate(columns):
-        draw.text((MARGIN + (width + MARGIN) * i, 6), column, fill="black", font=font)
+
+    def write(text: str, left: int, top: int, size: int = FONT_SIZE) -> None:
+        draw.text((left, top), text, fill="black", font=ImageFont.load_default(size))
+
+    if title:
+        write(title, MARGIN, 6, FONT_SIZE + 4)
+    for block in range(blocks):
+        for i, column in enumerate(columns):
+            write(column, block_width * block + MARGIN + (width + MARGIN) * i, header + 6)
     for j, (row, pictures) in enumerate(rows.items()):
-        top = LABEL + (LABEL + height + MARGIN) * j
-        draw.text((MARGIN, top + 4), row, fill="black", font=font)
+        left = block_width * (j // deep) + MARGIN
+        top = header + LABEL + (LABEL + height + MARGIN) * (j % deep)
+        write(row, left, top + 4)
         for i, picture in enumerate(pictures):
-            enlarged = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(enlarged, (MARGIN + (width + MARGIN) * i, top + LABEL))
+            x, y = left + (width + MARGIN) * i, top + LABEL
+            # a white hole at the border would run into the page
+            draw.rectangle((x - 1, y - 1, x + width, y + height), outline=FRAME)
+            sheet.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST), (x, y))
     return np.asarray(sheet)

@@ -7,13 +7,12 @@ Images are (B, C, H, W); `known` is M and `W` the weights of Eq. 7, both (B, H, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, logsigmoid
 
-from faceinpaint_fast.config import InpaintConfig, Normalization
+from faceinpaint_fast.config import InpaintConfig, Normalization, Unbounded
 from faceinpaint_fast.reference.ssim import K1, K2, SIGMA, SIZE
 
 
@@ -51,26 +50,28 @@ def objective(
     return {**losses, "total": torch.stack(weighted).sum(dim=0)}
 
 
-def context_loss(x: Tensor, y: Tensor, w: Tensor, normalization: Normalization | Literal["masked"]) -> Tensor:
-    """Eq. 6 as printed, or "masked": the mean of |x - y| over channels and the weights w = W*M; -> (B,)."""
+def context_loss(x: Tensor, y: Tensor, w: Tensor, normalization: Normalization | Unbounded) -> Tensor:
+    """Eq. 6 as printed; "masked": the mean of |x - y| over channels and the weights w = W*M; "none": the sum; (B,)."""
     l1 = (w[:, None] * (x - y).abs()).sum(dim=(1, 2, 3))
     if isinstance(normalization, Normalization):
         n = normalization
         inside = l1 / (n.c_max - n.c_min)
         return torch.where(l1 > n.c_max, 1.0, torch.where(l1 < n.c_min, 0.0, inside))
+    if normalization == "none":
+        return l1
     # W >= 1, so a sum below 1 is that of an image of which nothing is known: 0 / 1
     return l1 / (x.shape[1] * w.sum(dim=(1, 2)).clamp(min=1))
 
 
-def structural_loss(
-    x: Tensor, y: Tensor, w: Tensor, known: Tensor, normalization: Normalization | Literal["masked"]
-) -> Tensor:
-    """Eq. 5 as printed, or "masked": 1 - the mean of SSIM over windows by how much of each is known; -> (B,)."""
+def structural_loss(x: Tensor, y: Tensor, w: Tensor, known: Tensor, normalization: Normalization | Unbounded) -> Tensor:
+    """Eq. 5 as printed, or 1 - the mean of SSIM, "masked" over windows by how much of each is known; -> (B,)."""
     local = ssim_map(w[:, None] * x, w[:, None] * y).mean(dim=1)
     if isinstance(normalization, Normalization):
         n, s = normalization, local.mean(dim=(1, 2))
         inside = (n.s_max - s) / (n.s_max - n.s_min)
         return torch.where(s < n.s_min, 1.0, torch.where(s > n.s_max, 0.0, inside))
+    if normalization == "none":
+        return 1 - local.mean(dim=(1, 2))
     q = windowed_mean(known[:, None])[:, 0]
     total = q.sum(dim=(1, 2))
     return (q * (1 - local)).sum(dim=(1, 2)) / torch.where(total > 0, total, 1.0)

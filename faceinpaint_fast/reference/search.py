@@ -67,6 +67,8 @@ def search(
         losses["total"].sum().backward()
         adam.param_groups[0]["lr"] = step_size(t, config)
         adam.step()
+        with torch.no_grad():
+            z.clamp_(-config.z_max, config.z_max)
     with torch.no_grad():
         generated = G(z)
         rows.append(objective(generated, D, image, known, W, config, z))

@@ -55,9 +55,13 @@ class Problem:
             c = reference.masked_context_loss(self.x, self.y, self.W, self.known)
             s = reference.masked_structural_loss(self.x, self.y, self.W, self.known)
         else:
-            c = reference.context_loss(reference.weighted_l1(self.x, self.y, w), config.normalization)
-            similarity = reference.ssim(w[..., None] * self.x, w[..., None] * self.y)
-            s = reference.structural_loss(similarity, config.normalization)
+            c = reference.weighted_l1(self.x, self.y, w)
+            s = reference.ssim(w[..., None] * self.x, w[..., None] * self.y)
+            if config.normalization == "none":
+                s = 1 - s
+            else:
+                c = reference.context_loss(c, config.normalization)
+                s = reference.structural_loss(s, config.normalization)
         total = reference.total_loss(d, c, s, config)
         return {"discriminator": d, "context": c, "structural": s, "total": total}
 
@@ -85,8 +89,8 @@ class Problem:
 
 @pytest.mark.parametrize(
     "normalization",
-    ["masked", WIDE, BELOW, ABOVE, Normalization.PAPER],
-    ids=["masked", "between", "below", "above", "paper"],
+    ["masked", "none", WIDE, BELOW, ABOVE, Normalization.PAPER],
+    ids=["masked", "none", "between", "below", "above", "paper"],
 )
 def test_every_loss_equals_numpys(normalization: Normalization | str, rng: np.random.Generator) -> None:
     problem = Problem(rng)

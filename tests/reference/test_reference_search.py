@@ -83,6 +83,15 @@ def test_steps_are_adams_by_hand(networks: Networks) -> None:
     assert found.losses.keys() == {"discriminator", "context", "structural", "total"}
 
 
+def test_z_is_clipped_after_every_step(networks: Networks) -> None:
+    _, x = truth(networks[0], images=2)
+    z0 = torch.full((2, 6), 0.3, dtype=torch.float64)
+    config = replace(CONFIG, iterations=1, z_max=0.35)
+    free, clipped = (search(*networks, x, holes(2), c, z0=z0) for c in (replace(config, z_max=math.inf), config))
+    assert free.z.abs().max() > 0.36
+    assert torch.equal(clipped.z, free.z.clamp(-0.35, 0.35))
+
+
 def test_step_sizes() -> None:
     constant = InpaintConfig(iterations=4, search="adam", learning_rate=0.5)
     assert [step_size(t, constant) for t in range(4)] == [0.5] * 4
