@@ -297,6 +297,38 @@ def bench(
     Console().print(Markdown(table))
 
 
+@app.command()
+def parity(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of what functions are tried on.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table there, as Markdown.")] = None,
+) -> None:
+    """Hold every fast function and a short search against the plain reference; exit status 1 if one is off."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.checkpoint import load_model
+    from faceinpaint_fast.evaluation.bench import machine
+    from faceinpaint_fast.evaluation.checks import checks
+    from faceinpaint_fast.evaluation.parity import TITLES, line, markdown
+
+    where = pick_device(device)
+    loaded = load_model(model)
+    if out is not None:
+        # before a minute of comparing, not after
+        out.parent.mkdir(parents=True, exist_ok=True)
+    found = []
+    print(line(TITLES))
+    for check in checks(loaded, where, seed):
+        print(line(check.cells), flush=True)
+        found.append(check)
+    failed = sum(not check.passed for check in found)
+    if out is not None:
+        out.write_text(markdown(found, machine(where)))
+    print(f"{len(found)} rows on {where}, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
 def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
     """A progress bar on stderr, so that stdout holds results alone; none where nobody would see it move."""
     from rich.console import Console
