@@ -310,12 +310,11 @@ def parity(
     from faceinpaint_fast.evaluation.bench import machine
     from faceinpaint_fast.evaluation.checks import checks
     from faceinpaint_fast.evaluation.parity import TITLES, line, markdown
+    from faceinpaint_fast.images import check_place
 
-    where = pick_device(device)
-    loaded = load_model(model)
     if out is not None:
-        # before a minute of comparing, not after
-        out.parent.mkdir(parents=True, exist_ok=True)
+        check_place(out)
+    where, loaded = pick_device(device), load_model(model)
     found = []
     print(line(TITLES))
     for check in checks(loaded, where, seed):
@@ -323,6 +322,7 @@ def parity(
         found.append(check)
     failed = sum(not check.passed for check in found)
     if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(markdown(found, machine(where)))
     print(f"{len(found)} rows on {where}, {failed} failed")
     if failed:

@@ -652,6 +652,12 @@ def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, mon
     assert (device, seed) == (torch.device("cpu"), 5)
 
 
+def test_parity_refuses_before_any_work(refused, model, tmp_path):
+    assert "expected a file to write to, got a folder" in refused("parity", "--model", model, "--out", tmp_path)
+    assert "expected a model folder" in refused("parity", "--model", tmp_path, "--out", tmp_path / "table.md")
+    assert "device: expected auto or" in refused("parity", "--model", model, "--device", "abacus")
+
+
 def test_a_broken_kernel_fails_parity(faceinpaint, model, tmp_path, monkeypatch):
     from faceinpaint_fast import _cpu
     from faceinpaint_fast.evaluation import checks

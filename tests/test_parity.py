@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -113,9 +114,9 @@ def test_every_row_passes_and_every_public_function_has_one(model):
     assert {"float32", "float64", "bfloat16", "uint8", "bool"} == {row.dtype for row in rows}
 
 
-def test_the_seed_is_of_what_functions_are_tried_on():
+def test_the_seed_is_of_what_functions_are_tried_on(model):
     def found(seed):
-        return [row.error for row in distances(CPU, np.random.default_rng(seed))]
+        return [row.error for row in islice(checks(model, CPU, seed), 40)]
 
     assert found(3) == found(3) != found(4)
 

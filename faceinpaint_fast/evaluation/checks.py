@@ -193,7 +193,7 @@ def kinds(device: torch.device) -> dict[str, Callable[[Array], Any]]:
     """The libraries whose arrays are blended there, as a row's name has them, and how they get an image."""
     found: dict[str, Callable[[Array], Any]] = {
         "": lambda images: images,
-        ", torch": lambda images: torch.from_numpy(images).movedim(-1, -3).to(device),
+        ", torch": lambda images: torch.from_numpy(images).movedim(-1, -3).to(device).contiguous(),
     }
     if device.type == "cuda" and find_spec("cupy"):
         import cupy

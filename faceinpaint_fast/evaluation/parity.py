@@ -69,7 +69,7 @@ class Check:
 
 
 TITLES = ("name", "shape", "dtype", "error", "tolerance", "")
-WIDTHS = (70, 12, 8, 7, 9, 4)
+WIDTHS = (72, 12, 8, 7, 9, 4)
 
 
 def compare(name: str, of: Any, found: Any, expected: Any, tolerance: float) -> Check:
