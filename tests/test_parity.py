@@ -61,6 +61,8 @@ def test_an_error_is_a_share_of_the_largest_number():
     row = compare("this", of, np.array([8.0, 1.5]), np.array([8.0, 1.0]), 0.1)
     assert (row.error, row.passed, row.shape, row.dtype) == (0.0625, True, (2, 3), "float32")
     assert not compare("this", of, np.array([8.0, 1.5]), np.array([8.0, 1.0]), 0.06).passed
+    row = compare("this", of, np.array([8.0, 1.5]), np.array([8.0, 1.0]), 0.1, absolute=True)
+    assert (row.name, row.error, row.passed) == ("this, absolute", 0.5, False)
     # nothing to be a share of
     assert compare("this", of, np.array([0.5, 0.0]), np.zeros(2), 0.1).error == 0.5
 
@@ -147,7 +149,7 @@ def test_a_loss_that_is_off_is_noticed(place, monkeypatch):
 
     monkeypatch.setattr(_cpu, "ssim_l1", off)
     rows = {
-        "ssim": {"ssim", "ssim_l1, SSIM"},
+        "ssim": {"ssim, absolute", "ssim_l1, SSIM, absolute"},
         "l1": {"ssim_l1, L1"},
         "gradient": {"ssim, gradient", "ssim_l1, gradient"},
     }
