@@ -20,8 +20,8 @@ lint: $(READY)
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks
 
-# On a machine with an NVIDIA GPU and everything installed but this project, without a network: the tests that need a GPU
-# and all benchmarks, with PYTHON; OUT takes what came of them.
+# On a machine with an NVIDIA GPU and everything installed but this project, without a network: the tests that need a
+# GPU, parity and all benchmarks, with PYTHON; OUT takes what came of them.
 OUT ?= out/gpu
 gpu:
 	mkdir -p $(OUT)
@@ -30,6 +30,7 @@ gpu:
 	$(PYTHON) -m pytest tests/test_gpu.py tests/test_triton_kernels.py tests/test_poisson_cuda.py \
 		--junit-xml=$(OUT)/tests.xml || status=1; \
 	$(PYTHON) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json || status=1; \
+	$(PYTHON) -m faceinpaint_fast.cli parity --device cuda --out $(OUT)/parity.md || status=1; \
 	$(PYTHON) -m faceinpaint_fast.cli bench --device cuda --out $(OUT)/comparisons.md || status=1; \
 	exit $$status
 

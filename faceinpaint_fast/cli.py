@@ -307,6 +307,38 @@ def bench(
 
 
 @app.command()
+def parity(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of what functions are tried on.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table there, as Markdown.")] = None,
+) -> None:
+    """Hold every fast function and a short search against the plain reference; exit status 1 if one is off."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.checkpoint import load_model
+    from faceinpaint_fast.evaluation.bench import machine
+    from faceinpaint_fast.evaluation.checks import checks
+    from faceinpaint_fast.evaluation.parity import TITLES, line, markdown
+    from faceinpaint_fast.images import check_place
+
+    if out is not None:
+        check_place(out)
+    where, loaded = pick_device(device), load_model(model)
+    found = []
+    print(line(TITLES))
+    for check in checks(loaded, where, seed):
+        print(line(check.cells), flush=True)
+        found.append(check)
+    failed = sum(not check.passed for check in found)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(markdown(found, machine(where)))
+    print(f"{len(found)} rows on {where}, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the results; what is there already is not run again.")],
     data: Annotated[

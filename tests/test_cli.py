@@ -29,7 +29,7 @@ from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.images import read_grey, read_image, write_image
 from faceinpaint_fast.training import calibration, dcgan
 
-COMMANDS = ("inpaint", "demo", "train", "calibrate", "evaluate", "doctor")
+COMMANDS = ("inpaint", "demo", "train", "calibrate", "evaluate", "parity", "doctor")
 
 
 @pytest.fixture
@@ -142,10 +142,13 @@ def test_help_is_what_a_bare_command_says(faceinpaint):
                 "--model",
                 "--device",
                 "--precision",
+                "--set",
+                "--as",
                 "--table1",
                 "--update",
             ],
         ),
+        ("parity", ["--device", "--model", "--seed", "--out"]),
         ("doctor", ["--model"]),
     ],
 )
@@ -830,3 +833,57 @@ def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypa
     assert status == 0
     assert "| this |" in out.read_text()
     assert "this" in said
+
+
+def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, monkeypatch):
+    from faceinpaint_fast.evaluation import checks
+    from faceinpaint_fast.evaluation.parity import Check
+
+    asked = []
+
+    def quick(*arguments):
+        asked.append(arguments)
+        yield Check("this", (2, 3), "float32", 3e-7, 1e-5)
+
+    monkeypatch.setattr(checks, "checks", quick)
+    out = tmp_path / "new" / "table.md"
+    status, said, err = faceinpaint("parity", "--device", "cpu", "--model", model, "--seed", 5, "--out", out)
+    assert (status, err) == (0, "")
+    assert [line.split() for line in said.splitlines()[1:]] == [
+        ["this", "2x3", "float32", "3.0e-07", "1.0e-05", "pass"],
+        ["1", "rows", "on", "cpu,", "0", "failed"],
+    ]
+    assert "| this | 2x3 | float32 | 3.0e-07 | 1.0e-05 | pass |" in out.read_text()
+    assert f"- torch: {torch.__version__}" in out.read_text()
+    ((loaded, device, seed),) = asked
+    assert loaded.config == read_config(model)
+    assert (device, seed) == (torch.device("cpu"), 5)
+
+
+def test_parity_refuses_before_any_work(refused, model, tmp_path):
+    assert "expected a file to write to, got a folder" in refused("parity", "--model", model, "--out", tmp_path)
+    assert "expected a model folder" in refused("parity", "--model", tmp_path, "--out", tmp_path / "table.md")
+    assert "device: expected auto or" in refused("parity", "--model", model, "--device", "abacus")
+
+
+def test_a_broken_kernel_fails_parity(faceinpaint, model, tmp_path, monkeypatch):
+    from faceinpaint_fast import _cpu
+    from faceinpaint_fast.evaluation import checks
+
+    monkeypatch.setattr(checks, "checks", lambda _, device, __: checks.weights(device))
+    assert faceinpaint("parity", "--device", "cpu", "--model", model)[0] == 0
+    kernel = _cpu.weight_map
+
+    def broken(*arguments, out, **options):
+        kernel(*arguments, out=out, **options)
+        out *= 1.001
+
+    monkeypatch.setattr(_cpu, "weight_map", broken)
+    out = tmp_path / "table.md"
+    status, said, err = faceinpaint("parity", "--device", "cpu", "--model", model, "--out", out)
+    # a result, not a mistake in the line: the table is whole
+    assert (status, err) == (1, "")
+    rows = said.splitlines()[1:-1]
+    assert all(row.endswith("FAIL") for row in rows)
+    assert said.splitlines()[-1] == f"{len(rows)} rows on cpu, {len(rows)} failed"
+    assert out.read_text().count("FAIL") == len(rows)

@@ -126,4 +126,9 @@ def markdown(measured: list[Measured], found: dict[str, str]) -> str:
         wanted = "" if one.row.at_least is None else f"{one.row.at_least:g}{', missed' if one.falls_short else ''}"
         times = [f"{1e3 * seconds:.3g} ms" for seconds in (one.ours, one.theirs)]
         lines.append(f"| {one.row.what} | {times[0]} | {one.row.rival} | {times[1]} | {one.ratio:.2f} | {wanted} |")
+    return page(lines, found)
+
+
+def page(lines: list[str], found: dict[str, str]) -> str:
+    """The lines of a table, and below them what `machine` found."""
     return "\n".join([*lines, "", *(f"- {name}: {value}" for name, value in found.items()), ""])

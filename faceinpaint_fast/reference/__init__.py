@@ -6,7 +6,7 @@ search.  It shares nothing with the fast code but `faceinpaint_fast.config`.
 
 from faceinpaint_fast.reference.biharmonic import biharmonic_blend
 from faceinpaint_fast.reference.calibration import Calibration, calibrate
-from faceinpaint_fast.reference.inpainter import Inpainter, Inpainting
+from faceinpaint_fast.reference.inpainter import Inpainter, Inpainting, blended
 from faceinpaint_fast.reference.losses import (
     context_loss,
     discriminator_loss,
@@ -34,6 +34,7 @@ __all__ = [
     "Inpainting",
     "SearchResult",
     "biharmonic_blend",
+    "blended",
     "calibrate",
     "context_loss",
     "discriminator_loss",

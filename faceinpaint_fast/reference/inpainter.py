@@ -57,14 +57,20 @@ class Inpainter:
         tensor = torch.from_numpy(images).permute(0, 3, 1, 2).to(weight)
         found = search(self.generator, self.discriminator, tensor, missing, self.config, seed=seed)
         generated = found.generated.permute(0, 2, 3, 1).cpu().numpy().astype(np.float64)
-        match self.config.blend:
-            case "none":
-                filled = np.where(np.broadcast_to(missing, images.shape[:3])[..., None], generated, images)
-            case "poisson":
-                filled = poisson_blend(images, generated, missing)
-            case "biharmonic":
-                filled = biharmonic_blend(images, generated, missing)
-            case "tension":
-                filled = tension_blend(images, generated, missing, tension=self.config.tension)
+        filled = blended(images, generated, missing, self.config)
         losses = {name: loss[-1].cpu().numpy().astype(np.float64) for name, loss in found.losses.items()}
         return Inpainting(np.clip(filled, 0, 1), generated, found.z.cpu().numpy(), losses)
+
+
+def blended(images: Array, generated: Array, holes: ArrayLike, config: InpaintConfig) -> Array:
+    """F by the config's blend: images and generated (B, H, W, 3), holes (H, W) or (B, H, W)."""
+    match config.blend:
+        case "none":
+            missing = np.broadcast_to(~known_pixels(holes), images.shape[:3])
+            return np.where(missing[..., None], generated, images)
+        case "poisson":
+            return poisson_blend(images, generated, holes)
+        case "biharmonic":
+            return biharmonic_blend(images, generated, holes)
+        case "tension":
+            return tension_blend(images, generated, holes, tension=config.tension)
