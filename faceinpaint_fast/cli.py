@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import warnings
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     import torch
     from rich.progress import Progress, ProgressColumn
 
-    from faceinpaint_fast.config import Precision
+    from faceinpaint_fast.config import InpaintConfig, Precision
     from faceinpaint_fast.evaluation.methods import Method
     from faceinpaint_fast.evaluation.protocol import Protocol
 
 # click's, which newer versions of typer have taken in: its only address in all of them
 USAGE_ERROR = typer.BadParameter.__mro__[1]
 MAX_SEED = 2**63 - 1  # what torch takes
+CALIBRATED = 64  # held-out images, as in the paper
 
 
 class ConfigName(enum.StrEnum):
@@ -221,7 +223,7 @@ def train(
 def calibrate(
     model: Annotated[Path, typer.Argument(help="Model folder; the bounds are written into it.")],
     data: Annotated[list[Path], typer.Argument(help="Folders and tar shards of faces it was not trained on.")],
-    images: Annotated[int, typer.Option(min=1, help="Held-out images.")] = 64,
+    images: Annotated[int, typer.Option(min=1, help="Held-out images.")] = CALIBRATED,
     samples: Annotated[int, typer.Option(min=1, help="Generated images.")] = 12_800,
     crop: Annotated[int | None, typer.Option(min=1, help="Centred square to cut, in pixels.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")] = None,
@@ -340,9 +342,11 @@ def parity(
 
 @app.command()
 def evaluate(
-    out: Annotated[Path, typer.Option(help="Folder of the results; what is there already is not run again.")],
     data: Annotated[
         list[Path] | None, typer.Argument(help="Folders and tar shards of faces, each a data set; none: report only.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; what is there already is not run again.")
     ] = None,
     masks: Annotated[list[str] | None, typer.Option(help="centre,left,drop-80 ...; by default all ten.")] = None,
     methods: Annotated[
@@ -362,6 +366,9 @@ def evaluate(
     update: Annotated[
         list[Path] | None, typer.Option(help="Document whose tables, between marks, are written anew.")
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for the paper's figures, drawn anew: 4 and 12 to 14 of DATA.")
+    ] = None,
 ) -> None:
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
@@ -369,30 +376,34 @@ def evaluate(
     differences, choices or detail and the name of a data set.
     """
     from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation import documents, tables
-    from faceinpaint_fast.evaluation.methods import available, build
+    from faceinpaint_fast.evaluation.methods import available, build, configured
     from faceinpaint_fast.evaluation.protocol import MASKS, Protocol
     from faceinpaint_fast.evaluation.results import read_all
 
+    if out is None and figures is None:
+        raise InputError("evaluate: expected --out for results, or --figures, got neither")
     documents.check(update or [])
-    if data:
-        asked = Protocol(masks=_listed(masks) or MASKS, seed=seed, batch=batch)
+    asked = Protocol(masks=_listed(masks) or MASKS, seed=seed, batch=batch)
+    place, differing = pick_device(device), dict(_setting(text) for text in settings or [])
+    if data or figures is not None:
         names, notes = available(_listed(methods))
         for note in notes:
             print(f"faceinpaint: {note}", file=sys.stderr)
-        place = pick_device(device)
-        chosen = build(
-            names,
-            model=model,
-            device=place,
-            precision=cast("Precision", precision),
-            settings=dict(_setting(text) for text in settings or []),
-        )
+        exact = cast("Precision", precision)
+        chosen = build(names, model=model, device=place, precision=exact, settings=differing)
         if name is not None:
             if len(chosen) != 1 or Path(name).name != name:
                 raise InputError(f"--as: expected a name, and one method to be called so, got {name!r} and {names}")
             chosen = {name: chosen[names[0]]}
-        _run_protocol(asked, chosen, data, faces, out, place)
+        if figures is not None:
+            config = configured(InpaintConfig(), exact, differing)
+            _draw_figures(figures, data or [], chosen, model, config, place, seed)
+        if data and out is not None:
+            _run_protocol(asked, chosen, data, faces, out, place)
+    if out is None:
+        return
     made = tables.report(read_all(out))
     print("\n\n".join(table for name, table in made.items() if not name.startswith("table1")))
     if table1:
@@ -425,6 +436,47 @@ def _run_protocol(
             machine=machine(device),
             progress=lambda what, count: bar.update(task, description=what, advance=count),
         )
+
+
+def _draw_figures(
+    folder: Path,
+    data: list[Path],
+    methods: dict[str, Method],
+    model: Path | None,
+    config: InpaintConfig,
+    device: torch.device,
+    seed: int,
+) -> None:
+    """Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
+    from faceinpaint_fast.checkpoint import load_model
+    from faceinpaint_fast.evaluation import figures
+    from faceinpaint_fast.evaluation.protocol import data_sets
+    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.pipeline import Inpainter
+    from faceinpaint_fast.training import calibration
+
+    check_place(folder / "fig01.png")
+    loaded, sets = load_model(model), data_sets(data, CALIBRATED)
+    restorer = figures.Restorer(
+        inpainter=cache(lambda config: Inpainter(loaded.generator, loaded.discriminator, config=config, device=device)),
+        config=config,
+        methods={name: method.restore for name, method in methods.items()},
+        seed=seed,
+    )
+    own = figures.default_faces(restorer.inpainter(config))
+    shown = {number: own for number in figures.FIGURES if number < 12}
+    for number, (name, faces) in zip((12, 13, 14), sets.items(), strict=False):
+        shown[number] = {f"{name} {i}": face for i, face in enumerate(faces[: len(own)])}
+    with _progress(transient=True) as bar:
+        task = bar.add_task("drawing", total=len(shown) + bool(sets))
+        for number, rows in shown.items():
+            figures.write(folder, number, rows, restorer)
+            bar.advance(task)
+        if sets:
+            held_out = next(iter(sets.values()))
+            found = calibration.calibrate(loaded.generator, held_out, seed=seed, device=device)
+            calibration.scatter(found, folder / "fig04.png")
+    print(f"{folder}: figures {', '.join(map(str, sorted([*shown, *([4] if sets else [])])))}")
 
 
 def _setting(text: str) -> tuple[str, str]:

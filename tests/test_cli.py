@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import struct
@@ -146,6 +147,7 @@ def test_help_is_what_a_bare_command_says(faceinpaint):
                 "--as",
                 "--table1",
                 "--update",
+                "--figures",
             ],
         ),
         ("parity", ["--device", "--model", "--seed", "--out"]),
@@ -173,7 +175,6 @@ def test_each_command_has_help(faceinpaint, monkeypatch, command, options):
         (["train", "--out", "model"], "Missing argument"),
         (["train", "data", "--out", "model", "--images", "0"], "--images"),
         (["calibrate", "model", "data", "--samples", "0"], "--samples"),
-        (["evaluate", "data"], "Missing option '--out'"),
         (["evaluate", "data", "--out", "a", "--batch", "0"], "--batch"),
         (["evaluate", "data", "--out", "a", "--faces", "0"], "--faces"),
     ],
@@ -676,6 +677,27 @@ def test_evaluate_under_a_name_with_other_settings(faceinpaint, faces, model, tm
     names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched")]
     assert [(config["iterations"], config["blend"]) for config in names] == [(2, "tension"), (3, "none")]
     assert "| stitched |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
+
+
+def test_evaluate_draws_the_figures(faceinpaint, two_sets, model, tmp_path, monkeypatch):
+    quick = functools.partial(calibration.calibrate, samples=4)
+    monkeypatch.setattr(calibration, "calibrate", quick)
+    line = ["evaluate", "--model", model, "--methods", "default", "--set", "iterations=2", "--device", "cpu"]
+    folder = tmp_path / "figures"
+    status, said, err = faceinpaint(*line, "--figures", folder)
+    assert (status, said, err) == (0, f"{folder}: figures 1, 5, 6, 7, 8, 9, 10, 11\n", "")
+    assert [path.name for path in sorted(folder.iterdir())] == [f"fig{i:02d}.png" for i in (1, *range(5, 12))]
+    status, said, err = faceinpaint(*line, *two_sets, "--figures", folder)
+    assert (status, err) == (0, "")
+    assert said == f"{folder}: figures 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13\n"
+    assert {"fig04.png", "fig12.png", "fig13.png"} < {path.name for path in folder.iterdir()}
+    # four faces of the folder, two of the shard
+    heights = [read_image(folder / f"fig{i}.png").shape for i in (12, 13)]
+    assert heights[0] != heights[1]
+
+
+def test_evaluate_wants_to_know_what_for(refused, faces):
+    assert "evaluate: expected --out for results, or --figures, got neither" in refused("evaluate", faces)
 
 
 def test_evaluate_shows_how_far_it_is(faceinpaint, faces, grey, tmp_path, monkeypatch):

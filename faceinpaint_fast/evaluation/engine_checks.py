@@ -152,7 +152,7 @@ def inpainting(name: str, problem: Problem, config: InpaintConfig, found: Inpain
     z = torch.from_numpy(found.z).double()
     x = G(z)
     T = ((x + 1) / 2).movedim(1, -1).numpy()
-    F = reference.blended(faces, found.generated, holes, config).clip(0, 1)
+    F = reference.blended(faces.astype(np.float64), found.generated, holes, config).clip(0, 1)
     yield compare(f"Inpainter, {name}: T = G(z)", faces, found.generated, T, parity.NETWORK["fp32"])
     allowed = parity.POISSON if config.blend == "poisson" else parity.BIHARMONIC
     yield compare(f"Inpainter, {name}: F", faces, found.image, F, allowed)

@@ -71,19 +71,16 @@ def build(
     """
     loaded = load_model(model)
     presets = {"default": InpaintConfig(), "paper": InpaintConfig.paper()}
-    configs = {
-        name: dataclasses.replace(preset, precision=precision, **_parsed(settings, preset))
-        for name, preset in presets.items()
-    }
+    configs = {name: configured(preset, precision, settings) for name, preset in presets.items()}
     return {
         name: _engine(configs[name], loaded, device) if name in configs else _rival(name, loaded, device, precision)
         for name in names
     }
 
 
-def _parsed(settings: Mapping[str, str], preset: InpaintConfig) -> dict[str, Any]:
-    """Each setting as what its field holds in the preset: a number or a word."""
-    parsed = {}
+def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[str, str]) -> InpaintConfig:
+    """The preset with that precision, and with each setting read as what its field holds: a number or a word."""
+    parsed: dict[str, Any] = {}
     for name, text in settings.items():
         kind = type(getattr(preset, name, None))
         try:
@@ -91,7 +88,7 @@ def _parsed(settings: Mapping[str, str], preset: InpaintConfig) -> dict[str, Any
         except (KeyError, ValueError):
             expected = ", ".join(asked.name for asked in dataclasses.fields(preset))
             raise InputError(f"set: expected one of {expected}, and a value for it, got {name}={text}") from None
-    return parsed
+    return dataclasses.replace(preset, precision=precision, **parsed)
 
 
 def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:
