@@ -8,7 +8,8 @@ L_z  the mean of z^2, which the paper does not have: pulls z to where N(0, 1) is
 
 As printed, Eq. 5 and 6 are flat outside their bounds, and the bounds come from whole images: with much of the image
 missing the search has no gradient.  The "masked" normalisation divides L1 by the weights it was summed over, averages
-SSIM over windows by how much of each is known, and clamps neither.  "none" leaves L1 the sum that it is.
+SSIM over windows by how much of each is known, and clamps neither; what speaks against the prior is then a mean over
+known pixels, however few, so L_z is divided by their share.  "none" leaves L1 the sum that it is.
 """
 
 from __future__ import annotations
@@ -76,8 +77,9 @@ class Objective:
             windows = windows / total.where(total > 0, 1)[:, None, None]
             # W >= 1, so a sum below 1 is that of an image of which nothing is known: 0 / 1
             self.total_weight = (channels * w.sum(dim=(-2, -1))).clamp(min=1)
+            self.share = known.mean(dim=(-2, -1)).clamp(min=1 / known[0].numel())
         else:
-            total = self.total_weight = torch.ones_like(windows[:, 0, 0])
+            total = self.total_weight = self.share = torch.ones_like(windows[:, 0, 0])
             windows = torch.full_like(windows, 1 / (channels * windows[0].numel()))
         # an image of which no window sees a known pixel has no structure to agree with
         self.structured = (total > 0).to(images.dtype)
@@ -93,6 +95,7 @@ class Objective:
         other = copy.copy(self)
         other.target = self.target.clone()
         other.total_weight, other.structured = self.total_weight.clone(), self.structured.clone()
+        other.share = self.share.clone()
         return other
 
     def copy_(self, other: Objective) -> None:
@@ -100,6 +103,7 @@ class Objective:
         self.target.copy_(other.target)
         self.total_weight.copy_(other.total_weight)
         self.structured.copy_(other.structured)
+        self.share.copy_(other.share)
 
     def terms(self, x: Tensor, z: Tensor) -> Tensor:
         """All of TERMS, of images x (B, 3, H, W) in [-1, 1] and their codes z (B, latent_size): (B, len(TERMS))."""
@@ -117,7 +121,8 @@ class Objective:
             loss = discriminator_loss(logit)
             # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
             gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype))
-        return self._terms(loss, similarity, l1, z)[:, -1], gradient, (2 * config.lambda_z / z.shape[1]) * z
+        of_z = (2 * config.lambda_z / z.shape[1]) * z / self.share[:, None]
+        return self._terms(loss, similarity, l1, z)[:, -1], gradient, of_z
 
     def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """SSIM and L1, each (B,)."""
@@ -131,7 +136,7 @@ class Objective:
             context, structural = context_loss(l1, bounds), structural_loss(similarity, bounds)
         else:
             context, structural = l1 / self.total_weight, self.structured - similarity
-        losses = discriminator, context, structural, (z * z).mean(dim=1)
+        losses = discriminator, context, structural, (z * z).mean(dim=1) / self.share
         lambdas = config.lambda_d, config.lambda_c, config.lambda_s, config.lambda_z
         # a loss of weight 0 may be anything, NaN as well
         total = torch.stack([weight * loss for weight, loss in zip(lambdas, losses, strict=True) if weight]).sum(dim=0)

@@ -34,8 +34,8 @@ class Inpainting:
     image      F, the restored image: the input's known pixels bit for bit, the rest blended
     generated  T = G(z^), the best generated image
     z          z^, (latent_size,) or (B, latent_size), float32
-    losses     at z^, each () or (B,): "discriminator" (Eq. 3), "context" (Eq. 6), "structural" (Eq. 5), "prior" (the
-               mean of z^2), "total" (Eq. 8)
+    losses     at z^, each () or (B,): "discriminator" (Eq. 3), "context" (Eq. 6), "structural" (Eq. 5), "prior" (of z),
+               "total" (Eq. 8)
     """
 
     image: Any

@@ -59,7 +59,7 @@ def test_every_term_is_the_reference_s(config, batch):
     else:
         S = reference.masked_structural_loss(drawn, truth, W, M)
         C = reference.masked_context_loss(drawn, truth, W, M)
-    Z = np.square(z.numpy()).mean(axis=1)
+    Z = np.square(z.numpy()).mean(axis=1) / (M.mean(axis=(1, 2)) if config.normalization == "masked" else 1)
     total = reference.total_loss(D, C, S, config) + config.lambda_z * Z
     expected = np.stack([D, C, S, Z, total], axis=1)
     assert TERMS == ("discriminator", "context", "structural", "prior", "total")

@@ -27,7 +27,8 @@ def objective(
 ) -> dict[str, Tensor]:
     """The terms of Eq. 8 and their total, each (B,), for G(z) in [-1, 1] and I in [0, 1].
 
-    L_z, the mean of z^2 over the latent code, is not the paper's but that of Bora et al. 2017, section 4.
+    L_z, the mean of z^2 over the latent code, is not the paper's but that of Bora et al. 2017, section 4; "masked"
+    divides it by the share of pixels that are known.
 
     Every term is listed, but one whose lambda is 0 has no part in the total, whatever it is.
     """
@@ -38,7 +39,7 @@ def objective(
         "discriminator": logsigmoid(-discriminator(generated)),
         "context": context_loss(x, image, w, config.normalization),
         "structural": structural_loss(x, image, w, known, config.normalization),
-        "prior": z.square().mean(dim=1),
+        "prior": z.square().mean(dim=1) / (known.mean(dim=(1, 2)) if config.normalization == "masked" else 1),
     }
     lambdas = {
         "discriminator": config.lambda_d,
