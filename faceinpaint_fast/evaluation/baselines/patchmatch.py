@@ -41,8 +41,8 @@ WORST = np.float32(3)
 def patchmatch(images: NDArray[np.float64], holes: Mask, *, seeds: Sequence[int]) -> NDArray[np.float64]:
     """Images (B, H, W, 3) in [0, 1], holes (B, H, W), a seed an image -> images.
 
-    What comes back of an image depends on its own seed, not on its neighbours.  Raises InputError where nothing is
-    known of an image.
+    What comes back of an image depends on its own seed, not on its neighbours.  Some 2 KB of memory a pixel.  Raises
+    InputError where nothing is known of an image.
     """
     smooth = harmonic(images, holes).astype(np.float32)
     filled = [
