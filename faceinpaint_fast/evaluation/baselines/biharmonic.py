@@ -8,8 +8,6 @@ from skimage.restoration import inpaint_biharmonic
 
 
 def biharmonic(images: NDArray[np.float64], holes: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Images (B, H, W, 3) in [0, 1], holes (B, H, W) -> images."""
-    missing = holes[..., None]
-    known = np.where(missing, 0, images)
-    filled = [inpaint_biharmonic(image, hole, channel_axis=-1) for image, hole in zip(known, holes, strict=True)]
-    return np.where(missing, np.clip(filled, 0, 1), images)
+    """Images (B, H, W, 3) in [0, 1], holes (B, H, W) -> images; scikit-image clips to the known pixels' range."""
+    known = np.where(holes[..., None], 0, images)
+    return np.stack([inpaint_biharmonic(*pair, channel_axis=-1) for pair in zip(known, holes, strict=True)])

@@ -64,19 +64,11 @@ def _searched(image: Floats, hole: Mask, random: np.random.Generator) -> Search:
 
 
 def _halved(image: Floats, hole: Mask) -> tuple[Floats, Mask]:
-    """Means over 2x2 pixels, of the known ones where there are some; missing is what has none."""
-    height, width = hole.shape
-    odd = ((0, height % 2), (0, width % 2))
-    hole = np.pad(hole, odd, constant_values=True)
-    image = np.pad(image, (*odd, (0, 0)), mode="edge")
-
-    def blocks(pixels: NDArray[Any]) -> NDArray[Any]:
-        return pixels.reshape(len(hole) // 2, 2, hole.shape[1] // 2, 2, -1)
-
-    missing = np.asarray(blocks(hole).all(axis=(1, 3), keepdims=True))
-    weight = ~blocks(hole) | missing
-    means = (blocks(image) * weight).sum(axis=(1, 3)) / weight.sum(axis=(1, 3))
-    return means.astype(np.float32), missing[:, 0, :, 0, 0]
+    """Means over 2x2 pixels; missing is what holds no known one."""
+    odd = [(0, size % 2) for size in hole.shape]
+    image, hole = np.pad(image, [*odd, (0, 0)], mode="edge"), np.pad(hole, odd, constant_values=True)
+    blocks = len(hole) // 2, 2, hole.shape[1] // 2, 2
+    return image.reshape(*blocks, 3).mean(axis=(1, 3)), np.asarray(hole.reshape(blocks).all(axis=(1, 3)))
 
 
 class Search:
