@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from faceinpaint_fast.evaluation.baselines.harmonic import harmonic
 
@@ -33,7 +32,6 @@ COARSEST = 16  # pixels along the shorter side: no scale is smaller
 ROUNDS = (12, 8, 4)  # of search and vote: at the coarsest scale, at the next, at all others
 # how far a match spreads in each sweep of a round, as all patches look at once (jump flooding: Rong and Tan 2006)
 STRIDES = (8, 4, 2, 1)
-FADING = 1.3  # a patch counts this many times less for each pixel that it lies deeper in the hole
 # no two pixels in [0, 1]^3 differ by more: what a match of a patch with itself is held for, as it teaches nothing
 WORST = np.float32(3)
 
@@ -97,8 +95,6 @@ class Search:
         self.sources = whole if whole.mean() >= ENOUGH else np.ones_like(whole)
         share = self._certainty / self._certainty.sum(axis=1, keepdims=True)
         self._scale = np.repeat(np.sqrt(share), 3, axis=1)
-        depth = distance_transform_edt(hole).ravel()[self._pixels[self.targets, side**2 // 2]]
-        self._trust = FADING**-depth
         self.match = np.arange(len(whole))
         self.match[self.targets] = random.choice(np.flatnonzero(self.sources), len(self.targets))
         self._compare()
@@ -128,12 +124,12 @@ class Search:
             reach //= 2
 
     def vote(self) -> None:
-        """Each missing pixel becomes a mean of what the matches over it hold, by likeness, trust and certainty."""
+        """Each missing pixel becomes a mean of what the matches over it hold, by their likeness and its certainty."""
         if not self.targets.size:
             return
         spread = 2 * np.quantile(self.distance, 0.75) + np.finfo(np.float32).eps
         source, pixels = self.match[self.targets], self._pixels[self.targets].ravel()
-        weight = (np.exp(-self.distance / spread) * self._trust)[:, None] * self._certainty[source]
+        weight = np.exp(-self.distance / spread)[:, None] * self._certainty[source]
         copied = weight[..., None] * self.image.reshape(-1, 3)[self._pixels[source]]
         total = np.bincount(pixels, weight.ravel(), self._hole.size).reshape(self._hole.shape)
         votes = [np.bincount(pixels, copied[..., c].ravel(), self._hole.size) for c in range(3)]
