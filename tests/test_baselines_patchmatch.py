@@ -101,6 +101,28 @@ def test_under_scattered_holes_a_few_whole_patches_do_not_make_up_the_face():
     assert quality(patchmatch(face[None], hole[None], seeds=[0])[0], face, hole).hole_psnr > LEAST["drop-60"]
 
 
+def test_no_patch_is_matched_with_itself(rng):
+    image, hole = rng.random((10, 10, 3)).astype(np.float32), rng.random((10, 10)) < 0.5
+    search = Search(image, hole, rng)
+    search.sweep(1)
+    assert (search.match[search.targets] != search.targets).all()
+    assert (search.distance > 0).all()
+
+
+def test_a_match_that_is_unlike_hardly_votes():
+    image, hole = texture("rows").astype(np.float32), masks.centre((48, 48), 14)
+    search = Search(image, hole, np.random.default_rng(0))
+    for stride in (*STRIDES, *STRIDES):
+        search.sweep(stride)
+    # one in eight is three rows off, where dark is light
+    odd, three_rows = search.targets[::8], 3 * (48 - SIDE + 1)
+    match = search.match[odd]
+    search.match[odd] = np.where(match < three_rows, match + three_rows, match - three_rows)
+    search.distance[::8] = 0.3
+    search.vote()
+    assert_allclose(search.image, image, rtol=0, atol=0.01)
+
+
 # dB in the hole, 1 to 1.5 below what three seeds gave; the mean of the known pixels has 12 to 13
 LEAST = {"drop-20": 26, "drop-40": 25, "drop-60": 23, "drop-80": 21, "free-form": 18, "centre": 14}
 
