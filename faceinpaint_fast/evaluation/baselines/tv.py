@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 TOLERANCE = 1e-4  # of the gap, as a share of the harmonic fill's total variation
 LIMIT = 50_000  # iterations; half a face takes 3000 to 7000
 PERIOD = 50  # iterations between two looks at the gap
-# tau sigma |D|^2 <= 1, where |D|^2 < 8; their ratio is about that of the squared changes of u and p on their way
+# tau sigma |D|^2 <= 1, where |D|^2 < 8; of their ratios, those with 0.05 and 0.2 in place of 0.1 are no faster on faces
 TAU = 0.1 / np.sqrt(8)
 SIGMA = 10 / np.sqrt(8)
 
@@ -42,7 +42,6 @@ def tv(images: Array, holes: NDArray[np.bool_]) -> Array:
 
 def _window(hole: NDArray[np.bool_]) -> tuple[slice, slice]:
     """The rows and columns of the hole (H, W) and one more on each side: no other difference meets it."""
-
     rows, columns = (slice(max(at.min() - 1, 0), at.max() + 2) for at in np.nonzero(hole))
     return rows, columns
 
