@@ -75,9 +75,9 @@ def test_the_presets_are_the_engines(model, batch):
 
 
 def test_settings_differ_from_the_presets(model, batch):
-    asked = {"iterations": "3", "tension": "2", "blend": "poisson", "z_max": "1"}
+    asked = {"iterations": "3", "tension": "2", "blend": "poisson", "z_max": "1", "precision": "bf16"}
     found = build(["default"], model=model, device=CPU, precision="fp32", settings=asked)["default"]
-    config = InpaintConfig(iterations=3, tension=2.0, blend="poisson", z_max=1.0)
+    config = InpaintConfig(iterations=3, tension=2.0, blend="poisson", z_max=1.0, precision="bf16")
     assert found.config == dataclasses.asdict(config)
     images, holes, seeds = batch
     expected = Inpainter.from_pretrained(model, config=config, device=CPU)(images, holes, seed=seeds)

@@ -74,6 +74,20 @@ def test_quality():
     )
 
 
+def test_summary():
+    made = report({"heads": {"default": of("centre", 20, 21, 22), "TV": of("left", 19, ssim=0.25)}})
+    assert made["summary heads"] == "\n".join(
+        [
+            "heads: mean PSNR in dB / SSIM of the whole face",
+            "",
+            "| mask | default (3 faces) | TV (1 face) |",
+            "| --- | --- | --- |",
+            f"| centre | 21.00 / 0.500 | {EMPTY} |",
+            f"| left | {EMPTY} | 19.00 / 0.250 |",
+        ]
+    )
+
+
 def test_methods_and_masks_have_their_order_whatever_was_run_first():
     found = {
         "own": of("centre", 1),
@@ -121,7 +135,7 @@ def test_differences_with_rivals_that_have_different_faces():
 
 @pytest.mark.parametrize("found", [{"default": of("centre", 1)}, {"TV": of("centre", 1), "DIP": of("centre", 1)}])
 def test_no_differences_without_two(found):
-    assert set(report({"heads": found})) == {"quality heads", "detail heads"}
+    assert set(report({"heads": found})) == {"summary heads", "quality heads", "detail heads"}
 
 
 def test_choices_are_what_others_have_more_than_default():

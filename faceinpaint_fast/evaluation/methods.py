@@ -80,7 +80,7 @@ def build(
 
 def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[str, str]) -> InpaintConfig:
     """The preset with that precision, and with each setting read as what its field holds: a number or a word."""
-    parsed: dict[str, Any] = {}
+    parsed: dict[str, Any] = {"precision": precision}
     for name, text in settings.items():
         kind = type(getattr(preset, name, None))
         try:
@@ -88,7 +88,7 @@ def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[st
         except (KeyError, ValueError):
             expected = ", ".join(asked.name for asked in dataclasses.fields(preset))
             raise InputError(f"set: expected one of {expected}, and a value for it, got {name}={text}") from None
-    return dataclasses.replace(preset, precision=precision, **parsed)
+    return dataclasses.replace(preset, **parsed)
 
 
 def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:

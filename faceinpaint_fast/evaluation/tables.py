@@ -44,7 +44,7 @@ def report(found: Mapping[str, Results]) -> dict[str, str]:
     made = {
         f"{table.__name__} {data}": text
         for data, results in found.items()
-        for table in (quality, differences, choices, detail, table1)
+        for table in (summary, quality, differences, choices, detail, table1)
         if (text := table(data, columns(results))) is not None
     }
     candidates = [data for data in found if f"table1 {data}" in made]
@@ -71,6 +71,17 @@ def interval(values: Iterable[float]) -> tuple[float, float]:
     if n < 2:
         return (float(sample[0]) if n else float("nan")), float("nan")
     return float(sample.mean()), float(stats.t.ppf(0.975, n - 1) * sample.std(ddof=1) / np.sqrt(n))
+
+
+def summary(data: str, methods: Mapping[str, Column]) -> str:
+    """PSNR and SSIM of the whole face as means alone: a row a mask, a column a method."""
+    heads = [f"{name} ({_faces(column)})" for name, column in methods.items()]
+    rows = [
+        [mask, *(f"{_plain(faces, 'psnr', 2)} / {_plain(faces, 'ssim', 3)}" if faces else EMPTY for faces in row)]
+        for mask in _masks(methods)
+        for row in [[column.get(mask, {}) for column in methods.values()]]
+    ]
+    return _table(f"{data}: mean PSNR in dB / SSIM of the whole face", ["mask", *heads], rows)
 
 
 def quality(data: str, methods: Mapping[str, Column]) -> str:
@@ -189,6 +200,10 @@ def _mean(faces: Mapping[int, Record], figure: str, sign: str = "") -> str:
         return EMPTY
     digits = DIGITS[figure]
     return f"{mean:{sign}.{digits}f}" + ("" if np.isnan(half) else f" ± {half:.{digits}f}")
+
+
+def _plain(faces: Mapping[int, Record], figure: str, digits: int) -> str:
+    return f"{np.mean([record[figure] for record in faces.values()]):.{digits}f}"
 
 
 def _seconds(faces: Mapping[int, Record]) -> float:

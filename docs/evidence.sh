@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Everything that docs/evaluation.md, docs/choices.md, README.md and the model card say of quality, from the face shards
+# in the folder $1: hours on a CPU, resumable; what has been done already is not done again.
+# Numbers of faces are those of a machine without a GPU; more of them continue what is there.
+set -euo pipefail
+faces=$1
+cd "$(dirname "$0")/.."
+evaluate() { faceinpaint evaluate "$@" --precision bf16 > /dev/null; }
+celeba=$faces/celeba64-val.tar portraits=$faces/portraits64-val.tar asian=$faces/asian64-tight-val.tar
+
+evaluate "$celeba" --out docs/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea,TV
+evaluate "$celeba" --out docs/evaluation --faces 200 --methods PatchMatch
+evaluate "$celeba" --out docs/evaluation --faces 48 --methods paper,DIP
+evaluate "$portraits" "$asian" --out docs/evaluation --faces 100 \
+    --methods default,harmonic,biharmonic,Telea,TV,PatchMatch
+evaluate "$portraits" --out docs/evaluation --faces 16 --methods paper,DIP
+
+# NAME [--set FIELD=VALUE]...
+choice() {
+    local name=$1
+    shift
+    evaluate "$celeba" --out docs/choices --faces 200 --masks centre,left,drop-80 --methods default \
+        --as "$name" "$@"
+}
+choice default
+choice "50 iterations" --set iterations=50
+choice "100 iterations" --set iterations=100
+choice "400 iterations" --set iterations=400
+choice "constant step of 0.03" --set search=adam --set learning_rate=0.03
+choice "step of 0.1" --set learning_rate=0.1
+choice "step of 0.4" --set learning_rate=0.4
+choice "3 restarts" --set restarts=3
+choice "no prior" --set lambda_z=0
+choice "half the prior" --set lambda_z=0.005
+choice "twice the prior" --set lambda_z=0.02
+choice "z clipped to 1, no prior" --set lambda_z=0 --set z_max=1
+choice "SSIM as printed, 0.2 and 0.797" --set lambda_c=0.2 --set lambda_s=0.797
+choice "L1 alone" --set lambda_c=1 --set lambda_s=0
+choice "with D, 0.003" --set lambda_d=0.003
+choice "W with alpha = 2, as printed" --set alpha=2
+choice "Poisson blend" --set blend=poisson
+choice "biharmonic blend" --set blend=biharmonic
+choice "no blend" --set blend=none
+choice "tension 0.2" --set tension=0.2
+choice "tension 1" --set tension=1
+choice "fp32" --set precision=fp32
+
+faceinpaint evaluate --out docs/evaluation --update README.md --update docs/evaluation.md \
+    --update faceinpaint_fast/weights/README.md > /dev/null
+faceinpaint evaluate --out docs/choices --update docs/choices.md > /dev/null

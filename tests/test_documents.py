@@ -1,0 +1,26 @@
+"""The tables in the project's own documents are what the results beside them say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faceinpaint_fast.evaluation import documents, tables
+from faceinpaint_fast.evaluation.results import read_all
+
+ROOT = Path(__file__).resolve().parent.parent
+# documents by the folder of their results
+DOCUMENTS = {
+    "docs/evaluation": ("README.md", "docs/evaluation.md", "faceinpaint_fast/weights/README.md"),
+    "docs/choices": ("docs/choices.md",),
+}
+CASES = [(folder, name) for folder, names in DOCUMENTS.items() for name in names]
+
+
+@pytest.mark.parametrize(("folder", "name"), CASES, ids=lambda value: value)
+def test_no_number_is_typed_by_hand(folder, name, tmp_path):
+    copy = tmp_path / "copy.md"
+    copy.write_bytes((ROOT / name).read_bytes())
+    documents.update([copy], tables.report(read_all(ROOT / folder)))
+    assert copy.read_text() == (ROOT / name).read_text()
