@@ -8,11 +8,11 @@ cd "$(dirname "$0")/.."
 evaluate() { faceinpaint evaluate "$@" --precision bf16 > /dev/null; }
 celeba=$faces/celeba64-val.tar portraits=$faces/portraits64-val.tar asian=$faces/asian64-tight-val.tar
 
-evaluate "$celeba" --out docs/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea,TV
-evaluate "$celeba" --out docs/evaluation --faces 200 --methods PatchMatch
+evaluate "$celeba" --out docs/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea
 evaluate "$celeba" --out docs/evaluation --faces 48 --methods paper,DIP
-evaluate "$portraits" "$asian" --out docs/evaluation --faces 100 \
-    --methods default,harmonic,biharmonic,Telea,TV,PatchMatch
+evaluate "$celeba" --out docs/evaluation --faces 100 --methods TV,PatchMatch
+evaluate "$portraits" "$asian" --out docs/evaluation --faces 100 --methods default,harmonic,biharmonic,Telea
+evaluate "$portraits" "$asian" --out docs/evaluation --faces 50 --methods TV,PatchMatch
 evaluate "$portraits" --out docs/evaluation --faces 16 --methods paper,DIP
 
 # NAME [--set FIELD=VALUE]...
@@ -24,20 +24,20 @@ choice() {
 }
 choice default
 choice "50 iterations" --set iterations=50
-choice "100 iterations" --set iterations=100
-choice "400 iterations" --set iterations=400
+choice "200 iterations" --set iterations=200
 choice "constant step of 0.03" --set search=adam --set learning_rate=0.03
 choice "step of 0.1" --set learning_rate=0.1
 choice "step of 0.4" --set learning_rate=0.4
 choice "3 restarts" --set restarts=3
 choice "no prior" --set lambda_z=0
-choice "half the prior" --set lambda_z=0.005
-choice "twice the prior" --set lambda_z=0.02
+choice "half the prior" --set lambda_z=0.01
+choice "twice the prior" --set lambda_z=0.04
 choice "z clipped to 1, no prior" --set lambda_z=0 --set z_max=1
 choice "SSIM as printed, 0.2 and 0.797" --set lambda_c=0.2 --set lambda_s=0.797
 choice "L1 alone" --set lambda_c=1 --set lambda_s=0
 choice "with D, 0.003" --set lambda_d=0.003
-choice "W with alpha = 2, as printed" --set alpha=2
+choice "no weights, alpha = 0" --set alpha=0
+choice "alpha = 6" --set alpha=6
 choice "Poisson blend" --set blend=poisson
 choice "biharmonic blend" --set blend=biharmonic
 choice "no blend" --set blend=none

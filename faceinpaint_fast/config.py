@@ -61,7 +61,7 @@ class InpaintConfig:
     batch_invariant  the same bits in batches of any size, at a price: see docs/architecture.md
     """
 
-    iterations: int = 200
+    iterations: int = 100
     precision: Precision = "fp32"
     search: Search = "adam-cosine"
     restarts: int = 1
@@ -70,7 +70,7 @@ class InpaintConfig:
     lambda_d: float = 0.0
     lambda_c: float = 0.8
     lambda_s: float = 0.2
-    lambda_z: float = 0.005
+    lambda_z: float = 0.02
     k: int = 7
     alpha: float = 2.0
     normalization: Normalization | Unbounded = "masked"

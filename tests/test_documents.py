@@ -20,6 +20,8 @@ CASES = [(folder, name) for folder, names in DOCUMENTS.items() for name in names
 
 @pytest.mark.parametrize(("folder", "name"), CASES, ids=lambda value: value)
 def test_no_number_is_typed_by_hand(folder, name, tmp_path):
+    if not (ROOT / folder).is_dir():
+        pytest.skip(f"{folder} is not part of a source distribution")
     copy = tmp_path / "copy.md"
     copy.write_bytes((ROOT / name).read_bytes())
     documents.update([copy], tables.report(read_all(ROOT / folder)))
