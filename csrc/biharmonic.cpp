@@ -63,28 +63,28 @@ auto five_points(const T* above, const T* row, const T* below) {
     return (wide(above) + wide(below)) + (wide(row - 1) + wide(row + 1)) - 4 * wide(row);
 }
 
-// Row y of L p - tension (p - s), for a p that is zero beside the image, with what L of it asks for: a neighbour beyond
-// the border is the pixel itself.  s may be null: 0.
+// Row y of L p - tension p - expected, for a p that is zero beside the image, with what L of it asks for: a neighbour
+// beyond the border is the pixel itself.  expected may be null: 0.
 template <class T>
-void laplacian(const T* p, const T* s, T tension, std::int64_t pitch, std::int64_t y, std::int64_t height,
+void laplacian(const T* p, const T* expected, T tension, std::int64_t pitch, std::int64_t y, std::int64_t height,
                std::int64_t width, T* out) {
     const T *row = p + y * pitch, *above = y > 0 ? row - pitch : row, *below = y < height - 1 ? row + pitch : row;
     for (std::int64_t x = 0; x < width; x += STEP)
         store(five_points(above + x, row + x, below + x) - tension * wide(row + x), out + x);
-    if (s != nullptr)
-        for (std::int64_t x = 0; x < width; x += STEP) store(wide(out + x) + tension * wide(s + y * pitch + x), out + x);
+    if (expected != nullptr)
+        for (std::int64_t x = 0; x < width; x += STEP) store(wide(out + x) - wide(expected + y * pitch + x), out + x);
     out[0] += row[0];
     out[width - 1] += row[width - 1];
     out[-1] = out[0];
     out[width] = out[width - 1];
 }
 
-// use_of(y)(x, L (L p - tension (p - s)) at the pixels x... of row y), which may change row y of p
+// use_of(y)(x, L (L p - tension p - expected) at the pixels x... of row y), which may change row y of p
 template <class T, class UseOf>
-void twice(const T* p, const T* s, T tension, std::int64_t pitch, std::int64_t height, std::int64_t width,
+void twice(const T* p, const T* expected, T tension, std::int64_t pitch, std::int64_t height, std::int64_t width,
            Rows<T>& rows, UseOf use_of) {
     for (std::int64_t y = 0; y <= height; ++y) {
-        if (y < height) laplacian(p, s, tension, pitch, y, height, width, rows[y]);
+        if (y < height) laplacian(p, expected, tension, pitch, y, height, width, rows[y]);
         if (y == 0) continue;
         const T *row = rows[y - 1], *above = y > 1 ? rows[y - 2] : row, *below = y < height ? rows[y] : row;
         // whose pointers are its own: through references they would be read again after every store
@@ -590,14 +590,15 @@ void Biharmonic::cycle(std::size_t k, std::vector<Work>& work) const {
     }
 }
 
-void Biharmonic::residual(const double* f, const double* s, std::int64_t planes, double* r, double* squares) const {
+void Biharmonic::residual(const double* f, const double* expected, std::int64_t planes, double* r,
+                          double* squares) const {
     const Level& finest = levels_[0];
     Rows<double> rows(pitch_);
     for (std::int64_t plane = 0; plane < planes; ++plane) {
         const auto offset = plane * (height() + 2) * pitch_ + pitch_;
-        const double* of_s = s == nullptr ? nullptr : s + offset;
+        const double* of_plane = expected == nullptr ? nullptr : expected + offset;
         Doubles square{};
-        twice(f + offset, of_s, tension_, pitch_, height(), width(), rows, [&](std::int64_t y) {
+        twice(f + offset, of_plane, tension_, pitch_, height(), width(), rows, [&](std::int64_t y) {
             const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
             return [=, &square, of_r = r + offset + y * pitch_](std::int64_t x, const Doubles& found) {
                 const Doubles left = -found * mask(inverse + x);

@@ -6,8 +6,8 @@
 //
 //     K u = r,  K = M L (L - tension) M,
 //
-// whose solution minimises the sum of (L F)^2 over all pixels and of tension ((F - s)_q - (F - s)_p)^2 over all edges,
-// s being the image whose slopes the plate is pulled to.  A coarser level has a cell for 2x2 cells of the finer
+// whose solution minimises the sum of (L F)^2 over all pixels and of tension (F_q - F_p)^2 over all edges, or of how far
+// either is from what is expected of it.  A coarser level has a cell for 2x2 cells of the finer
 // one, unknown if any of them is; P interpolates bilinearly between the cells' centres, K_coarse = P^T K P.  That is 25
 // coefficients a cell, of which symmetry leaves 13.  Each level is smoothed by Chebyshev's polynomial in K over its
 // diagonal; the coarsest is solved by its inverse.
@@ -29,8 +29,8 @@ public:
     std::int64_t width() const { return levels_[0].width; }
     std::int64_t pitch() const { return pitch_; }
 
-    // r = -L (L f - tension (f - s)) at the missing pixels, and r . r.  s may be null: 0.
-    void residual(const double* f, const double* s, std::int64_t planes, double* r, double* squares) const;
+    // r = -L (L f - tension f - expected) at the missing pixels, and r . r.  expected may be null: 0.
+    void residual(const double* f, const double* expected, std::int64_t planes, double* r, double* squares) const;
 
     // f += u with K u = r, to r . r <= goal, and the largest error to a hundred times the share that |r| comes down to;
     // planes with r . r <= goal stay as they are.  Leaves in r what is left of it; returns the most V-cycles that a

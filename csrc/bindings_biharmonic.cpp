@@ -16,16 +16,16 @@ Biharmonic bound_hole(const Array<bool>& missing, double tension) {
     return Biharmonic(pixels, height, width, tension);
 }
 
-void bound_residual(const Biharmonic& hole, const Array<double>& f, const std::optional<Array<double>>& s,
+void bound_residual(const Biharmonic& hole, const Array<double>& f, const std::optional<Array<double>>& expected,
                     Array<double>& r, Array<double>& squares) {
     const auto planes = planes_of(f, hole, "f");
     expect(planes_of(r, hole, "r") == planes, "r: expected as many planes as f");
-    expect(!s || planes_of(*s, hole, "s") == planes, "s: expected as many planes as f");
+    expect(!expected || planes_of(*expected, hole, "expected") == planes, "expected: expected as many planes as f");
     expect_numbers(squares, "squares", planes);
-    const double *from = f.data(), *pulled_to = s ? s->data() : nullptr;
+    const double *from = f.data(), *of_them = expected ? expected->data() : nullptr;
     double *to = r.mutable_data(), *sums = squares.mutable_data();
     const py::gil_scoped_release unlocked;
-    hole.residual(from, pulled_to, planes, to, sums);
+    hole.residual(from, of_them, planes, to, sums);
 }
 
 std::int64_t bound_add_solution(const Biharmonic& hole, Array<double>& r, Array<double>& squares,
@@ -48,7 +48,7 @@ void define_biharmonic(py::module_& module) {
         .def(py::init(&bound_hole), "missing"_a.noconvert(), "tension"_a)
         .def_property_readonly("height", &Biharmonic::height)
         .def_property_readonly("width", &Biharmonic::width)
-        .def("residual", &bound_residual, "f"_a.noconvert(), "s"_a.noconvert(), "r"_a.noconvert(), "squares"_a.noconvert())
+        .def("residual", &bound_residual, "f"_a.noconvert(), "expected"_a.noconvert(), "r"_a.noconvert(), "squares"_a.noconvert())
         .def("add_solution", &bound_add_solution, "r"_a.noconvert(), "squares"_a.noconvert(), "goal"_a.noconvert(),
              "f"_a.noconvert());
 }

@@ -9,11 +9,11 @@ evaluate() { faceinpaint evaluate "$@" --precision bf16 > /dev/null; }
 celeba=$faces/celeba64-val.tar portraits=$faces/portraits64-val.tar asian=$faces/asian64-tight-val.tar
 
 evaluate "$celeba" --out docs/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea
-evaluate "$celeba" --out docs/evaluation --faces 48 --methods paper,DIP
+evaluate "$celeba" --out docs/evaluation --faces 32 --methods paper,DIP
 evaluate "$celeba" --out docs/evaluation --faces 100 --methods TV,PatchMatch
 evaluate "$portraits" "$asian" --out docs/evaluation --faces 100 --methods default,harmonic,biharmonic,Telea
 evaluate "$portraits" "$asian" --out docs/evaluation --faces 50 --methods TV,PatchMatch
-evaluate "$portraits" --out docs/evaluation --faces 16 --methods paper,DIP
+evaluate "$portraits" --out docs/evaluation --faces 12 --methods paper,DIP
 
 # NAME [--set FIELD=VALUE]...
 choice() {
@@ -33,7 +33,8 @@ choice "no prior" --set lambda_z=0
 choice "half the prior" --set lambda_z=0.01
 choice "twice the prior" --set lambda_z=0.04
 choice "z clipped to 1, no prior" --set lambda_z=0 --set z_max=1
-choice "SSIM as printed, 0.2 and 0.797" --set lambda_c=0.2 --set lambda_s=0.797
+choice "0.2 L1 and 0.797 SSIM, as printed" --set lambda_c=0.2 --set lambda_s=0.797
+choice "0.8 L1 and 0.2 SSIM" --set lambda_c=0.8 --set lambda_s=0.2
 choice "L1 alone" --set lambda_c=1 --set lambda_s=0
 choice "with D, 0.003" --set lambda_d=0.003
 choice "no weights, alpha = 0" --set alpha=0

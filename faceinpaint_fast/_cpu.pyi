@@ -172,7 +172,7 @@ class Biharmonic:
     def residual(
         self,
         f: NDArray[np.float64],
-        s: NDArray[np.float64] | None,
+        expected: NDArray[np.float64] | None,
         r: NDArray[np.float64],
         squares: NDArray[np.float64],
     ) -> None: ...

@@ -222,12 +222,12 @@ def tension_blend(
 ) -> Array:
     """Fill the hole of `target` as a thin plate that is pulled to the slopes of `source` (Franke 1985).
 
-    F = target at the known pixels and has the least sum of (L F)^2 over all pixels and of tension (slope of F - slope
-    of source)^2 over all edges, L being the Laplacian of the image's 4-neighbour grid and a slope the difference of an
-    edge's pixels:  (L (L F - tension (F - source)))_p = 0  at the missing pixels p.  Within about 1 / sqrt(tension)
-    pixels of known ones F goes on with their values and slopes, whatever the source has there; further away it follows
-    the source, without structures finer than that.  Where known pixels lie close together it is biharmonic
-    interpolation, deep in a hole Poisson blending.
+    F = target at the known pixels and has the least sum of (L F - c L source)^2 over all pixels and of tension (slope
+    of F - slope of source)^2 over all edges, L being the Laplacian of the image's 4-neighbour grid, a slope the
+    difference of an edge's pixels, and c = 1 - exp(-tension (d / 3)^2) at d pixels from the nearest known one.  Within
+    about 1 / sqrt(tension) pixels of known ones F goes on with their values and slopes, whatever the source has there;
+    three times as far away it is the source, shifted smoothly.  Where known pixels lie close together that is
+    biharmonic interpolation, deep in a hole Poisson blending.
 
     target, source, hole, tolerance
              as in `biharmonic_blend`

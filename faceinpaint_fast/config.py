@@ -68,8 +68,8 @@ class InpaintConfig:
     learning_rate: float = 0.2
     z_max: float = math.inf
     lambda_d: float = 0.0
-    lambda_c: float = 0.8
-    lambda_s: float = 0.2
+    lambda_c: float = 0.95
+    lambda_s: float = 0.05
     lambda_z: float = 0.02
     k: int = 7
     alpha: float = 2.0

@@ -1,10 +1,11 @@
-"""Blending as a thin plate under tension (Franke 1985): smooth at the known pixels, the source's slopes further away.
+"""Blending as a thin plate under tension (Franke 1985): smooth at the known pixels, the source's content further away.
 
-F = target at the known pixels h' and makes least the sum of (L F)^2 over all pixels and of tension ((F - S)_q -
-(F - S)_p)^2 over all edges, S being the source and L the Laplacian of the 4-neighbour grid, without an edge across the
-border.  With K = L^2 - tension L that asks of the missing pixels h
+F = target at the known pixels h' and makes least the sum of (L F - c L S)^2 over all pixels and of tension ((F - S)_q -
+(F - S)_p)^2 over all edges, S being the source, L the Laplacian of the 4-neighbour grid, without an edge across the
+border, and c = 1 - exp(-tension (d / DEPTH)^2) at a distance d from the nearest known pixel.  With K = L^2 - tension L
+that asks of the missing pixels h
 
-    K_hh F_h = -(tension L S)_h - K_hh' F_h'.
+    K_hh F_h = (L (c L S - tension S))_h - K_hh' F_h'.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from scipy.ndimage import distance_transform_edt
 from scipy.sparse.linalg import splu
 
 from faceinpaint_fast.reference.mask import known_pixels
 from faceinpaint_fast.reference.poisson import laplacian
+
+DEPTH = 3.0
 
 Array = NDArray[np.float64]
 
@@ -39,7 +43,9 @@ def tension_blend(target: ArrayLike, source: ArrayLike, hole: ArrayLike, *, tens
     inside = missing.ravel()
     L = laplacian(H, W)
     K = (L @ L - tension * L)[inside]
-    pull = -tension * (L[inside] @ source.reshape(-1, C))
+    c = 1 - np.exp(-tension * (distance_transform_edt(missing).reshape(-1, 1) / DEPTH) ** 2)
+    S = source.reshape(-1, C)
+    expected = L @ (c * (L @ S) - tension * S)
     F_known = target.reshape(-1, C)[~inside]
-    result[missing] = splu(sparse.csc_array(K[:, inside])).solve(pull - K[:, ~inside] @ F_known)
+    result[missing] = splu(sparse.csc_array(K[:, inside])).solve(expected[inside] - K[:, ~inside] @ F_known)
     return result
