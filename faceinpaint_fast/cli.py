@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import torch
     from rich.progress import Progress, ProgressColumn
 
+    from faceinpaint_fast.checkpoint import Model
     from faceinpaint_fast.config import InpaintConfig, Precision
     from faceinpaint_fast.evaluation.methods import Method
     from faceinpaint_fast.evaluation.protocol import Protocol
@@ -162,6 +164,7 @@ def train(
         int | None, typer.Option(min=1, help="Centred square to cut, in pixels: 108 for CelebA's 178x218.")
     ] = None,
     checkpoint_minutes: Annotated[float, typer.Option(help="Between checkpoints.")] = 5.0,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the losses (needs the extra `plots`).")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of weights, order, mirroring and latent codes.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
@@ -171,7 +174,7 @@ def train(
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.faces import load_faces
     from faceinpaint_fast.images import check_place
-    from faceinpaint_fast.training import dcgan
+    from faceinpaint_fast.training import curves, dcgan
 
     place = pick_device(device)
     config = dcgan.TrainConfig(
@@ -183,6 +186,7 @@ def train(
         seed=seed,
     )
     check_place(out / "config.json")
+    _check_plot(plot)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -216,6 +220,8 @@ def train(
             checkpoint_minutes=checkpoint_minutes,
             on_progress=show,
         )
+    if plot is not None:
+        curves.draw_curves(out, plot)
     print(f"{out}: a model that has seen {images} images; next: faceinpaint calibrate {out} HELD_OUT")
 
 
@@ -232,16 +238,13 @@ def calibrate(
 ) -> None:
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.checkpoint import load_model, read_config, write_config
+    from faceinpaint_fast.checkpoint import load_model
     from faceinpaint_fast.faces import load_faces
-    from faceinpaint_fast.images import check_place, check_writable
+    from faceinpaint_fast.images import check_place
     from faceinpaint_fast.training import calibration
 
     check_place(model / "config.json")
-    if plot is not None:
-        check_writable(plot)
-        if find_spec("matplotlib") is None:
-            raise InputError("--plot: expected matplotlib, of the extra faceinpaint_fast[plots], got none")
+    _check_plot(plot)
     loaded = load_model(model)
     faces = load_faces(data, crop=crop, limit=images)
     with _progress(transient=True) as bar:
@@ -254,14 +257,66 @@ def calibrate(
             device=pick_device(device),
             progress=lambda done: bar.update(task, completed=done),
         )
-    described = loaded.config | {"calibration": found.describe()}
-    # a training run that goes on may have replaced the weights meanwhile, and these are not their bounds
-    if read_config(model).get("sha256") != loaded.config["sha256"]:
-        raise ModelError(f"{model}: expected the weights that were calibrated, got others that were written since")
-    write_config(model, described)
+    described = found.describe()
+    _keep(model, loaded, "calibration", described)
     if plot is not None:
         calibration.scatter(found, plot)
-    print(json.dumps(described["calibration"], indent=2))
+    print(json.dumps(described, indent=2))
+
+
+@app.command()
+def frechet(
+    model: Annotated[Path, typer.Argument(help="Model folder; the distances are written into it.")],
+    data: Annotated[list[Path], typer.Argument(help="Folders and tar shards of faces it was not trained on.")],
+    images: Annotated[int | None, typer.Option(min=1, help="Held-out images; by default all.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Generated images.")] = 10_000,
+    crop: Annotated[int | None, typer.Option(min=1, help="Centred square to cut, in pixels.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the samples.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Measure how far a model's faces are from held-out ones, in shape and colour, and those from each other."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.checkpoint import load_model
+    from faceinpaint_fast.faces import load_faces
+    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.training import frechet
+
+    check_place(model / "config.json")
+    loaded = load_model(model)
+    faces = load_faces(data, crop=crop, limit=images)
+    with _progress(transient=True) as bar:
+        task = bar.add_task("comparing", total=samples)
+        found = frechet.frechet(
+            loaded.generator,
+            faces,
+            samples=samples,
+            seed=seed,
+            device=pick_device(device),
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    _keep(model, loaded, "frechet", found)
+    print(json.dumps(found, indent=2))
+
+
+def _check_plot(path: Path | None) -> None:
+    """InputError unless a plot that was asked for can be drawn and written."""
+    from faceinpaint_fast.images import check_writable
+
+    if path is not None:
+        check_writable(path)
+        if find_spec("matplotlib") is None:
+            raise InputError("--plot: expected matplotlib, of the extra faceinpaint_fast[plots], got none")
+
+
+def _keep(folder: Path, measured: Model, name: str, found: Mapping[str, float]) -> None:
+    """Write what was found out about a model into its folder."""
+    from faceinpaint_fast.checkpoint import read_config, write_config
+
+    # anew: a training run that goes on may have replaced the weights meanwhile, and this was not found of them
+    config = read_config(folder)
+    if config.get("sha256") != measured.config["sha256"]:
+        raise ModelError(f"{folder}: expected the weights that were measured, got others that were written since")
+    write_config(folder, config | {name: found})
 
 
 @app.command()

@@ -21,16 +21,16 @@ from rich.console import Console
 from skimage import data, transform
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, cli, masks
-from faceinpaint_fast.checkpoint import load_model, read_config, save_model
+from faceinpaint_fast.checkpoint import load_model, read_config, save_model, write_config
 from faceinpaint_fast.evaluation import demo, methods, results, tables
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
 from faceinpaint_fast.evaluation.sheet import contact_sheet
 from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.images import read_grey, read_image, write_image
-from faceinpaint_fast.training import calibration, dcgan
+from faceinpaint_fast.training import calibration, dcgan, frechet
 
-COMMANDS = ("inpaint", "demo", "train", "calibrate", "evaluate", "parity", "doctor")
+COMMANDS = ("inpaint", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "doctor")
 
 
 @pytest.fixture
@@ -129,8 +129,9 @@ def test_help_is_what_a_bare_command_says(faceinpaint):
     [
         ("inpaint", ["--out", "--seed", "--iterations", "--config", "--model", "--device", "--invert", "--save-steps"]),
         ("demo", ["--out", "--seed", "--iterations", "--model", "--device"]),
-        ("train", ["--out", "--images", "--width", "--batch", "--ema", "--precision", "--seed", "--device"]),
+        ("train", ["--out", "--images", "--width", "--batch", "--ema", "--precision", "--seed", "--device", "--plot"]),
         ("calibrate", ["--images", "--samples", "--plot", "--seed", "--device"]),
+        ("frechet", ["--images", "--samples", "--crop", "--seed", "--device"]),
         (
             "evaluate",
             [
@@ -175,6 +176,7 @@ def test_each_command_has_help(faceinpaint, monkeypatch, command, options):
         (["train", "--out", "model"], "Missing argument"),
         (["train", "data", "--out", "model", "--images", "0"], "--images"),
         (["calibrate", "model", "data", "--samples", "0"], "--samples"),
+        (["frechet", "model", "data", "--images", "0"], "--images"),
         (["evaluate", "data", "--out", "a", "--batch", "0"], "--batch"),
         (["evaluate", "data", "--out", "a", "--faces", "0"], "--faces"),
     ],
@@ -423,10 +425,12 @@ def test_an_unwritable_place_is_refused_before_any_work(refused, picture, model,
         assert message in refused(*here, "-o", place)
         assert message in refused("demo", "--model", tmp_path / "nowhere", "-o", place)
         assert message in refused("calibrate", model, tmp_path / "nowhere", "--plot", place)
+        assert message in refused("train", tmp_path / "nowhere", "--out", tmp_path / "new", "--plot", place)
     good = tmp_path / "a.png"
     assert "expected a place" in refused(*here, "-o", good, "--save-steps", tmp_path / "in the way" / "steps")
     assert "expected a place" in refused("train", tmp_path / "nowhere", "--out", tmp_path / "in the way")
     assert "expected a place" in refused("calibrate", tmp_path / "in the way", tmp_path / "nowhere")
+    assert "expected a place" in refused("frechet", tmp_path / "in the way", tmp_path / "nowhere")
 
 
 def test_a_damaged_model_is_refused(refused, picture, model, out):
@@ -436,6 +440,7 @@ def test_a_damaged_model_is_refused(refused, picture, model, out):
     for command in (["inpaint", picture, "centre", "-o", out], ["demo", "-o", out], ["doctor"]):
         assert f"{weights}: expected SHA-256" in refused(*command, "--model", model)
     assert "expected SHA-256" in refused("calibrate", model, picture.parent)
+    assert "expected SHA-256" in refused("frechet", model, picture.parent)
     weights.write_bytes(whole)
     # torch's own message takes several lines
     (model / "config.json").write_text(json.dumps(read_config(model) | {"width": 5}))
@@ -548,7 +553,7 @@ def test_train_refuses_what_does_not_fit(refused, faces, tmp_path, options, mess
     assert message in refused("train", faces, "--out", tmp_path / "model", *TINY, "--images", "8", *options)
 
 
-def test_train_and_calibrate_refuse_data_that_are_none(refused, model, faces, tmp_path):
+def test_train_calibrate_and_frechet_refuse_data_that_are_none(refused, model, faces, tmp_path):
     (tmp_path / "empty").mkdir()
     (faces / "3.png").write_bytes(b"broken")
     for source, message in (
@@ -558,6 +563,7 @@ def test_train_and_calibrate_refuse_data_that_are_none(refused, model, faces, tm
     ):
         assert message in refused("train", source, "--out", tmp_path / "new", *TINY)
         assert message in refused("calibrate", model, source)
+        assert message in refused("frechet", model, source)
 
 
 def test_train_on_a_full_disk_is_one_line(faceinpaint, faces, tmp_path, monkeypatch):
@@ -582,15 +588,66 @@ def test_calibrate_refuses_weights_that_were_replaced_meanwhile(refused, faces, 
 
     calibrate = calibration.calibrate
     monkeypatch.setattr(calibration, "calibrate", replace_then_calibrate)
-    assert "expected the weights that were calibrated" in refused("calibrate", model, faces, "--samples", "3")
+    assert "expected the weights that were measured" in refused("calibrate", model, faces, "--samples", "3")
     assert load_model(model).normalization is None
 
 
-def test_calibrate_without_matplotlib(refused, faces, model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", ["calibrate", "train"])
+def test_a_plot_without_matplotlib(refused, faces, model, tmp_path, monkeypatch, command):
     monkeypatch.setattr(cli, "find_spec", lambda _: None)
-    err = refused("calibrate", model, faces, "--plot", tmp_path / "a.png")
+    line = {"calibrate": [model, faces], "train": [faces, "--out", tmp_path / "new", *TINY]}[command]
+    err = refused(command, *line, "--plot", tmp_path / "a.png")
     assert "expected matplotlib" in err
     assert "faceinpaint_fast[plots]" in err
+
+
+def test_train_draws_its_losses_now_and_whenever_it_is_asked(faceinpaint, faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(dcgan, "GRID", 2)
+    monkeypatch.setattr(dcgan, "LOG_EVERY", 1)
+    plot = tmp_path / "plots" / "losses.png"
+    line = ["train", faces, "--out", tmp_path / "model", *TINY, "--plot", plot, "--images"]
+    assert faceinpaint(*line, 12)[0] == 0
+    short = read_image(plot)
+    plot.unlink()
+    assert faceinpaint(*line, 12)[0] == 0
+    assert_array_equal(read_image(plot), short)
+    assert faceinpaint(*line, 24)[0] == 0
+    assert (read_image(plot) != short).any()
+
+
+def test_frechet_is_kept_beside_what_calibration_found(faceinpaint, faces, model, monkeypatch):
+    monkeypatch.setattr(frechet, "LEAST", 3)
+    assert faceinpaint("calibrate", model, faces, "--samples", 3)[0] == 0
+    before = read_config(model)
+    line = ["frechet", model, faces, "--images", 6, "--samples", 7, "--crop", 60, "--seed", 4, "--device", "cpu"]
+    status, said, err = faceinpaint(*line)
+    assert (status, err) == (0, "")
+    found = json.loads(said)
+    assert read_config(model) == before | {"frechet": found}
+    loaded, cropped = load_model(model), load_faces([faces], crop=60, limit=6)
+    assert found == frechet.frechet(loaded.generator, cropped, samples=7, seed=4, device=torch.device("cpu"))
+    assert faceinpaint("calibrate", model, faces, "--samples", 3)[0] == 0
+    assert read_config(model) == before | {"frechet": found}
+
+
+def test_what_another_command_finds_out_meanwhile_is_kept(faceinpaint, faces, model, monkeypatch):
+    def measure(*_, **__):
+        write_config(model, read_config(model) | {"calibration": {"meanwhile": 1}})
+        return {"hog": 0.5}
+
+    monkeypatch.setattr(frechet, "frechet", measure)
+    assert faceinpaint("frechet", model, faces)[0] == 0
+    assert read_config(model)["calibration"] == {"meanwhile": 1}
+    assert read_config(model)["frechet"] == {"hog": 0.5}
+
+
+def test_frechet_takes_all_faces_by_default(faceinpaint, faces, model, monkeypatch):
+    monkeypatch.setattr(frechet, "LEAST", 3)
+    assert json.loads(faceinpaint("frechet", model, faces, "--samples", 4)[1])["images"] == 8
+
+
+def test_frechet_refuses_too_few_faces(refused, faces, model):
+    assert "expected >= 386 faces and >= 193 samples, got 8 and 10000" in refused("frechet", model, faces)
 
 
 # ------------------------------------------------------------------------------------------------------------ evaluate

@@ -5,7 +5,7 @@ s_min, s_max = mean -+ 3 std of SSIM, c_min, c_max the same of L1, over all pair
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.generator import DCGANGenerator, frozen, to_unit
-from faceinpaint_fast.images import write_image
+from faceinpaint_fast.images import write_figure
 from faceinpaint_fast.ops import ssim
 
 BATCH = 64  # samples at a time
@@ -67,17 +67,25 @@ def calibrate(
     """Compare held-out images (N, 64, 64, 3) with samples of G; `progress` hears how many samples are done."""
     if samples < 1:
         raise InputError(f"samples: expected >= 1, got {samples}")
-    G = frozen(generator, device)
     held_out = torch.from_numpy(images).to(device).movedim(-1, 1).float() / 255
     similarities, distances = [], []
+    done = 0
+    for drawn in draw(generator, samples, seed, device):
+        similarities.append(torch.stack([_against(image, drawn) for image in held_out]).cpu())
+        distances.append(torch.cdist(held_out.flatten(1), drawn.flatten(1), p=1).cpu())
+        done += len(drawn)
+        progress(done)
+    return Calibration(torch.cat(similarities, dim=1).numpy(), torch.cat(distances, dim=1).numpy(), seed)
+
+
+@torch.no_grad()
+def draw(generator: DCGANGenerator, samples: int, seed: int, device: torch.device) -> Iterator[Tensor]:
+    """Samples of G, BATCH at a time: (B, 3, 64, 64) in [0, 1]."""
+    G = frozen(generator, device)
     random = torch.Generator().manual_seed(seed)
     for start in range(0, samples, BATCH):
         z = torch.randn(min(BATCH, samples - start), G.latent_size, generator=random)
-        drawn = to_unit(G(z.to(device)))
-        similarities.append(torch.stack([_against(image, drawn) for image in held_out]).cpu())
-        distances.append(torch.cdist(held_out.flatten(1), drawn.flatten(1), p=1).cpu())
-        progress(start + len(z))
-    return Calibration(torch.cat(similarities, dim=1).numpy(), torch.cat(distances, dim=1).numpy(), seed)
+        yield to_unit(G(z.to(device)))
 
 
 def _against(image: Tensor, drawn: Tensor) -> Tensor:
@@ -86,7 +94,6 @@ def _against(image: Tensor, drawn: Tensor) -> Tensor:
 
 def scatter(calibration: Calibration, path: Path, *, points: int = 20_000) -> None:
     """Draw Fig. 4: SSIM and L1 of `points` pairs, evenly taken, with mean and bounds."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     bounds = calibration.normalization
@@ -103,6 +110,4 @@ def scatter(calibration: Calibration, path: Path, *, points: int = 20_000) -> No
             axes.axhline(bound, color="tab:red", linestyle="--")
         axes.set(title=f"{name} of held-out against generated images", xlabel="pair", ylabel=name)
         axes.set_xticks([])
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    write_image(path, np.asarray(canvas.buffer_rgba())[..., :3])
+    write_figure(path, figure)

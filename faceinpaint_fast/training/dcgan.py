@@ -260,14 +260,14 @@ def _resume(game: Game, folder: Path) -> float:
     if begun != game.config:
         raise InputError(f"{folder}: expected the config it was begun with, {begun}, got {game.config}")
     seen = game.step * game.config.batch
-    lines = [line for line in _lines(folder / "log.jsonl") if line["images"] <= seen]
+    lines = [line for line in log_lines(folder / "log.jsonl") if line["images"] <= seen]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     write_atomically(folder / "log.jsonl", lambda file: file.write(text.encode()))
     return float(state["seconds"])
 
 
-def _lines(log: Path) -> Iterator[dict[str, Any]]:
-    """The log's lines; a kill may have cut the last one short."""
+def log_lines(log: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a run's log.jsonl, none if it is not there; a kill may have cut the last one short."""
     for line in log.read_text().splitlines() if log.exists() else []:
         try:
             yield json.loads(line)
