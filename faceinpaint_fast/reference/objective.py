@@ -27,8 +27,7 @@ def objective(
 ) -> dict[str, Tensor]:
     """The terms of Eq. 8 and their total, each (B,), for G(z) in [-1, 1] and I in [0, 1].
 
-    L_z, the mean of z^2 over the latent code, is not the paper's but that of Bora et al. 2017, section 4; "masked"
-    divides it by the share of pixels that are known.
+    L_z, the prior, is not the paper's but that of Bora et al. 2017, section 4.
 
     Every term is listed, but one whose lambda is 0 has no part in the total, whatever it is.
     """
@@ -39,7 +38,7 @@ def objective(
         "discriminator": logsigmoid(-discriminator(generated)),
         "context": context_loss(x, image, w, config.normalization),
         "structural": structural_loss(x, image, w, known, config.normalization),
-        "prior": z.square().mean(dim=1) / (known.mean(dim=(1, 2)) if config.normalization == "masked" else 1),
+        "prior": prior(z, known, config.normalization),
     }
     lambdas = {
         "discriminator": config.lambda_d,
@@ -76,6 +75,12 @@ def structural_loss(x: Tensor, y: Tensor, w: Tensor, known: Tensor, normalizatio
     q = windowed_mean(known[:, None])[:, 0]
     total = q.sum(dim=(1, 2))
     return (q * (1 - local)).sum(dim=(1, 2)) / torch.where(total > 0, total, 1.0)
+
+
+def prior(z: Tensor, known: Tensor, normalization: Normalization | Unbounded) -> Tensor:
+    """The mean of z^2; "masked": over the share of pixels that are known, of which one is at least assumed; -> (B,)."""
+    mean = z.square().mean(dim=1)
+    return mean / known.mean(dim=(1, 2)).clamp(min=1 / known[0].numel()) if normalization == "masked" else mean
 
 
 def ssim_map(x: Tensor, y: Tensor) -> Tensor:

@@ -11,11 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from faceinpaint_fast.config import InpaintConfig
-from faceinpaint_fast.reference import Inpainter, biharmonic_blend, poisson_blend, search
+from faceinpaint_fast.reference import Inpainter, biharmonic_blend, poisson_blend, search, tension_blend
 
 Networks = tuple[nn.Module, nn.Module]
 
-CONFIG = InpaintConfig(iterations=5)
+CONFIG = InpaintConfig(iterations=5, blend="poisson")
 
 
 @pytest.fixture
@@ -70,6 +70,13 @@ def test_a_biharmonic_blend_is_that_of_what_was_generated(
     assert_array_equal(result.image, biharmonic_blend(images, result.generated, holes).clip(0, 1))
 
 
+def test_a_blend_under_tension_has_the_config_s_tension(
+    networks: Networks, images: np.ndarray, holes: np.ndarray
+) -> None:
+    result = Inpainter(*networks, config=replace(CONFIG, blend="tension", tension=3.0))(images, holes)
+    assert_array_equal(result.image, tension_blend(images, result.generated, holes, tension=3.0).clip(0, 1))
+
+
 def test_one_image_is_a_batch_of_one(networks: Networks, images: np.ndarray, holes: np.ndarray) -> None:
     inpainter = Inpainter(*networks, config=CONFIG)
     one, batch = inpainter(images[1], holes[1], seed=8), inpainter(images[1:], holes[1:], seed=[8])
@@ -100,7 +107,7 @@ def test_an_empty_hole_gives_the_image_back(networks: Networks, images: np.ndarr
     assert_array_equal(result.image, images)
 
 
-@pytest.mark.parametrize("blend", ["poisson", "biharmonic", "none"])
+@pytest.mark.parametrize("blend", ["poisson", "biharmonic", "tension", "none"])
 def test_an_image_without_a_known_pixel_is_refused(
     blend: str, networks: Networks, images: np.ndarray, holes: np.ndarray
 ) -> None:

@@ -35,6 +35,7 @@ class Problem:
         self.known = ~holes
         self.W = reference.weight_map(holes)
         self.slope = torch.tensor(rng.normal(size=(3, 18, 21)))
+        self.z = rng.normal(size=(4, 5))
 
     def discriminator(self, x: Tensor) -> Tensor:
         return (x * self.slope).sum(dim=(1, 2, 3))
@@ -44,7 +45,7 @@ class Problem:
         x = torch.tensor(self.x).movedim(-1, 1).requires_grad_()
         y = torch.tensor(self.y).movedim(-1, 1)
         known, W = torch.tensor(self.known, dtype=torch.float64), torch.tensor(self.W)
-        losses = reference.objective(2 * x - 1, self.discriminator, y, known, W, config)
+        losses = reference.objective(2 * x - 1, self.discriminator, y, known, W, config, torch.tensor(self.z))
         losses["total"].sum().backward()
         return {name: loss.detach().numpy() for name, loss in losses.items()}, x.grad.movedim(1, -1).numpy()
 
@@ -62,8 +63,11 @@ class Problem:
             else:
                 c = reference.context_loss(c, config.normalization)
                 s = reference.structural_loss(s, config.normalization)
-        total = reference.total_loss(d, c, s, config)
-        return {"discriminator": d, "context": c, "structural": s, "total": total}
+        # of nothing known as of one pixel
+        share = self.known.mean(axis=(1, 2)).clip(1 / (18 * 21)) if config.normalization == "masked" else 1
+        p = (self.z**2).mean(axis=1) / share
+        total = reference.total_loss(d, c, s, config) + config.lambda_z * p
+        return {"discriminator": d, "context": c, "structural": s, "prior": p, "total": total}
 
     def numpy_gradient(self, config: InpaintConfig) -> np.ndarray:
         """Of the total in x, from the hand-derived parts; normalization "masked" or WIDE."""
@@ -135,7 +139,7 @@ def test_outside_the_printed_bounds_the_gradient_is_dead(
 def test_a_term_without_weight_has_no_part_in_the_total(rng: np.random.Generator) -> None:
     problem = Problem(rng)
     problem.slope = problem.slope * float("inf")
-    losses, gradient = problem.torch(replace(InpaintConfig(), lambda_d=0, lambda_s=0))
+    losses, gradient = problem.torch(replace(InpaintConfig(), lambda_d=0, lambda_s=0, lambda_z=0))
     assert not np.isfinite(losses["discriminator"]).all()
     assert_allclose(losses["total"], InpaintConfig().lambda_c * losses["context"], rtol=ROUNDING)
     assert np.isfinite(gradient).all()

@@ -45,7 +45,15 @@ def holes(images: int) -> np.ndarray:
 def test_finds_what_the_generator_drew(schedule: str, normalization: Normalization | str, networks: Networks) -> None:
     z, x = truth(networks[0], images=4)
     config = InpaintConfig(
-        iterations=150, search=schedule, learning_rate=0.1, lambda_d=0, normalization=normalization, restarts=4
+        iterations=150,
+        search=schedule,
+        learning_rate=0.1,
+        lambda_d=0,
+        lambda_c=0.8,
+        lambda_s=0.2,
+        lambda_z=0,
+        normalization=normalization,
+        restarts=4,
     )
     found = search(*networks, x, holes(4), config, seed=3)
     start, end = found.losses["total"][0], found.losses["total"][-1]
@@ -68,7 +76,7 @@ def test_steps_are_adams_by_hand(networks: Networks) -> None:
     G.eval()
     for t in range(11):
         z.requires_grad_()
-        losses = objective(G(z), D, x * known[:, None], known, W, CONFIG)
+        losses = objective(G(z), D, x * known[:, None], known, W, CONFIG, z)
         totals.append(losses["total"].detach())
         (g,) = torch.autograd.grad(losses["total"].sum(), z)
         z = z.detach()
@@ -80,7 +88,7 @@ def test_steps_are_adams_by_hand(networks: Networks) -> None:
     assert_close(found.z, z, **ROUNDING)
     assert_close(found.losses["total"], torch.stack(totals), **ROUNDING)
     assert_close(found.generated, (G(z).detach() + 1) / 2, **ROUNDING)
-    assert found.losses.keys() == {"discriminator", "context", "structural", "total"}
+    assert found.losses.keys() == {"discriminator", "context", "structural", "prior", "total"}
 
 
 def test_z_is_clipped_after_every_step(networks: Networks) -> None:
