@@ -4,7 +4,7 @@ float64 NumPy and SciPy for the formulas, on images (H, W, C) or (B, H, W, C); e
 search.  It shares nothing with the fast code but `faceinpaint_fast.config`.
 """
 
-from faceinpaint_fast.reference.biharmonic import biharmonic_blend
+from faceinpaint_fast.reference.biharmonic import biharmonic_blend, tension_blend
 from faceinpaint_fast.reference.calibration import Calibration, calibrate
 from faceinpaint_fast.reference.inpainter import Inpainter, Inpainting, blended
 from faceinpaint_fast.reference.losses import (
@@ -23,7 +23,6 @@ from faceinpaint_fast.reference.objective import objective
 from faceinpaint_fast.reference.poisson import poisson_blend
 from faceinpaint_fast.reference.search import SearchResult, search, starts
 from faceinpaint_fast.reference.ssim import ssim, ssim_gradient, ssim_map, windowed_mean
-from faceinpaint_fast.reference.tension import tension_blend
 from faceinpaint_fast.reference.weight_map import weight_map
 
 __all__ = [
