@@ -710,7 +710,7 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, model, grey, tmp_p
         assert record["hole_psnr"] == pytest.approx(figures.hole_psnr, abs=0.006)
 
     made = tables.report(results.read_all(out))
-    assert said.count("| mask |") == 6
+    assert said.count("| mask |") == 8
     for name in ("quality faces", "differences faces", "detail faces", "quality shard", "table1"):
         assert made[name] in said
     assert readme.read_text() == (
@@ -844,7 +844,7 @@ def test_evaluate_without_table_1(faceinpaint, faces, grey, tmp_path):
     line = ["evaluate", faces, "--out", out, "--methods", "harmonic", "--masks", "left", "--faces", 1]
     for option, message in (
         (["--table1"], "--table1: expected results of DIP, paper or default with pixels dropped in"),
-        (["--update", readme], "README.md: expected one of the tables quality faces, detail faces, got 'table1'"),
+        (["--update", readme], "README.md: expected one of the tables summary faces, quality faces, detail faces, got 'table1'"),
     ):
         status, _, err = faceinpaint(*line, *option)
         assert status == 2

@@ -117,7 +117,9 @@ def test_methods_are_drawn_as_they_restore(drawn):
 
 def test_each_loss_alone(drawn, restorer):
     columns, holes, originals = drawn(5)
-    for name, lambdas in {"L1": (0, 1, 0), "SSIM": (0, 0, 1), "D": (1, 0, 0), "all": (0.003, 0.8, 0.2)}.items():
+    default = InpaintConfig()
+    together = 0.003, default.lambda_c, default.lambda_s
+    for name, lambdas in {"L1": (0, 1, 0), "SSIM": (0, 0, 1), "D": (1, 0, 0), "all": together}.items():
         weights = dict(zip(("lambda_d", "lambda_c", "lambda_s"), map(float, lambdas), strict=True))
         expected = restorer.inpainter(InpaintConfig(iterations=2, **weights))(originals, holes, seed=SEED)
         assert_array_equal(columns[name], expected.image, err_msg=name)
