@@ -844,7 +844,10 @@ def test_evaluate_without_table_1(faceinpaint, faces, grey, tmp_path):
     line = ["evaluate", faces, "--out", out, "--methods", "harmonic", "--masks", "left", "--faces", 1]
     for option, message in (
         (["--table1"], "--table1: expected results of DIP, paper or default with pixels dropped in"),
-        (["--update", readme], "README.md: expected one of the tables summary faces, quality faces, detail faces, got 'table1'"),
+        (
+            ["--update", readme],
+            "README.md: expected one of the tables summary faces, quality faces, detail faces, got 'table1'",
+        ),
     ):
         status, _, err = faceinpaint(*line, *option)
         assert status == 2

@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu, spsolve
 
-from faceinpaint_fast import masks
-from faceinpaint_fast.blend import PoissonSolver, poisson_blend
+from faceinpaint_fast import masks, reference
+from faceinpaint_fast.blend import PoissonSolver, poisson_blend, tension_blend
+from faceinpaint_fast.config import TENSION
 from faceinpaint_fast.evaluation.bench import Row
+from faceinpaint_fast.reference.poisson import laplacian
 
 ERROR = 1e-4  # of a pixel in [0, 1]
 
@@ -48,6 +50,9 @@ def poisson_comparisons() -> dict[str, Callable[[], Row]]:
     if find_spec("cv2"):
         rows["poisson-2048-clone"] = partial(seamless_clone, 2048)
     rows["poisson-linearity"] = partial(linearity, 4096, 256)
+    rows["tension-64-centre"] = partial(plate, "centre", 64, 2.0)
+    rows["tension-64-scattered"] = partial(plate, "drop-80", 64, 3.5)
+    rows["tension-512"] = partial(plate, "circle", 512, 20.0)
     return rows
 
 
@@ -161,6 +166,28 @@ def direct(hole: str, size: int, at_least: float | None) -> Row:
         theirs=lambda: factors(A).solve(b),
         at_least=at_least,
         check=this.check,
+    )
+
+
+def plate(hole: str, size: int, at_least: float) -> Row:
+    """The default blend of `InpaintConfig`."""
+    this = problem(hole, size)
+    inside = this.hole.ravel()
+    L = laplacian(size, size)
+    K = sparse.csc_array((L @ L - TENSION * L)[inside][:, inside])
+    b = this.images[1][this.hole].astype(np.float64)
+
+    def check() -> None:
+        expected = reference.tension_blend(*this.images, this.hole, tension=TENSION)
+        assert_allclose(tension_blend(*this.images, this.hole), expected, rtol=0, atol=ERROR)
+
+    return Row(
+        what=this.name.replace("poisson_blend", "tension_blend"),
+        rival="SciPy's splu with its fastest ordering, and solve, the matrix and a right-hand side given",
+        ours=lambda: tension_blend(*this.images, this.hole),
+        theirs=lambda: factors(K).solve(b),
+        at_least=at_least,
+        check=check,
     )
 
 
