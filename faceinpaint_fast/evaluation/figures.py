@@ -92,9 +92,10 @@ def by_loss(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
 
 
 def by_step(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
-    """Fig. 6: what the blend works with, and what comes of it."""
-    found = restorer.restore(damaged, restorer.config)
-    rows = [panels(*row, restorer.config) for row in zip(damaged.images, damaged.holes, found.generated, strict=True)]
+    """Fig. 6: what Poisson's blend works with, and what comes of it."""
+    config = dataclasses.replace(restorer.config, blend="poisson")
+    found = restorer.restore(damaged, config)
+    rows = [panels(*row, config) for row in zip(damaged.images, damaged.holes, found.generated, strict=True)]
     shown = ("generated", "gradients", "divergence")
     return {name: np.stack([row[name] for row in rows]) for name in shown} | {"blended": found.image}
 
@@ -125,7 +126,7 @@ EVERY_KIND = CENTRE | {"free-form": "free-form", "80 % dropped": "drop-80"}
 FIGURES = {
     1: Figure("Methods side by side", EVERY_KIND, by_method),
     5: Figure("Each loss alone", CENTRE, by_loss),
-    6: Figure("The steps of the blend", CENTRE, by_step),
+    6: Figure("The steps of Poisson's blend", CENTRE, by_step),
     7: Figure("With and without blending", CENTRE, with_and_without_blending),
     8: Figure("Centre hole", CENTRE, restored),
     9: Figure("Halves", {f"{side} half": side for side in ("left", "right", "top", "bottom")}, restored),
