@@ -31,7 +31,7 @@ NETWORK = {"fp32": 1e-5, "bf16": 16 * 2**-8}
 PULLBACK_MEDIAN = {"fp32": 1e-5, "bf16": 0.25}
 # in float32 one of millions, which a few images have: hence the median, and here a bound for all of them
 PULLBACK = {"fp32": 0.02, "bf16": 0.5}
-# SSIM's, and what a kink of the discriminator's has of a share in it; float64 is without D
+# SSIM's; with D, whose kinks are as good as any, it is PULLBACK
 OBJECTIVE_GRADIENT = {torch.float32: 3e-4, torch.float64: 1e-12}
 # ten and a hundred times the residual of 1e-5 that is promised, of a correction of about 1
 POISSON, BIHARMONIC = 1e-4, 1e-3
