@@ -12,7 +12,7 @@ evaluate "$celeba" --out docs/evaluation --faces 500 --methods default,harmonic,
 evaluate "$celeba" --out docs/evaluation --faces 32 --methods paper,DIP
 evaluate "$celeba" --out docs/evaluation --faces 100 --methods TV,PatchMatch
 evaluate "$portraits" "$asian" --out docs/evaluation --faces 100 --methods default,harmonic,biharmonic,Telea
-evaluate "$portraits" "$asian" --out docs/evaluation --faces 50 --methods TV,PatchMatch
+evaluate "$portraits" "$asian" --out docs/evaluation --faces 32 --methods TV,PatchMatch
 evaluate "$portraits" --out docs/evaluation --faces 12 --methods paper,DIP
 
 # NAME [--set FIELD=VALUE]...
