@@ -10,6 +10,9 @@ celeba=$faces/celeba64-val.tar portraits=$faces/portraits64-val.tar asian=$faces
 
 evaluate "$celeba" --out docs/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea
 evaluate "$celeba" --out docs/evaluation --faces 32 --methods paper,DIP
+# where DIP is close
+evaluate "$celeba" --out docs/evaluation --faces 96 --masks centre --methods DIP
+evaluate "$celeba" --out docs/evaluation --faces 64 --masks bottom --methods DIP
 evaluate "$celeba" --out docs/evaluation --faces 100 --methods TV,PatchMatch
 evaluate "$portraits" "$asian" --out docs/evaluation --faces 100 --methods default,harmonic,biharmonic,Telea
 evaluate "$portraits" "$asian" --out docs/evaluation --faces 32 --methods TV,PatchMatch
