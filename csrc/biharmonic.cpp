@@ -442,7 +442,8 @@ struct Biharmonic::Work {
 Biharmonic::Biharmonic(const std::uint8_t* missing, std::int64_t height, std::int64_t width, double tension)
     : pitch_((width + 16) / 16 * 16), tension_(tension) {
     // The finest level's largest eigenvalue of K over its diagonal is 64 / 20 inside; over all kinds of holes it was 3.20
-    // at most; with tension it is less, for that of -L over its own diagonal is 2 at most.  High degrees cost little on the small levels: with {2, 3, 4, 5} the hardest holes took 15 cycles, not 11.
+    // at most; with tension it is less, for that of -L over its own diagonal is 2 at most.  High degrees cost little on the
+    // small levels: with {2, 3, 4, 5} the hardest holes took 15 cycles, not 11.
     constexpr double LARGEST = 3.25, RATIO[] = {10, 12, 24, 80};
     constexpr int DEGREE[] = {2, 3, 6, 12};
 
@@ -653,7 +654,8 @@ std::int64_t Biharmonic::add_solution(double* r, double* squares, const double* 
             }
             const double before = product;
             product = total(products);
-            const double energy = turn(z, cycles > 1 ? product / before : 0, p, tension_, pitch_, height(), width(), rows);
+            const double beta = cycles > 1 ? product / before : 0;
+            const double energy = turn(z, beta, p, tension_, pitch_, height(), width(), rows);
             // r is below what float holds
             if (!(energy > 0)) break;
             const double alpha = product / energy;

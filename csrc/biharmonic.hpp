@@ -1,5 +1,5 @@
-// The biharmonic equation on the missing pixels of an image, or that of a thin plate under tension: conjugate gradients in
-// double, preconditioned by a multigrid V-cycle in float.
+// The biharmonic equation on the missing pixels of an image, or that of a thin plate under tension: conjugate gradients
+// in double, preconditioned by a multigrid V-cycle in float.
 //
 // L is the graph Laplacian of the image's 4-neighbour grid, (L u)_p = sum over the neighbours q of p in the image of
 // (u_q - u_p), M keeps the missing pixels.  The unknowns u, 0 at the known pixels, have
@@ -7,8 +7,9 @@
 //     K u = r,  K = M L (L - tension) M,
 //
 // whose solution minimises the sum of (L F)^2 over all pixels and of tension (F_q - F_p)^2 over all edges, or of how far
-// either is from what is expected of it.  A coarser level has a cell for 2x2 cells of the finer
-// one, unknown if any of them is; P interpolates bilinearly between the cells' centres, K_coarse = P^T K P.  That is 25
+// either is from what is expected of it.
+//
+// A coarser level has a cell for 2x2 cells of the finer one, unknown if any of them is; P interpolates bilinearly between the cells' centres, K_coarse = P^T K P.  That is 25
 // coefficients a cell, of which symmetry leaves 13.  Each level is smoothed by Chebyshev's polynomial in K over its
 // diagonal; the coarsest is solved by its inverse.
 //

@@ -94,10 +94,15 @@ class _HoleSolver:
 
     def _blended(self, target: Any, source: Any, tolerance: float) -> Any:
         """The source plus what meets the equation with the offset target - source at the known pixels."""
+        into, pixels = self._both(target, source, tolerance)
+        return self._filled(into, pixels, None, tolerance)
+
+    def _both(self, target: Any, source: Any, tolerance: float) -> tuple[ImageBatch, Any]:
+        """The target, and the source's pixels on its scale, all of which matter."""
         into, out_of, holes = self._checked(target, source, "source", tolerance)
         check_finite(into.pixels, holes, "target")
         check_finite(out_of.pixels, np.zeros_like(holes), "source")
-        return self._filled(into, out_of.on_scale_of(into), None, tolerance)
+        return into, out_of.on_scale_of(into)
 
     def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
         hole, solver = self._where_lie(into.pixels)
@@ -171,10 +176,8 @@ class TensionSolver(_HoleSolver):
 
     def blend(self, target: Array, source: Array, *, tolerance: float = TOLERANCE) -> Array:
         """`tension_blend` into this hole."""
-        into, out_of, holes = self._checked(target, source, "source", tolerance)
-        check_finite(into.pixels, holes, "target")
-        check_finite(out_of.pixels, np.zeros_like(holes), "source")
-        return self._filled(into, None, out_of.on_scale_of(into), tolerance)
+        into, pixels = self._both(target, source, tolerance)
+        return self._filled(into, None, pixels, tolerance)
 
 
 def poisson_blend(

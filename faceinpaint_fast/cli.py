@@ -8,11 +8,11 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -237,26 +237,10 @@ def calibrate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
-    from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.checkpoint import load_model
-    from faceinpaint_fast.faces import load_faces
-    from faceinpaint_fast.images import check_place
     from faceinpaint_fast.training import calibration
 
-    check_place(model / "config.json")
     _check_plot(plot)
-    loaded = load_model(model)
-    faces = load_faces(data, crop=crop, limit=images)
-    with _progress(transient=True) as bar:
-        task = bar.add_task("comparing", total=samples)
-        found = calibration.calibrate(
-            loaded.generator,
-            faces,
-            samples=samples,
-            seed=seed,
-            device=pick_device(device),
-            progress=lambda done: bar.update(task, completed=done),
-        )
+    loaded, found = _compared(calibration.calibrate, model, data, images, crop, samples, seed, device)
     described = found.describe()
     _keep(model, loaded, "calibration", described)
     if plot is not None:
@@ -275,18 +259,35 @@ def frechet(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Measure how far a model's faces are from held-out ones, in shape and colour, and those from each other."""
+    from faceinpaint_fast.training import frechet
+
+    loaded, found = _compared(frechet.frechet, model, data, images, crop, samples, seed, device)
+    _keep(model, loaded, "frechet", found)
+    print(json.dumps(found, indent=2))
+
+
+def _compared(
+    measure: Callable[..., Any],
+    folder: Path,
+    data: list[Path],
+    images: int | None,
+    crop: int | None,
+    samples: int,
+    seed: int,
+    device: str,
+) -> tuple[Model, Any]:
+    """A model, and what is measured between its samples and held-out faces."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.checkpoint import load_model
     from faceinpaint_fast.faces import load_faces
     from faceinpaint_fast.images import check_place
-    from faceinpaint_fast.training import frechet
 
-    check_place(model / "config.json")
-    loaded = load_model(model)
+    check_place(folder / "config.json")
+    loaded = load_model(folder)
     faces = load_faces(data, crop=crop, limit=images)
     with _progress(transient=True) as bar:
         task = bar.add_task("comparing", total=samples)
-        found = frechet.frechet(
+        found = measure(
             loaded.generator,
             faces,
             samples=samples,
@@ -294,8 +295,7 @@ def frechet(
             device=pick_device(device),
             progress=lambda done: bar.update(task, completed=done),
         )
-    _keep(model, loaded, "frechet", found)
-    print(json.dumps(found, indent=2))
+    return loaded, found
 
 
 def _check_plot(path: Path | None) -> None:
@@ -427,10 +427,11 @@ def evaluate(
 ) -> None:
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
-    Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or quality,
-    differences, choices or detail and the name of a data set.
+    Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
+    quality, differences, choices or detail and the name of a data set.
     """
     from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.checkpoint import load_model
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation import documents, tables
     from faceinpaint_fast.evaluation.methods import available, build, configured
@@ -447,14 +448,15 @@ def evaluate(
         for note in notes:
             print(f"faceinpaint: {note}", file=sys.stderr)
         exact = cast("Precision", precision)
-        chosen = build(names, model=model, device=place, precision=exact, settings=differing)
+        loaded = load_model(model)
+        chosen = build(names, model=loaded, device=place, precision=exact, settings=differing)
         if name is not None:
             if len(chosen) != 1 or Path(name).name != name:
                 raise InputError(f"--as: expected a name, and one method to be called so, got {name!r} and {names}")
             chosen = {name: chosen[names[0]]}
         if figures is not None:
             config = configured(InpaintConfig(), exact, differing)
-            _draw_figures(figures, data or [], chosen, model, config, place, seed)
+            _draw_figures(figures, data or [], chosen, loaded, config, place, seed)
         if data and out is not None:
             _run_protocol(asked, chosen, data, faces, out, place)
     if out is None:
@@ -497,13 +499,12 @@ def _draw_figures(
     folder: Path,
     data: list[Path],
     methods: dict[str, Method],
-    model: Path | None,
+    model: Model,
     config: InpaintConfig,
     device: torch.device,
     seed: int,
 ) -> None:
     """Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
-    from faceinpaint_fast.checkpoint import load_model
     from faceinpaint_fast.evaluation import figures
     from faceinpaint_fast.evaluation.protocol import data_sets
     from faceinpaint_fast.images import check_place
@@ -511,9 +512,9 @@ def _draw_figures(
     from faceinpaint_fast.training import calibration
 
     check_place(folder / "fig01.png")
-    loaded, sets = load_model(model), data_sets(data, CALIBRATED)
+    sets = data_sets(data, CALIBRATED)
     restorer = figures.Restorer(
-        inpainter=cache(lambda config: Inpainter(loaded.generator, loaded.discriminator, config=config, device=device)),
+        inpainter=cache(lambda config: Inpainter(model.generator, model.discriminator, config=config, device=device)),
         config=config,
         methods={name: method.restore for name, method in methods.items()},
         seed=seed,
@@ -529,7 +530,7 @@ def _draw_figures(
             bar.advance(task)
         if sets:
             held_out = next(iter(sets.values()))
-            found = calibration.calibrate(loaded.generator, held_out, seed=seed, device=device)
+            found = calibration.calibrate(model.generator, held_out, seed=seed, device=device)
             calibration.scatter(found, folder / "fig04.png")
     print(f"{folder}: figures {', '.join(map(str, sorted([*shown, *([4] if sets else [])])))}")
 

@@ -13,7 +13,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
-from faceinpaint_fast.checkpoint import read_config, save_model
+from faceinpaint_fast.checkpoint import load_model, read_config, save_model
 from faceinpaint_fast.evaluation import methods
 from faceinpaint_fast.evaluation.methods import METHODS, available, build
 
@@ -60,7 +60,7 @@ def test_a_method_without_its_library_is_left_out_unless_it_was_named(monkeypatc
 
 
 def test_the_presets_are_the_engines(model, batch):
-    found = build(["paper", "default"], model=model, device=CPU, precision="bf16")
+    found = build(["paper", "default"], model=load_model(model), device=CPU, precision="bf16")
     assert list(found) == ["paper", "default"]
     for name, config in (("paper", InpaintConfig.paper()), ("default", InpaintConfig())):
         expected = dataclasses.asdict(dataclasses.replace(config, precision="bf16"))
@@ -76,7 +76,7 @@ def test_the_presets_are_the_engines(model, batch):
 
 def test_settings_differ_from_the_presets(model, batch):
     asked = {"iterations": "3", "tension": "2", "blend": "poisson", "z_max": "1", "precision": "bf16"}
-    found = build(["default"], model=model, device=CPU, precision="fp32", settings=asked)["default"]
+    found = build(["default"], model=load_model(model), device=CPU, precision="fp32", settings=asked)["default"]
     config = InpaintConfig(iterations=3, tension=2.0, blend="poisson", z_max=1.0, precision="bf16")
     assert found.config == dataclasses.asdict(config)
     images, holes, seeds = batch
@@ -89,19 +89,19 @@ def test_settings_differ_from_the_presets(model, batch):
 )
 def test_a_setting_that_is_none_is_refused(model, asked):
     with pytest.raises(InputError, match=r"set: expected one of iterations, .*, got \w+=\w+"):
-        build(["default"], model=model, device=CPU, precision="fp32", settings=asked)
+        build(["default"], model=load_model(model), device=CPU, precision="fp32", settings=asked)
 
 
 def test_an_unknown_precision_is_refused(model):
     with pytest.raises(InputError, match="precision: expected"):
-        build(["TV"], model=model, device=CPU, precision="fp16")
+        build(["TV"], model=load_model(model), device=CPU, precision="fp16")
 
 
 def test_rivals_get_what_they_take_and_their_constants_are_recorded(monkeypatch, model, batch):
     images, holes, seeds = batch
     stand_in(monkeypatch, "tv", tv=lambda images, holes: (images, holes), STEP=0.5, SIDES=(1, 2), WORD="l1", Other=3)
     stand_in(monkeypatch, "patchmatch", patchmatch=lambda images, holes, *, seeds: (images, holes, seeds))
-    found = build(["TV", "PatchMatch"], model=model, device=CPU, precision="fp32")
+    found = build(["TV", "PatchMatch"], model=load_model(model), device=CPU, precision="fp32")
     assert found["TV"].config == {"STEP": 0.5, "SIDES": (1, 2), "WORD": "l1"}
     assert found["PatchMatch"].config == {}
     assert found["TV"].model is found["PatchMatch"].model is None
@@ -118,7 +118,7 @@ def test_dip_gets_the_networks(monkeypatch, model, batch):
             return self.given, images, holes, seeds
 
     stand_in(monkeypatch, "dip", DIP=DIP, PRIOR_WEIGHT=0.003)
-    dip = build(["DIP"], model=model, device=CPU, precision="bf16")["DIP"]
+    dip = build(["DIP"], model=load_model(model), device=CPU, precision="bf16")["DIP"]
     (size, discriminator, *rest), *given = dip.restore(*batch)
     assert (size, rest) == (100, [1500, "bf16", CPU])
     assert isinstance(discriminator, torch.nn.Module)

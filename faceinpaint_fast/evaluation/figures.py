@@ -7,7 +7,7 @@ between the damaged and the original.  (Fig. 4 shows no faces: `training.calibra
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.evaluation.demo import astronaut_face
+from faceinpaint_fast.evaluation.methods import Restore
 from faceinpaint_fast.evaluation.sheet import contact_sheet
 from faceinpaint_fast.evaluation.steps import panels
 from faceinpaint_fast.generator import to_unit
@@ -27,8 +28,6 @@ from faceinpaint_fast.images import check_writable, write_image
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 
 Pictures = NDArray[np.uint8]
-# images (B, H, W, 3) in [0, 1], holes (B, H, W) and a seed an image -> the images with their holes filled
-Method = Callable[[NDArray[np.float64], NDArray[np.bool_], Sequence[int]], NDArray[np.float64]]
 
 DEEP = 6  # rows below each other: of more, half of the faces go beside the others
 
@@ -56,7 +55,7 @@ class Restorer:
 
     inpainter: Callable[[InpaintConfig], Inpainter]
     config: InpaintConfig = field(default=InpaintConfig())
-    methods: Mapping[str, Method] = field(default_factory=dict)
+    methods: Mapping[str, Restore] = field(default_factory=dict)
     seed: int = 0
 
     def restore(self, damaged: Damaged, config: InpaintConfig) -> Inpainting:

@@ -9,14 +9,13 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faceinpaint_fast.checkpoint import Model, load_model
+from faceinpaint_fast.checkpoint import Model
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.pipeline import Inpainter
@@ -59,21 +58,20 @@ def available(names: Sequence[str]) -> tuple[list[str], list[str]]:
 def build(
     names: Sequence[str],
     *,
-    model: Path | None,
+    model: Model,
     device: torch.device,
     precision: Precision,
     settings: Mapping[str, str] = types.MappingProxyType({}),
 ) -> dict[str, Method]:
-    """The methods of these names; the networks of a model folder, by default the shipped one, for those that search.
+    """The methods of these names; the model's networks for those that search.
 
     settings  fields of the engine's config that are to differ from its presets, as text; InputError for a field that is
               none, or is no number or word
     """
-    loaded = load_model(model)
     presets = {"default": InpaintConfig(), "paper": InpaintConfig.paper()}
     configs = {name: configured(preset, precision, settings) for name, preset in presets.items()}
     return {
-        name: _engine(configs[name], loaded, device) if name in configs else _rival(name, loaded, device, precision)
+        name: _engine(configs[name], model, device) if name in configs else _rival(name, model, device, precision)
         for name in names
     }
 
