@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import threads_for
 from faceinpaint_fast.config import Precision
-from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.generator import DCGAN, DCGANGenerator
 
 # x -> f(x), and the function that takes the gradient in f(x), once, to the gradient in x
 Pullback = Callable[[Tensor], Tensor]
@@ -55,7 +55,7 @@ def differentiable(
     A DCGAN has its adjoint written out; on a CPU it is batch_invariant if asked to be.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    if isinstance(network, DCGANGenerator | DCGANDiscriminator):
+    if isinstance(network, DCGAN):
         product = PackedProduct if device.type == "cpu" else TorchProduct
         return ExplicitNetwork(network, product, dtype, batch_invariant=batch_invariant)
     return AnyNetwork(network, device, dtype)
@@ -108,7 +108,7 @@ class Layer:
         return self.weight.permute(0, 2, 3, 1).flatten(1)
 
 
-def layers_of(network: DCGANGenerator | DCGANDiscriminator) -> list[Layer]:
+def layers_of(network: DCGAN) -> list[Layer]:
     """The network's layers, from its input on."""
     layers = []
     modules = deque(network.layers)
@@ -283,11 +283,13 @@ class TorchProduct(Product):
 
 
 class ExplicitNetwork:
-    """A DCGAN's G, (B, latent_size) -> (B, 3, 64, 64) in [-1, 1], or D, the other way to logits (B,)."""
+    """A DCGAN's G, (B, latent_size) -> (B, 3, 64, 64) in [-1, 1], or D or an encoder, the other way: to logits (B,), to
+    codes (B, latent_size).
+    """
 
     def __init__(
         self,
-        network: DCGANGenerator | DCGANDiscriminator,
+        network: DCGAN,
         product: type[Product],
         dtype: torch.dtype,
         *,
@@ -323,13 +325,13 @@ class ExplicitNetwork:
             # one by one on a CPU, where threads would cut between images and round by the place in a vector
             for image in y if y.device.type == "cpu" else [y]:
                 image.tanh_()
-        y = y.permute(0, 3, 1, 2) if self.draws else y[:, 0]
+        y = y.permute(0, 3, 1, 2) if self.draws else y.squeeze(1)
 
         def pull(gradient: Tensor) -> Tensor:
             if self.draws:
                 gradient = torch.ops.aten.tanh_backward(gradient, y).permute(0, 2, 3, 1).contiguous()
             else:
-                gradient = gradient[:, None].to(self.dtype)
+                gradient = gradient.view(len(gradient), -1).to(self.dtype)
             for index in range(len(inputs) - 1, 0, -1):
                 gradient = self.backwards[index](gradient, self.finish_back[index], inputs[index], self.dtype)
             gradient = self.backwards[0](gradient, self.finish_back[0], None, torch.float32)

@@ -1,6 +1,6 @@
-"""A model folder: config.json, generator.safetensors, discriminator.safetensors.
+"""A model folder: config.json, generator.safetensors, discriminator.safetensors and perhaps encoder.safetensors.
 
-config.json names the architecture and the SHA-256 of either weight file, and holds what training and calibration
+config.json names the architecture and the SHA-256 of every weight file, and holds what training and calibration
 found out.  Convolution weights are stored as float16, everything else as float32; all are computed with in float32.
 Nothing in the folder is ever unpickled.
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import ModelError
-from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.generator import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from faceinpaint_fast.images import write_atomically
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -30,7 +30,7 @@ MAX_SIZE = 4096  # channels or latent variables; far more than any DCGAN has
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """G and D in eval mode on the CPU, float32, and what config.json says of them."""
+    """G, with its encoder if there is one, and D in eval mode on the CPU, float32; what config.json says of them."""
 
     generator: DCGANGenerator
     discriminator: DCGANDiscriminator
@@ -55,20 +55,31 @@ def load_model(folder: Path | str | None = None) -> Model:
                 f"{folder}: expected a dcgan of format {FORMAT}, got {config['architecture']} of {config['format']}"
             )
         width, latent_size, digests = config["width"], config["latent_size"], config["sha256"]
-        if not all(type(size) is int and 0 < size <= MAX_SIZE for size in (width, latent_size)):
-            sizes = f"width {width!r}, latent_size {latent_size!r}"
-            raise ModelError(f"{folder}: expected sizes between 1 and {MAX_SIZE}, got {sizes}")
+        _check_sizes(folder, width=width, latent_size=latent_size)
         # without memory of their own: what config.json claims must not cost more than the weights that are there
         with torch.device("meta"):
             generator = DCGANGenerator(width=width, latent_size=latent_size)
             discriminator = DCGANDiscriminator(width=width)
         _load_weights(generator, folder / "generator.safetensors", digests["generator"])
         _load_weights(discriminator, folder / "discriminator.safetensors", digests["discriminator"])
+        if "encoder" in digests:
+            width = config["encoder"]["width"]
+            _check_sizes(folder, width=width)
+            with torch.device("meta"):
+                encoder = DCGANEncoder(width=width, latent_size=latent_size)
+            _load_weights(encoder, folder / "encoder.safetensors", digests["encoder"])
+            generator.encoder = encoder
         model = Model(generator, discriminator, config)
         _ = model.normalization
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{folder / 'config.json'}: expected a model's description, got: {error!r}") from error
     return model
+
+
+def _check_sizes(folder: Path, **sizes: Any) -> None:
+    if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes.values()):
+        found = ", ".join(f"{name} {size!r}" for name, size in sizes.items())
+        raise ModelError(f"{folder}: expected sizes between 1 and {MAX_SIZE}, got {found}")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -92,23 +103,42 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
 def save_model(
     folder: Path, generator: DCGANGenerator, discriminator: DCGANDiscriminator, *, width: int, training: dict[str, Any]
 ) -> None:
-    """Write a model folder; the old weights' calibration goes with them.
+    """Write a model folder, without an encoder; the old weights' calibration and encoder go with them.
 
     Each file is replaced atomically, config.json last: a kill in between leaves a folder that `load_model` refuses.
     Raises ModelError, with nothing written, if a weight is not finite.
     """
+    digests = _write_weights(folder, {"generator": generator, "discriminator": discriminator})
+    sizes = {"width": width, "latent_size": generator.latent_size}
+    config = {"format": FORMAT, "architecture": "dcgan", **sizes, "sha256": digests, "training": training}
+    write_config(folder, config)
+
+
+def save_encoder(folder: Path, model: Model, encoder: DCGANEncoder, *, training: dict[str, Any]) -> None:
+    """Put an encoder into the folder that its model was loaded from; ModelError if another is there by now."""
+    config = read_config(folder)
+    if config.get("sha256", {}).get("generator") != model.config["sha256"]["generator"]:
+        raise ModelError(f"{folder}: expected the generator it was trained for, got another that was written since")
+    digests = {name: digest for name, digest in config["sha256"].items() if name != "encoder"}
+    # first without: a kill before the end leaves a model that can be loaded
+    write_config(folder, config | {"sha256": digests})
+    digests |= _write_weights(folder, {"encoder": encoder})
+    write_config(folder, config | {"sha256": digests, "encoder": training})
+
+
+def _write_weights(folder: Path, networks: dict[str, nn.Module]) -> dict[str, str]:
+    """Their files' SHA-256."""
     files = {}
-    for name, network in {"generator": generator, "discriminator": discriminator}.items():
-        stored = {key: _stored(tensor) for key, tensor in network.state_dict().items()}
+    for name, network in networks.items():
+        stored = {
+            key: _stored(tensor) for key, tensor in network.state_dict().items() if not key.startswith("encoder.")
+        }
         if not all(torch.isfinite(tensor).all() for tensor in stored.values()):
             raise ModelError(f"{folder}: expected a {name} with finite weights, got NaN or Inf: nothing is written")
         files[name] = safetensors.torch.save(stored)
     for name, weights in files.items():
         write_atomically(folder / f"{name}.safetensors", lambda file, weights=weights: file.write(weights))  # type: ignore[misc]
-    digests = {name: hashlib.sha256(weights).hexdigest() for name, weights in files.items()}
-    sizes = {"width": width, "latent_size": generator.latent_size}
-    config = {"format": FORMAT, "architecture": "dcgan", **sizes, "sha256": digests, "training": training}
-    write_config(folder, config)
+    return {name: hashlib.sha256(weights).hexdigest() for name, weights in files.items()}
 
 
 def _stored(tensor: Tensor) -> Tensor:

@@ -19,13 +19,16 @@ import typer
 from faceinpaint_fast.errors import InputError, ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from rich.progress import Progress, ProgressColumn
 
     from faceinpaint_fast.checkpoint import Model
     from faceinpaint_fast.config import InpaintConfig, Precision
     from faceinpaint_fast.evaluation.methods import Method
     from faceinpaint_fast.evaluation.protocol import Protocol
+    from faceinpaint_fast.training import run
 
 # click's, which newer versions of typer have taken in: its only address in all of them
 USAGE_ERROR = typer.BadParameter.__mro__[1]
@@ -169,12 +172,9 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.faces import load_faces
     from faceinpaint_fast.images import check_place
-    from faceinpaint_fast.training import curves, dcgan
+    from faceinpaint_fast.training import curves, dcgan, run
 
     place = pick_device(device)
     config = dcgan.TrainConfig(
@@ -182,34 +182,13 @@ def train(
         batch=batch,
         learning_rate=learning_rate,
         ema=ema,
-        precision=dcgan.best_precision(place) if precision == "auto" else precision,
+        precision=run.best_precision(place) if precision == "auto" else precision,
         seed=seed,
     )
     check_place(out / "config.json")
     _check_plot(plot)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with _progress(*columns) as bar:
-        reading = bar.add_task("reading", total=None, note="faces")
-        faces = load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
-        bar.update(reading, total=len(faces))
-        training = bar.add_task("training", total=images, note="")
-        before = None
-
-        def show(progress: dcgan.Progress) -> None:
-            nonlocal before
-            note = f"D {progress.loss_d:.3f}  G {progress.loss_g:.3f}"
-            if before is not None:
-                rate = (progress.images - before.images) / (progress.seconds - before.seconds)
-                note = f"{rate:.0f} images/s  {note}"
-            bar.update(training, completed=progress.images, note=note)
-            before = progress
-
+    with _training_bar() as bar:
+        faces = _read_faces(bar, data, crop)
         dcgan.train(
             faces,
             out,
@@ -218,11 +197,99 @@ def train(
             cooldown=cooldown,
             device=place,
             checkpoint_minutes=checkpoint_minutes,
-            on_progress=show,
+            on_progress=_shown(bar, images),
         )
     if plot is not None:
         curves.draw_curves(out, plot)
-    print(f"{out}: a model that has seen {images} images; next: faceinpaint calibrate {out} HELD_OUT")
+    following = f"faceinpaint calibrate {out} HELD_OUT, faceinpaint train-encoder {out} DATA"
+    print(f"{out}: a model that has seen {images} images; next: {following}")
+
+
+@app.command()
+def train_encoder(
+    model: Annotated[Path, typer.Argument(help="Model folder; the encoder goes there, a run that is there resumes.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders and tar shards of aligned faces; none: the model's own samples."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="How many images to see in all.")] = 640_000,
+    cooldown: Annotated[
+        int | None, typer.Option(min=0, help="Over how many of them, the last, the rate falls to 0; by default half.")
+    ] = None,
+    width: Annotated[int, typer.Option(help="Channels at 32x32.")] = 64,
+    batch: Annotated[int, typer.Option(help="Images a step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 1e-3,
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")] = "auto",
+    crop: Annotated[int | None, typer.Option(min=1, help="Centred square to cut, in pixels.")] = None,
+    checkpoint_minutes: Annotated[float, typer.Option(help="Between checkpoints.")] = 5.0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of weights, order, mirroring, codes and holes.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Train what gives a model's searches their start; kill it whenever you like, the same command goes on."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.checkpoint import load_model
+    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.training import encoder, run
+
+    place = pick_device(device)
+    exact = run.best_precision(place) if precision == "auto" else precision
+    config = encoder.EncoderConfig(
+        width=width, batch=batch, learning_rate=learning_rate, precision=cast("Precision", exact), seed=seed
+    )
+    check_place(model / "config.json")
+    loaded = load_model(model)
+    with _training_bar() as bar:
+        faces = _read_faces(bar, data, crop) if data else None
+        encoder.train_encoder(
+            model,
+            loaded,
+            faces,
+            config,
+            images=images,
+            cooldown=images // 2 if cooldown is None else cooldown,
+            device=place,
+            checkpoint_minutes=checkpoint_minutes,
+            on_progress=_shown(bar, images),
+        )
+    print(f"{model}: with an encoder that has seen {images} images")
+
+
+def _training_bar() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    return _progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+
+
+def _read_faces(bar: Progress, data: list[Path], crop: int | None) -> NDArray[np.uint8]:
+    from faceinpaint_fast.faces import load_faces
+
+    reading = bar.add_task("reading", total=None, note="faces")
+    faces = load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
+    bar.update(reading, total=len(faces))
+    return faces
+
+
+def _shown(bar: Progress, images: int) -> Callable[[run.Progress], None]:
+    """Shows how a training run goes on."""
+    training = bar.add_task("training", total=images, note="")
+    before = None
+
+    def show(now: run.Progress) -> None:
+        nonlocal before
+        note = "  ".join(f"{name} {loss:.3f}" for name, loss in now.losses.items())
+        if before is not None:
+            rate = (now.images - before.images) / (now.seconds - before.seconds)
+            note = f"{rate:.0f} images/s  {note}"
+        bar.update(training, completed=now.images, note=note)
+        before = now
+
+    return show
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The generator G and the discriminator D of DCGAN (Radford et al. 2015), and the Protocols that any others meet.
+"""The generator G, the discriminator D of DCGAN (Radford et al. 2015) and an encoder, and the Protocols of any others.
 
 Qiang et al. 2019, section 3.4: z (100) -> 4x4 -> 8x8 -> 16x16 -> 32x32 -> 64x64x3, tanh; D mirrors it.  The paper's
 D ends in a two-class softmax, which equals the one logit and the sigmoid used here.
@@ -26,7 +26,8 @@ Network = TypeVar("Network")
 class Generator(Protocol):
     """Any module that draws images from latent codes: (B, latent_size) -> (B, 3, H, W) in [-1, 1].
 
-    In eval mode an image must depend on its own z alone.
+    In eval mode an image must depend on its own z alone.  An attribute `encoder`, an `Encoder` or None, may guess
+    where a search shall start.
     """
 
     latent_size: int
@@ -40,6 +41,14 @@ class Discriminator(Protocol):
     def __call__(self, x: Tensor, /) -> Tensor: ...
 
 
+class Encoder(Protocol):
+    """Any module that guesses the latent codes of images from what is known of them, as `visible` puts it:
+    (B, 4, H, W) -> (B, latent_size).
+    """
+
+    def __call__(self, seen: Tensor, /) -> Tensor: ...
+
+
 def to_unit(x: Tensor) -> Tensor:
     """[-1, 1] -> [0, 1]."""
     return (x + 1) / 2
@@ -50,12 +59,24 @@ def to_signed(x: Tensor) -> Tensor:
     return 2 * x - 1
 
 
+def visible(images: Tensor, known: Tensor) -> Tensor:
+    """What an encoder sees of images (B, 3, H, W) in [0, 1], known (B, H, W) where 1: (B, 4, H, W).
+
+    The image in [-1, 1], 0 where it is missing, and `known`.
+    """
+    known = known.unsqueeze(1)
+    return torch.cat([to_signed(images) * known, known], dim=1)
+
+
 class DCGANGenerator(nn.Module):
     """DCGAN's G with `width` channels at 32x32: (B, latent_size) -> (B, 3, 64, 64) in [-1, 1]."""
+
+    encoder: nn.Module | None
 
     def __init__(self, *, width: int = 64, latent_size: int = LATENT_SIZE) -> None:
         super().__init__()
         self.latent_size = latent_size
+        self.encoder = None
         channels = [8 * width, 4 * width, 2 * width, width]
         layers: list[nn.Module] = [
             nn.ConvTranspose2d(latent_size, channels[0], 4, bias=False),
@@ -81,20 +102,38 @@ class DCGANDiscriminator(nn.Module):
 
     def __init__(self, *, width: int = 64) -> None:
         super().__init__()
-        channels = [width, 2 * width, 4 * width, 8 * width]
-        layers: list[nn.Module] = [nn.Conv2d(3, channels[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-        for before, after in pairwise(channels):
-            layers += [
-                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
-        layers.append(nn.Conv2d(channels[-1], 1, 4))
-        self.layers = nn.Sequential(*layers)
-        self.apply(_initialise)
+        self.layers = _halving(3, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)[:, 0, 0, 0]
+
+
+class DCGANEncoder(nn.Module):
+    """An `Encoder` with the layers of DCGAN's D: (B, 4, 64, 64), see `visible` -> (B, latent_size)."""
+
+    def __init__(self, *, width: int = 64, latent_size: int = LATENT_SIZE) -> None:
+        super().__init__()
+        self.layers = _halving(4, width, latent_size)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        return self.layers(seen)[:, :, 0, 0]
+
+
+DCGAN = DCGANGenerator | DCGANDiscriminator | DCGANEncoder
+
+
+def _halving(inputs: int, width: int, outputs: int) -> nn.Sequential:
+    """(B, inputs, 64, 64) -> (B, outputs, 1, 1), with `width` channels at 32x32."""
+    channels = [width, 2 * width, 4 * width, 8 * width]
+    layers: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+    for before, after in pairwise(channels):
+        layers += [
+            nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+    layers.append(nn.Conv2d(channels[-1], outputs, 4))
+    return nn.Sequential(*layers).apply(_initialise)
 
 
 def _initialise(module: nn.Module) -> None:

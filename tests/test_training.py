@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from faceinpaint_fast.checkpoint import load_model
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.images import read_image
 from faceinpaint_fast.training import dcgan
+from faceinpaint_fast.training import run as run_module
 from faceinpaint_fast.training.dcgan import Game, TrainConfig, train
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ TINY = TrainConfig(width=2, batch=4, seed=5)
 
 @pytest.fixture(autouse=True)
 def _often_and_little(monkeypatch):
-    monkeypatch.setattr(dcgan, "LOG_EVERY", 2)
+    monkeypatch.setattr(run_module, "LOG_EVERY", 2)
     monkeypatch.setattr(dcgan, "GRID", 2)
 
 
@@ -199,7 +199,7 @@ def test_fewer_faces_than_a_batch(faces):
 
 
 def test_best_precision_of_the_cpu():
-    assert dcgan.best_precision(CPU) == ("bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32")
+    assert run_module.best_precision(CPU) == ("bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32")
 
 
 # ------------------------------------------------------------------------------------------------------------ the run
@@ -249,7 +249,7 @@ def assert_same(one, other):
 def uninterrupted(faces, tmp_path_factory):
     """What a run leaves that nobody stops."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dcgan, "LOG_EVERY", 2)
+        patch.setattr(run_module, "LOG_EVERY", 2)
         patch.setattr(dcgan, "GRID", 2)
         return result(run(faces, tmp_path_factory.mktemp("uninterrupted") / "model"))
 
@@ -272,7 +272,7 @@ def test_a_run_leaves_a_model_a_log_and_samples(faces, tmp_path, uninterrupted):
     assert_same(result(out), uninterrupted)
     lines = log(out)
     assert [line["images"] for line in lines] == [8, 16, 24, 32]
-    assert [asdict(progress) for progress in heard] == lines
+    assert [{"images": each.images, "seconds": each.seconds} | each.losses for each in heard] == lines
     assert all(0 < line["loss_d"] < 10 and 0 < line["loss_g"] < 10 for line in lines)
     assert all(one["seconds"] < other["seconds"] for one, other in itertools.pairwise(lines))
     assert sorted(path.name for path in (out / "training" / "samples").iterdir()) == [
@@ -328,7 +328,7 @@ def test_another_seed_is_another_run(faces, tmp_path, uninterrupted):
 def test_checkpoints_come_by_the_clock(faces, tmp_path, monkeypatch, seconds, images):
     """Two minutes have passed, or not quite, when the second line of the log is written."""
     clock = [1000.0]
-    monkeypatch.setattr(dcgan.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: clock[0])
 
     def on_progress(progress):
         if progress.images == 16:
@@ -356,11 +356,13 @@ def test_a_run_killed_again_and_again(faces, tmp_path, uninterrupted):
     assert_same(result(run(faces, tmp_path / "model")), uninterrupted)
 
 
-@pytest.mark.parametrize("victim", ["save_model", "write_image", "write_atomically"])
-def test_a_run_killed_while_it_saves(faces, tmp_path, uninterrupted, monkeypatch, victim):
+@pytest.mark.parametrize(
+    ("module", "victim"), [(dcgan, "save_model"), (dcgan, "write_image"), (run_module, "write_atomically")]
+)
+def test_a_run_killed_while_it_saves(faces, tmp_path, uninterrupted, monkeypatch, module, victim):
     """Before the model is written, before its samples, before the state."""
     saves = []
-    original = getattr(dcgan, victim)
+    original = getattr(module, victim)
 
     def killed_the_third_time(*args, **options):
         saves.append(args)
@@ -368,10 +370,10 @@ def test_a_run_killed_while_it_saves(faces, tmp_path, uninterrupted, monkeypatch
             raise Killed
         return original(*args, **options)
 
-    monkeypatch.setattr(dcgan, victim, killed_the_third_time)
+    monkeypatch.setattr(module, victim, killed_the_third_time)
     with pytest.raises(Killed):
         run(faces, tmp_path / "model")
-    monkeypatch.setattr(dcgan, victim, original)
+    monkeypatch.setattr(module, victim, original)
     assert_same(result(run(faces, tmp_path / "model")), uninterrupted)
 
 
@@ -537,9 +539,10 @@ import sys
 from pathlib import Path
 import numpy as np, torch
 from faceinpaint_fast.training import dcgan
+from faceinpaint_fast.training import run as run_module
 
 torch.set_num_threads(1)
-dcgan.LOG_EVERY, dcgan.GRID = 2, 2
+run_module.LOG_EVERY, dcgan.GRID = 2, 2
 config = dcgan.TrainConfig(width=2, batch=4, seed=5)
 dcgan.train(
     np.load(sys.argv[1]), Path(sys.argv[2]), config, images=10**9, device=torch.device("cpu"), checkpoint_minutes=0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import write_figure
-from faceinpaint_fast.training.dcgan import log_lines
+from faceinpaint_fast.training.run import log_lines
 
 
 def running_mean(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:

@@ -2,21 +2,14 @@
 
 G ascends log D(G(z)) instead of descending log(1 - D(G(z))) (Goodfellow et al. 2014, section 3): the same fixed
 point, with a gradient that does not vanish early on.  What is kept is a moving average of G's weights.
-
-All randomness of a step is drawn from (seed, step), so a run that was killed and resumed equals one that was not,
-bit for bit on the CPU.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,11 +19,11 @@ from torch.nn.functional import softplus
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from faceinpaint_fast.checkpoint import save_model
-from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator, to_signed, to_unit
-from faceinpaint_fast.images import write_atomically, write_image
+from faceinpaint_fast.images import write_image
+from faceinpaint_fast.training.run import batch_of_step, check_enough, run
 
-LOG_EVERY = 50  # steps between lines of the log
 GRID = 8  # the sample grid is GRID x GRID faces
 
 M = TypeVar("M", bound=nn.Module)
@@ -65,34 +58,13 @@ class TrainConfig:
             raise InputError(f"precision: expected fp32 or bf16, got {self.precision!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A line of the log: images seen, and means since the line before."""
-
-    images: int
-    seconds: float
-    loss_d: float
-    loss_g: float
-
-
-def best_precision(device: torch.device) -> str:
-    """bf16 where the device has instructions for it."""
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if has_bf16 else "fp32"
-
-
-@lru_cache(maxsize=1)
-def order_of_epoch(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """A permutation of `count` faces; drawn once an epoch, since every step of it asks."""
-    return np.random.default_rng((seed, 1, epoch)).permutation(count)
-
-
 class Game:
-    """G, its average, D and their optimisers, one step at a time."""
+    """G, its average, D and their optimisers, one step at a time: a `run.Training`."""
+
+    losses: tuple[str, ...] = ("loss_d", "loss_g")
 
     def __init__(self, faces: NDArray[np.uint8], config: TrainConfig, device: torch.device) -> None:
-        if len(faces) < config.batch:
-            raise InputError(f"data: expected at least one batch, {config.batch} faces, got {len(faces)}")
+        check_enough(faces, config.batch)
         self.faces, self.config, self.device = faces, config, device
         self.step = 0
         torch.manual_seed(config.seed)
@@ -136,13 +108,8 @@ class Game:
         return torch.stack([loss_d.detach(), loss_g.detach()])
 
     def _real_batch(self, rng: np.random.Generator) -> Tensor:
-        """Faces in an order of their own each epoch, every other mirrored: (batch, 3, 64, 64) in [-1, 1]."""
-        batches = len(self.faces) // self.config.batch
-        epoch, batch = divmod(self.step, batches)
-        order = order_of_epoch(self.config.seed, epoch, len(self.faces))
-        faces = self.faces[order[batch * self.config.batch : (batch + 1) * self.config.batch]]
-        mirrored = rng.random(len(faces)) < 0.5
-        faces[mirrored] = faces[mirrored, :, ::-1]
+        """(batch, 3, 64, 64) in [-1, 1]."""
+        faces = batch_of_step(self.faces, self.config.seed, self.step, self.config.batch, rng)
         # (B, H, W, C) in memory, seen as (B, C, H, W): channels_last already
         return to_signed(torch.from_numpy(faces).to(self.device).permute(0, 3, 1, 2).float() / 255)
 
@@ -179,97 +146,13 @@ class Game:
             part.load_state_dict(state[name])
         self.step = state["step"]
 
-
-def train(
-    faces: NDArray[np.uint8],
-    out: Path,
-    config: TrainConfig,
-    *,
-    images: int,
-    cooldown: int = 0,
-    device: torch.device,
-    checkpoint_minutes: float = 5.0,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-) -> None:
-    """Train until `images` faces have been seen, keeping a model in the folder `out` from the first checkpoint on.
-
-    Over the last `cooldown` of them the learning rate falls to 0 along a line.  What comes before does not depend on
-    it, so that a run may be prolonged and cooled down from any checkpoint.
-
-    out/training/ holds state.pt (everything a resumed run needs), log.jsonl and samples/.  If it is there already
-    the run continues; InputError if that one was begun with another config.  Raises ModelError if a loss is no
-    longer finite.
-    """
-    game = Game(faces, config, device)
-    folder = out / "training"
-    elapsed = _resume(game, folder)
-    start = saved = time.monotonic()
-    losses = torch.zeros(2, device=device)
-    since = 0
-    while game.step * config.batch < images:
-        left = images - game.step * config.batch
-        losses += game.play(min(1.0, left / max(cooldown, 1)))
-        since += 1
-        done = game.step * config.batch >= images
-        if since == LOG_EVERY or done:
-            loss_d, loss_g = (losses / since).tolist()
-            progress = Progress(game.step * config.batch, elapsed + time.monotonic() - start, loss_d, loss_g)
-            _log(folder, progress)
-            on_progress(progress)
-            losses.zero_()
-            since = 0
-        # between lines of the log, so that a resumed run writes the same lines
-        if done or (since == 0 and time.monotonic() - saved > 60 * checkpoint_minutes):
-            _save(game, out, cooldown, elapsed + time.monotonic() - start)
-            saved = time.monotonic()
+    def save(self, out: Path, described: dict[str, Any]) -> None:
+        """The averaged G and D as a model folder, and samples of that G in out/training/samples."""
+        G = self.averaged_generator()
+        save_model(out, G, self.D, width=self.config.width, training=described | {"faces": len(self.faces)})
+        write_image(out / "training" / "samples" / f"{described['images']:09d}.png", self.sample_grid(G))
 
 
-def _log(folder: Path, progress: Progress) -> None:
-    if not (np.isfinite(progress.loss_d) and np.isfinite(progress.loss_g)):
-        raise ModelError(f"{folder}: expected finite losses, got {progress}: the last checkpoint is kept")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log.jsonl").open("a") as log:
-        log.write(json.dumps(asdict(progress)) + "\n")
-
-
-def _save(game: Game, out: Path, cooldown: int, seconds: float) -> None:
-    G = game.averaged_generator()
-    seen = game.step * game.config.batch
-    training = asdict(game.config) | {"images": seen, "cooldown": cooldown, "faces": len(game.faces)}
-    training |= {"seconds": round(seconds)}
-    state = game.state_dict() | {"config": asdict(game.config), "seconds": seconds}
-    save_model(out, G, game.D, width=game.config.width, training=training)
-    write_image(out / "training" / "samples" / f"{seen:09d}.png", game.sample_grid(G))
-    # last: whatever a kill leaves half done above, the resumed run does again
-    write_atomically(out / "training" / "state.pt", lambda file: torch.save(state, file))
-
-
-def _resume(game: Game, folder: Path) -> float:
-    """Bring the game to the last checkpoint; seconds spent until then."""
-    path = folder / "state.pt"
-    if not path.exists():
-        (folder / "log.jsonl").unlink(missing_ok=True)
-        return 0.0
-    try:
-        state = cast(dict[str, Any], torch.load(path, map_location=game.device, weights_only=True))
-        begun = TrainConfig(**state["config"])
-        if begun == game.config:
-            game.load_state_dict(state)
-    except Exception as error:
-        raise ModelError(f"{path}: expected the state of a training run, got: {error}") from error
-    if begun != game.config:
-        raise InputError(f"{folder}: expected the config it was begun with, {begun}, got {game.config}")
-    seen = game.step * game.config.batch
-    lines = [line for line in log_lines(folder / "log.jsonl") if line["images"] <= seen]
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    write_atomically(folder / "log.jsonl", lambda file: file.write(text.encode()))
-    return float(state["seconds"])
-
-
-def log_lines(log: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a run's log.jsonl, none if it is not there; a kill may have cut the last one short."""
-    for line in log.read_text().splitlines() if log.exists() else []:
-        try:
-            yield json.loads(line)
-        except ValueError:
-            return
+def train(faces: NDArray[np.uint8], out: Path, config: TrainConfig, *, device: torch.device, **options: Any) -> None:
+    """A run, with the options of `run.run`, whose state and log lie in out/training."""
+    run(Game(faces, config, device), out, out / "training", **options)

@@ -1,0 +1,149 @@
+"""An encoder for a generator: a guess of the code that the search would find, from what is known of an image.
+
+It learns to minimise, over images with random holes of which it sees the known pixels alone, the default objective of
+the search with every pixel known: what lies in a hole is learnt from the images, not from one image's other pixels.
+As in "amortised" inference (Gershman and Goodman 2014), a pass of a network takes the place of many iterations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faceinpaint_fast import masks
+from faceinpaint_fast.adjoint import differentiable
+from faceinpaint_fast.checkpoint import Model, save_encoder
+from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.generator import IMAGE_SIZE, DCGANEncoder, frozen, to_unit, visible
+from faceinpaint_fast.objective import Objective
+from faceinpaint_fast.step import loss_and_gradient
+from faceinpaint_fast.training.run import batch_of_step, check_enough, run
+
+SHAPE = (IMAGE_SIZE, IMAGE_SIZE)
+SIDES = get_args(masks.Side)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """What a run is determined by, beside the model and the images.
+
+    width          channels at 32x32
+    learning_rate  of Adam
+    precision      "bf16" runs the convolutions in it
+    """
+
+    width: int = 64
+    batch: int = 64
+    learning_rate: float = 1e-3
+    precision: Precision = "fp32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.batch) < 1 or self.seed < 0:
+            raise InputError(f"width, batch, seed: expected >= 1, >= 1, >= 0, got {self}")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate: expected > 0, got {self.learning_rate}")
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision: expected one of {get_args(Precision)}, got {self.precision!r}")
+
+
+def random_hole(rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A hole (64, 64) of any kind: the centre, a half, what lies beyond a line, a rectangle, strokes or lone pixels."""
+    kind, seed = rng.integers(8), int(rng.integers(2**31))
+    if kind == 0:
+        return masks.centre(SHAPE)
+    if kind <= 2:
+        return masks.half(SHAPE, SIDES[rng.integers(4)])
+    if kind == 3:
+        angle, (y, x) = rng.uniform(0, 2 * np.pi), np.indices(SHAPE) - (IMAGE_SIZE - 1) / 2
+        return x * np.cos(angle) + y * np.sin(angle) > rng.uniform(-12, 12)
+    if kind == 4:
+        height, width = map(int, rng.integers(8, 57, 2))
+        top, left = map(int, rng.integers(0, (IMAGE_SIZE + 1 - height, IMAGE_SIZE + 1 - width)))
+        return masks.rectangle(SHAPE, top=top, left=left, height=height, width=width)
+    if kind == 5:
+        return masks.free_form(SHAPE, seed, strokes=int(rng.integers(1, 9)))
+    return masks.random_pixels(SHAPE, rng.uniform(0.1, 0.95), seed)
+
+
+class Amortisation:
+    """The encoder and its optimiser, one step at a time: a `run.Training`.
+
+    faces  (N, 64, 64, 3) uint8; none: the generator's own samples, so that no photographs are needed
+    """
+
+    losses: tuple[str, ...] = ("loss",)
+
+    def __init__(
+        self, model: Model, faces: NDArray[np.uint8] | None, config: EncoderConfig, device: torch.device
+    ) -> None:
+        if faces is not None:
+            check_enough(faces, config.batch)
+        self.model, self.faces, self.config, self.device = model, faces, config, device
+        self.step = 0
+        torch.manual_seed(config.seed)
+        self.latent_size = model.generator.latent_size
+        encoder = DCGANEncoder(width=config.width, latent_size=self.latent_size)
+        self.encoder = encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.adam = torch.optim.Adam(self.encoder.parameters(), config.learning_rate)
+        self.G = differentiable(frozen(model.generator, device), device, config.precision)
+        self.D = differentiable(frozen(model.discriminator, device), device, config.precision)
+
+    def play(self, rate: float = 1.0) -> Tensor:
+        self.adam.param_groups[0]["lr"] = rate * self.config.learning_rate
+        rng = np.random.default_rng((self.config.seed, 0, self.step))
+        images = self._images(rng)
+        known = torch.from_numpy(np.stack([~random_hole(rng) for _ in images])).to(images)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            z = self.encoder(visible(images, known).contiguous(memory_format=torch.channels_last))
+        z = z.float()
+        everything = torch.ones_like(known)
+        objective = Objective(images, everything, everything, self.D, InpaintConfig())
+        loss, gradient = loss_and_gradient(self.G, z.detach(), objective)
+        self.adam.zero_grad()
+        z.backward(gradient / len(z))
+        self.adam.step()
+        self.step += 1
+        return loss.mean()[None]
+
+    def _images(self, rng: np.random.Generator) -> Tensor:
+        """(batch, 3, 64, 64) in [0, 1]."""
+        config = self.config
+        if self.faces is None:
+            z = torch.from_numpy(rng.standard_normal((config.batch, self.latent_size), dtype=np.float32))
+            return to_unit(self.G(z.to(self.device))[0]).contiguous()
+        faces = batch_of_step(self.faces, config.seed, self.step, config.batch, rng)
+        return torch.from_numpy(faces).to(self.device).permute(0, 3, 1, 2).float() / 255
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step, "encoder": self.encoder.state_dict(), "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.encoder.load_state_dict(state["encoder"])
+        self.adam.load_state_dict(state["adam"])
+        self.step = state["step"]
+
+    def save(self, out: Path, described: dict[str, Any]) -> None:
+        """The encoder, into the folder of its model."""
+        faces = None if self.faces is None else len(self.faces)
+        save_encoder(out, self.model, self.encoder, training=described | {"faces": faces})
+
+
+def train_encoder(
+    folder: Path,
+    model: Model,
+    faces: NDArray[np.uint8] | None,
+    config: EncoderConfig,
+    *,
+    device: torch.device,
+    **options: Any,
+) -> None:
+    """A run, with the options of `run.run`, whose state and log lie in folder/training/encoder."""
+    run(Amortisation(model, faces, config, device), folder, folder / "training" / "encoder", **options)
