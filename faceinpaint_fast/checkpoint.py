@@ -30,11 +30,12 @@ MAX_SIZE = 4096  # channels or latent variables; far more than any DCGAN has
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """G, with its encoder if there is one, and D in eval mode on the CPU, float32; what config.json says of them."""
+    """G, D and an encoder, if there is one, in eval mode on the CPU, float32, and what config.json says of them."""
 
     generator: DCGANGenerator
     discriminator: DCGANDiscriminator
     config: dict[str, Any]
+    encoder: DCGANEncoder | None = None
 
     @property
     def normalization(self) -> Normalization | None:
@@ -62,14 +63,14 @@ def load_model(folder: Path | str | None = None) -> Model:
             discriminator = DCGANDiscriminator(width=width)
         _load_weights(generator, folder / "generator.safetensors", digests["generator"])
         _load_weights(discriminator, folder / "discriminator.safetensors", digests["discriminator"])
+        encoder = None
         if "encoder" in digests:
             width = config["encoder"]["width"]
             _check_sizes(folder, width=width)
             with torch.device("meta"):
                 encoder = DCGANEncoder(width=width, latent_size=latent_size)
             _load_weights(encoder, folder / "encoder.safetensors", digests["encoder"])
-            generator.encoder = encoder
-        model = Model(generator, discriminator, config)
+        model = Model(generator, discriminator, config, encoder)
         _ = model.normalization
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{folder / 'config.json'}: expected a model's description, got: {error!r}") from error
@@ -103,7 +104,7 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
 def save_model(
     folder: Path, generator: DCGANGenerator, discriminator: DCGANDiscriminator, *, width: int, training: dict[str, Any]
 ) -> None:
-    """Write a model folder, without an encoder; the old weights' calibration and encoder go with them.
+    """Write a model folder; the old weights' calibration and encoder go with them.
 
     Each file is replaced atomically, config.json last: a kill in between leaves a folder that `load_model` refuses.
     Raises ModelError, with nothing written, if a weight is not finite.
@@ -130,9 +131,7 @@ def _write_weights(folder: Path, networks: dict[str, nn.Module]) -> dict[str, st
     """Their files' SHA-256."""
     files = {}
     for name, network in networks.items():
-        stored = {
-            key: _stored(tensor) for key, tensor in network.state_dict().items() if not key.startswith("encoder.")
-        }
+        stored = {key: _stored(tensor) for key, tensor in network.state_dict().items()}
         if not all(torch.isfinite(tensor).all() for tensor in stored.values()):
             raise ModelError(f"{folder}: expected a {name} with finite weights, got NaN or Inf: nothing is written")
         files[name] = safetensors.torch.save(stored)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, get_args
 from faceinpaint_fast.errors import InputError
 
 Precision = Literal["fp32", "bf16"]
-Search = Literal["adam", "adam-cosine"]
+Search = Literal["adam", "adam-cosine", "bfgs", "guided"]
 Blend = Literal["poisson", "biharmonic", "tension", "none"]
 Unbounded = Literal["masked", "none"]  # normalizations without bounds
 
@@ -42,11 +42,13 @@ Normalization.PAPER = Normalization(s_min=0.1198, s_max=0.8431, c_min=739.0, c_m
 class InpaintConfig:
     """How to restore an image.  The defaults are what works best, `InpaintConfig.paper()` is what is printed.
 
-    iterations     steps of the search
+    iterations     steps of the search, each with one pass through the networks and one back
     precision      of the networks; losses, z and the optimiser's state are float32 always
-    search         "adam": Adam at a constant step size; "adam-cosine": decayed to zero along a half cosine
+    search         "adam": Adam at a constant step size; "adam-cosine": decayed to zero along a half cosine; "bfgs":
+                   quasi-Newton; "guided": that too, from where the model's encoder guesses the code, if it has one,
+                   and with the prior drawing to there instead of to 0
     restarts       starts per image, of which the one with the least loss is kept
-    learning_rate  Adam's step size in z, at the start
+    learning_rate  Adam's step size in z, at the start; the length of BFGS's first step
     z_max          z is clipped to [-z_max, z_max] after every step (Yeh et al. 2017); infinite: never
     lambda_*       weights of Eq. 8: of the discriminator, context and structural loss, and of the prior of z, which the
                    paper does not have; one of 0 has no part in the search
@@ -61,9 +63,9 @@ class InpaintConfig:
     batch_invariant  the same bits in batches of any size, at a price: see docs/architecture.md
     """
 
-    iterations: int = 100
+    iterations: int = 20
     precision: Precision = "fp32"
-    search: Search = "adam-cosine"
+    search: Search = "guided"
     restarts: int = 1
     learning_rate: float = 0.2
     z_max: float = math.inf

@@ -26,8 +26,7 @@ Network = TypeVar("Network")
 class Generator(Protocol):
     """Any module that draws images from latent codes: (B, latent_size) -> (B, 3, H, W) in [-1, 1].
 
-    In eval mode an image must depend on its own z alone.  An attribute `encoder`, an `Encoder` or None, may guess
-    where a search shall start.
+    In eval mode an image must depend on its own z alone.
     """
 
     latent_size: int
@@ -71,12 +70,9 @@ def visible(images: Tensor, known: Tensor) -> Tensor:
 class DCGANGenerator(nn.Module):
     """DCGAN's G with `width` channels at 32x32: (B, latent_size) -> (B, 3, 64, 64) in [-1, 1]."""
 
-    encoder: nn.Module | None
-
     def __init__(self, *, width: int = 64, latent_size: int = LATENT_SIZE) -> None:
         super().__init__()
         self.latent_size = latent_size
-        self.encoder = None
         channels = [8 * width, 4 * width, 2 * width, width]
         layers: list[nn.Module] = [
             nn.ConvTranspose2d(latent_size, channels[0], 4, bias=False),

@@ -1,4 +1,4 @@
-"""The search for z^ = argmin_z L(G(z)), Eq. 8: Adam on z alone, by back-propagation through frozen G and D."""
+"""The search for z^ = argmin_z L(G(z)), Eq. 8, by back-propagation through frozen G and D to z alone."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from torch import Tensor
 
 from faceinpaint_fast.errors import ModelError
 from faceinpaint_fast.objective import Objective
-from faceinpaint_fast.step import ATTEMPTS, Engine
+from faceinpaint_fast.optimisers import ATTEMPTS
+from faceinpaint_fast.step import Engine
+
+SPREAD = 0.1  # of starts around a guess
 
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Where the search begins: `restarts` codes from N(0, 1) for each image, which depend on its seed alone.
+    """Where the search begins: `restarts` codes from N(0, 1) for each image, which depend on its seed alone; or from
+    N(guess, SPREAD^2), where there is a guess.
 
     The rows of a code, a loss and so on are the images', each with its restarts; `first` is the number of the first
     image in the caller's batch.
+
+    guess  (len(seeds) * restarts, latent_size); what begins again does so without it
     """
 
     seeds: Sequence[int]
     restarts: int
     latent_size: int
     first: int = 0
+    guess: Tensor | None = None
 
     def draw(self, attempt: int = 0) -> Tensor:
         """The draw number `attempt` of every seed: (len(seeds) * restarts, latent_size), float32.
@@ -41,7 +48,10 @@ class Starts:
             # one call each: a call for all would draw other numbers
             each = [torch.randn(self.restarts, self.latent_size, generator=generator) for _ in range(count)]
             codes.append(torch.stack(each))
-        return torch.cat(codes, dim=1)
+        drawn = torch.cat(codes, dim=1)
+        if self.guess is not None:
+            drawn[0] = self.guess.cpu() + SPREAD * drawn[0]
+        return drawn
 
     def best(self, totals: Tensor) -> Tensor:
         """The row with the least loss of each image, (len(seeds),); ModelError names one that has no finite loss."""

@@ -3,8 +3,8 @@
 L_d  Eq. 3, log(1 - D(x)): pulls x towards "real".
 L_c  Eq. 6, from the weighted L1 between W*M*x and W*M*I.
 L_s  Eq. 5, from SSIM between W*M*x and W*M*I.
-L_z  the mean of z^2, which the paper does not have: pulls z to where N(0, 1) is likely, as in Bora et al. 2017,
-     "Compressed sensing using generative models", section 4.
+L_z  the mean of (z - e)^2, which the paper does not have.  Without an encoder e = 0, which pulls z to where N(0, 1) is
+     likely, as in Bora et al. 2017, "Compressed sensing using generative models", section 4.
 
 As printed, Eq. 5 and 6 are flat outside their bounds, and the bounds come from whole images: with much of the image
 missing the search has no gradient.  The "masked" normalisation divides L1 by the weights it was summed over, averages
@@ -59,12 +59,20 @@ class Objective:
     known          M, (B, H, W) float, 1 = known, 0 = missing
     weights        W, (B, H, W), Eq. 7
     discriminator  with its pullback: `adjoint.differentiable`
+    expected       the prior's e, (B, latent_size); none: 0
     """
 
     def __init__(
-        self, images: Tensor, known: Tensor, weights: Tensor, discriminator: Differentiable, config: InpaintConfig
+        self,
+        images: Tensor,
+        known: Tensor,
+        weights: Tensor,
+        discriminator: Differentiable,
+        config: InpaintConfig,
+        expected: Tensor | None = None,
     ) -> None:
         self.D, self.config = discriminator, config
+        self.expected = images.new_zeros(len(images), 1) if expected is None else expected
         channels = images.shape[-3]
         # W*M; where, not a product, for the image: the hole may hold NaN
         w = known * weights
@@ -95,7 +103,7 @@ class Objective:
         other = copy.copy(self)
         other.target = self.target.clone()
         other.total_weight, other.structured = self.total_weight.clone(), self.structured.clone()
-        other.share = self.share.clone()
+        other.share, other.expected = self.share.clone(), self.expected.clone()
         return other
 
     def copy_(self, other: Objective) -> None:
@@ -104,6 +112,7 @@ class Objective:
         self.total_weight.copy_(other.total_weight)
         self.structured.copy_(other.structured)
         self.share.copy_(other.share)
+        self.expected.copy_(other.expected)
 
     def terms(self, x: Tensor, z: Tensor) -> Tensor:
         """All of TERMS, of images x (B, 3, H, W) in [-1, 1] and their codes z (B, latent_size): (B, len(TERMS))."""
@@ -121,7 +130,7 @@ class Objective:
             loss = discriminator_loss(logit)
             # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
             gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype))
-        of_z = (2 * config.lambda_z / z.shape[1]) * z / self.share[:, None]
+        of_z = (2 * config.lambda_z / z.shape[1]) * (z - self.expected) / self.share[:, None]
         return self._terms(loss, similarity, l1, z)[:, -1], gradient, of_z
 
     def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,12 +140,12 @@ class Objective:
         return similarity, l1
 
     def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor, z: Tensor) -> Tensor:
-        config, bounds = self.config, self.config.normalization
+        config, bounds, away = self.config, self.config.normalization, z - self.expected
         if isinstance(bounds, Normalization):
             context, structural = context_loss(l1, bounds), structural_loss(similarity, bounds)
         else:
             context, structural = l1 / self.total_weight, self.structured - similarity
-        losses = discriminator, context, structural, (z * z).mean(dim=1) / self.share
+        losses = discriminator, context, structural, (away * away).mean(dim=1) / self.share
         lambdas = config.lambda_d, config.lambda_c, config.lambda_s, config.lambda_z
         # a loss of weight 0 may be anything, NaN as well
         total = torch.stack([weight * loss for weight, loss in zip(lambdas, losses, strict=True) if weight]).sum(dim=0)

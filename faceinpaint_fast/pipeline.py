@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceinpaint_fast.adjoint import differentiable
+from faceinpaint_fast.adjoint import Differentiable, differentiable
 from faceinpaint_fast.arrays import ImageBatch, like, pick_device
 from faceinpaint_fast.blend import blended, check_finite
 from faceinpaint_fast.checkpoint import load_model
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.generator import Discriminator, Generator, frozen, to_unit
+from faceinpaint_fast.generator import Discriminator, Encoder, Generator, frozen, to_unit, visible
 from faceinpaint_fast.latent_search import Starts, search
 from faceinpaint_fast.masks import holes_of
 from faceinpaint_fast.objective import TERMS, Objective
@@ -49,10 +49,12 @@ class Inpainter:
 
     generator      module with a `latent_size`, (B, latent_size) -> (B, 3, H, W) in [-1, 1]: `generator.Generator`
     discriminator  module, (B, 3, H, W) in [-1, 1] -> logit (B,): `generator.Discriminator`
+    encoder        module, (B, 4, H, W) -> (B, latent_size), the code guessed from what is known: `generator.Encoder`;
+                   without it a "guided" search is "bfgs"
     config         what to do, by default what works best
     device         "auto" is CUDA where there is a device, else the CPU
 
-    Both modules are copied; the originals stay as they are.  An Inpainter may be called from several threads at once.
+    The modules are copied; the originals stay as they are.  An Inpainter may be called from several threads at once.
     On a CUDA device it keeps graphs of the last few batch sizes, and searches of one Inpainter wait for each other.
     """
 
@@ -61,6 +63,7 @@ class Inpainter:
         generator: Generator,
         discriminator: Discriminator,
         *,
+        encoder: Encoder | None = None,
         config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
         device: str | torch.device = "auto",
     ) -> None:
@@ -70,12 +73,17 @@ class Inpainter:
         self.device = pick_device(device)
         self.generator = frozen(generator, self.device)
         self.discriminator = frozen(discriminator, self.device)
+        self.encoder = None if encoder is None else frozen(encoder, self.device)
         self._engine = Engine(self.generator, config, self.device)
-        self._D = differentiable(
-            self.discriminator, self.device, config.precision, batch_invariant=config.batch_invariant
-        )
+        self._D = self._differentiable(self.discriminator)
+        guided = self.encoder is not None and config.search == "guided"
+        self._E = self._differentiable(self.encoder) if guided else None
         drawn, _ = self._engine.generator(torch.zeros(1, generator.latent_size, device=self.device))
         self._image_shape = tuple(drawn[0].shape)
+
+    def _differentiable(self, network: Any) -> Differentiable:
+        config = self.config
+        return differentiable(network, self.device, config.precision, batch_invariant=config.batch_invariant)
 
     @classmethod
     def from_pretrained(
@@ -87,7 +95,7 @@ class Inpainter:
     ) -> Inpainter:
         """With the model of a folder, by default the shipped one, of 64x64 faces; ModelError if it is damaged."""
         model = load_model(folder)
-        return cls(model.generator, model.discriminator, config=config, device=device)
+        return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
 
     def __call__(
         self,
@@ -127,14 +135,14 @@ class Inpainter:
             warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=2)
 
         # a batch of another size may run other kernels, whose sums round otherwise
-        invariant = self._engine.generator.batch_invariant and self._D.batch_invariant
+        networks = [self._engine.generator, self._D, *([] if self._E is None else [self._E])]
+        invariant = all(network.batch_invariant for network in networks)
         size = 1 if self.config.batch_invariant and not invariant else count
 
         def search_from(first: int) -> tuple[Tensor, Tensor, Tensor]:
             part = slice(first, first + size)
-            starts = Starts(seeds[part], self.config.restarts, self.generator.latent_size, first)
             return self._search(
-                known[part], missing[part], starts, lambda share: progress((first + share * size) / count)
+                known[part], missing[part], seeds[part], first, lambda share: progress((first + share * size) / count)
             )
 
         found = [search_from(first) for first in range(0, count, size)]
@@ -148,20 +156,33 @@ class Inpainter:
         )
 
     def _search(
-        self, known: NDArray[Any], missing: NDArray[np.bool_], starts: Starts, progress: Callable[[float], None]
+        self,
+        known: NDArray[Any],
+        missing: NDArray[np.bool_],
+        seeds: Sequence[int],
+        first: int,
+        progress: Callable[[float], None],
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """z^ (B, latent_size), T (B, 3, H, W) in [0, 1] and the losses (B, len(TERMS)) of images whose holes hold 0."""
+        """z^ (B, latent_size), T (B, 3, H, W) in [0, 1] and the losses (B, len(TERMS)) of images whose holes hold 0.
 
-        def on_device(array: NDArray[Any]) -> Tensor:
-            return torch.from_numpy(array.astype(np.float32)).to(self.device).repeat_interleave(starts.restarts, dim=0)
-
-        objective = Objective(
-            images=on_device(np.moveaxis(known, -1, 1)),
-            known=on_device(~missing),
-            weights=on_device(weight_map(missing, k=self.config.k, alpha=self.config.alpha)),
-            discriminator=self._D,
-            config=self.config,
+        first  number of the first image in the caller's batch
+        """
+        restarts = self.config.restarts
+        images, there, weights = (
+            torch.from_numpy(array.astype(np.float32)).to(self.device)
+            for array in (
+                np.moveaxis(known, -1, 1),
+                ~missing,
+                weight_map(missing, k=self.config.k, alpha=self.config.alpha),
+            )
         )
+        guess = None
+        if self._E is not None:
+            guess, _ = self._E(visible(images, there))
+            guess = guess.repeat_interleave(restarts, dim=0)
+        images, there, weights = (each.repeat_interleave(restarts, dim=0) for each in (images, there, weights))
+        objective = Objective(images, there, weights, self._D, self.config, guess)
+        starts = Starts(seeds, restarts, self.generator.latent_size, first, guess)
         z, _ = search(self._engine, objective, starts, progress)
         x, _ = self._engine.generator(z)
         losses = objective.terms(x, z)

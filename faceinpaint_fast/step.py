@@ -1,16 +1,15 @@
-"""One iteration of the search as a pure function, (z, Adam's state) -> (z, Adam's state) and Eq. 8's loss on the way,
-and what runs it fast: on a CPU as it is, on a CUDA device as one graph that is captured once and replayed.
+"""One iteration of the search as a pure function, state -> state and Eq. 8's loss on the way, and what runs it fast:
+on a CPU as it is, on a CUDA device as one graph that is captured once and replayed.
 
 No tape is kept, nothing waits for the device, and memory does not grow with iterations.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -20,9 +19,8 @@ from torch import Tensor
 from faceinpaint_fast.adjoint import AnyNetwork, Differentiable, differentiable
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.objective import Objective
+from faceinpaint_fast.optimisers import Optimiser, optimiser
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma and Ba 2015
-ATTEMPTS = 4  # starts of one latent code before its image is given up
 WORTH_COMPILING = 100  # iterations: compiling takes half a minute
 GRAPHS = 4  # shapes of batches whose graphs are kept: each holds the memory of an iteration
 WARM_UP = 3  # iterations before a capture, by which every library has chosen its kernels
@@ -31,93 +29,11 @@ WARM_UP = 3  # iterations before a capture, by which every library has chosen it
 Gradient = Callable[[Tensor, Objective], tuple[Tensor, Tensor]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """Where the search is: a latent code a row, each on its own.
-
-    z          (B, latent_size); mean, square: Adam's moments of its gradient
-    age        (B,), iterations since the row's start
-    attempt    (B,), which of its starts the row is at; ATTEMPTS once it has none left
-    iteration  (1,), of the search
-    """
-
-    z: Tensor
-    mean: Tensor
-    square: Tensor
-    age: Tensor
-    attempt: Tensor
-    iteration: Tensor
-
-    @classmethod
-    def at(cls, z: Tensor) -> State:
-        """Before the first iteration."""
-        return cls(
-            z=z.clone(),
-            mean=torch.zeros_like(z),
-            square=torch.zeros_like(z),
-            age=z.new_zeros(len(z), dtype=torch.int64),
-            attempt=z.new_zeros(len(z), dtype=torch.int64),
-            iteration=z.new_zeros(1, dtype=torch.int64),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Schedule:
-    """Adam's numbers that are known beforehand, and z's bound.
-
-    The numbers are looked up, not computed: a power of a row's age would be rounded by its place in a vector.
-
-    size    (iterations,), step size of each iteration
-    mean    (iterations + 1,), 1 - BETA1^age, which the mean of a row of that age is divided by
-    square  (iterations + 1,), likewise of BETA2
-    z_max   `InpaintConfig.z_max`
-    """
-
-    size: Tensor
-    mean: Tensor
-    square: Tensor
-    z_max: float
-
-    @classmethod
-    def of(cls, config: InpaintConfig, device: torch.device | str = "cpu") -> Schedule:
-        """Step sizes are constant for "adam"; for "adam-cosine" they go from learning_rate to 0 along a half cosine."""
-        age = torch.arange(config.iterations + 1, dtype=torch.float64)
-        share = age[:-1] / config.iterations if config.search == "adam-cosine" else torch.zeros_like(age[:-1])
-        size = config.learning_rate * (1 + (math.pi * share).cos()) / 2
-        size, mean, square = (each.float().to(device) for each in (size, 1 - BETA1**age, 1 - BETA2**age))
-        return cls(size, mean, square, config.z_max)
-
-
 def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
     """Eq. 8 of G(z), (B,), and its gradient in z, (B, latent_size)."""
     x, pull = generator(z)
     loss, of_x, of_z = objective.with_gradients(x, z)
     return loss, pull(of_x) + of_z
-
-
-def iterate(state: State, loss: Tensor, gradient: Tensor, schedule: Schedule, starts: Tensor) -> State:
-    """Adam's step of every row; one whose loss or code is not finite begins again, alone, from its next start.
-
-    starts  (ATTEMPTS, B, latent_size)
-    """
-    s = state
-    age = s.age + 1
-    mean, square = s.mean.lerp(gradient, 1 - BETA1), s.square.lerp(gradient * gradient, 1 - BETA2)
-    direction = (mean / schedule.mean[age][:, None]) / ((square / schedule.square[age][:, None]).sqrt() + EPSILON)
-    z = s.z - schedule.size[s.iteration] * direction
-    failed = ~(loss.isfinite() & z.isfinite().all(dim=1))
-    attempt = (s.attempt + failed).clamp(max=ATTEMPTS)
-    rows = torch.arange(len(z), device=z.device)
-    again = starts[attempt.clamp(max=ATTEMPTS - 1), rows]
-    failed = failed[:, None]
-    return State(
-        z=torch.where(failed, again, z.clamp(-schedule.z_max, schedule.z_max)),
-        mean=mean.masked_fill(failed, 0),
-        square=square.masked_fill(failed, 0),
-        age=age.masked_fill(failed[:, 0], 0),
-        attempt=attempt,
-        iteration=s.iteration + 1,
-    )
 
 
 class Engine:
@@ -128,7 +44,7 @@ class Engine:
 
     def __init__(self, generator: Any, config: InpaintConfig, device: torch.device) -> None:
         self.generator = differentiable(generator, device, config.precision, batch_invariant=config.batch_invariant)
-        self._schedule = Schedule.of(config, device)
+        self._optimiser, self._iterations = optimiser(config, device), config.iterations
         self._gradient: Gradient = partial(loss_and_gradient, self.generator)
         # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
         if device.type == "cuda" and config.iterations >= WORTH_COMPILING and isinstance(self.generator, AnyNetwork):
@@ -158,39 +74,42 @@ class Engine:
 
     def loop(self, objective: Objective, starts: Tensor) -> tuple[Loop, Callable[[], None]]:
         """A search over these very tensors, and its iteration in the fastest form."""
-        loop = Loop(self._gradient, objective, starts, self._schedule)
+        loop = Loop(self._gradient, objective, starts, self._optimiser, self._iterations)
         return loop, captured(loop) if starts.is_cuda else loop.advance
 
 
 class Loop:
     """The iterations of one search, in memory that is theirs from the first to the last."""
 
-    def __init__(self, gradient: Gradient, objective: Objective, starts: Tensor, schedule: Schedule) -> None:
-        self._gradient, self.objective, self.starts, self.schedule = gradient, objective, starts, schedule
-        self.state = State.at(starts[0])
-        self.losses = starts.new_zeros(len(schedule.size), starts.shape[1])
+    def __init__(
+        self, gradient: Gradient, objective: Objective, starts: Tensor, optimiser: Optimiser, iterations: int
+    ) -> None:
+        self._gradient, self.objective, self.starts, self.optimiser = gradient, objective, starts, optimiser
+        self.state = optimiser.begin(starts[0])
+        self.losses = starts.new_zeros(iterations, starts.shape[1])
 
     def run(self, advance: Callable[[], None], progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:
         """See `Engine.run`; `advance` is this loop's, or what stands for it."""
-        for iteration in range(len(self.schedule.size)):
+        iterations = len(self.losses)
+        for iteration in range(iterations):
             advance()
-            progress((iteration + 1) / len(self.schedule.size))
-        return self.state.z.clone(), self.losses.clone(), self.state.attempt.clone()
+            progress((iteration + 1) / iterations)
+        return self.state.found.clone(), self.losses.clone(), self.state.attempt.clone()
 
     def advance(self) -> None:
         """One iteration."""
         loss, gradient = self._gradient(self.state.z, self.objective)
         self.losses.index_copy_(0, self.state.iteration, loss[None])
-        self._become(iterate(self.state, loss, gradient, self.schedule, self.starts))
+        self._become(self.optimiser.step(self.state, loss, gradient, self.starts))
 
     def begin(self, objective: Objective, starts: Tensor) -> None:
         """Another search of the same shapes, in this one's memory."""
         self.objective.copy_(objective)
         self.starts.copy_(starts)
-        self._become(State.at(starts[0]))
+        self._become(self.optimiser.begin(starts[0]))
 
-    def _become(self, state: State) -> None:
-        for field in fields(State):
+    def _become(self, state: Any) -> None:
+        for field in fields(state):
             getattr(self.state, field.name).copy_(getattr(state, field.name))
 
 

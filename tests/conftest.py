@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from faceinpaint_fast.generator import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.generator import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
 torch.set_num_threads(1)
@@ -39,7 +39,7 @@ def _nan_in_fresh_memory() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-def _with_lively_statistics(network: torch.nn.Module) -> torch.nn.Module:
+def _lively(network: torch.nn.Module) -> torch.nn.Module:
     """A fresh DCGAN draws flat grey: larger weights and uneven BatchNorm statistics give it something to draw."""
     generator = torch.Generator().manual_seed(7)
     for module in network.modules():
@@ -62,13 +62,19 @@ def _with_lively_statistics(network: torch.nn.Module) -> torch.nn.Module:
 @pytest.fixture
 def generator() -> DCGANGenerator:
     """A small G with random weights whose images are lively."""
-    return _with_lively_statistics(DCGANGenerator(width=4))
+    return _lively(DCGANGenerator(width=4))
 
 
 @pytest.fixture
 def discriminator() -> DCGANDiscriminator:
     """A small D with random weights."""
-    return _with_lively_statistics(DCGANDiscriminator(width=4))
+    return _lively(DCGANDiscriminator(width=4))
+
+
+@pytest.fixture
+def encoder() -> DCGANEncoder:
+    """A small encoder with random weights."""
+    return _lively(DCGANEncoder(width=4))
 
 
 def _draw_face(number: int, size: int = 64) -> np.ndarray:

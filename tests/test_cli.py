@@ -28,7 +28,7 @@ from faceinpaint_fast.evaluation.protocol import seed_of
 from faceinpaint_fast.evaluation.sheet import contact_sheet
 from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.images import read_grey, read_image, write_image
-from faceinpaint_fast.training import calibration, dcgan, frechet
+from faceinpaint_fast.training import calibration, dcgan, frechet, run
 
 COMMANDS = ("inpaint", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "doctor")
 
@@ -504,7 +504,7 @@ def test_train_then_calibrate_then_inpaint(faceinpaint, refused, faces, picture,
 
 def test_train_shows_how_fast_it_is_and_how_long_it_takes(faceinpaint, faces, tmp_path, monkeypatch):
     monkeypatch.setattr(dcgan, "GRID", 2)
-    monkeypatch.setattr(dcgan, "LOG_EVERY", 1)
+    monkeypatch.setattr(run, "LOG_EVERY", 1)
     monkeypatch.setattr(Console, "is_terminal", True)
     monkeypatch.setenv("COLUMNS", "120")
     status, _, err = faceinpaint("train", faces, "--out", tmp_path / "model", *TINY, "--images", 12)
@@ -517,7 +517,7 @@ def test_train_shows_how_fast_it_is_and_how_long_it_takes(faceinpaint, faces, tm
 def test_train_takes_what_the_device_has(faceinpaint, faces, tmp_path, monkeypatch):
     monkeypatch.setattr(dcgan, "GRID", 2)
     for best in ("fp32", "bf16"):
-        monkeypatch.setattr(dcgan, "best_precision", lambda _, best=best: best)
+        monkeypatch.setattr(run, "best_precision", lambda _, best=best: best)
         assert faceinpaint("train", faces, "--out", tmp_path / best, *TINY, "--images", 4)[0] == 0
         assert load_model(tmp_path / best).config["training"]["precision"] == best
 
@@ -603,7 +603,7 @@ def test_a_plot_without_matplotlib(refused, faces, model, tmp_path, monkeypatch,
 
 def test_train_draws_its_losses_now_and_whenever_it_is_asked(faceinpaint, faces, tmp_path, monkeypatch):
     monkeypatch.setattr(dcgan, "GRID", 2)
-    monkeypatch.setattr(dcgan, "LOG_EVERY", 1)
+    monkeypatch.setattr(run, "LOG_EVERY", 1)
     plot = tmp_path / "plots" / "losses.png"
     line = ["train", faces, "--out", tmp_path / "model", *TINY, "--plot", plot, "--images"]
     assert faceinpaint(*line, 12)[0] == 0

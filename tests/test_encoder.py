@@ -141,7 +141,7 @@ def run(folder, faces, images=32, **options):
 def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
     monkeypatch.setattr(run_module, "LOG_EVERY", 2)
     before = read_config(folder)
-    assert load_model(folder).generator.encoder is None
+    assert load_model(folder).encoder is None
     run(folder, faces, cooldown=8)
     after = read_config(folder)
     described = after.pop("encoder")
@@ -158,7 +158,7 @@ def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
     }
     digest = after["sha256"].pop("encoder")
     assert after == before
-    encoder = load_model(folder).generator.encoder
+    encoder = load_model(folder).encoder
     assert not encoder.training
     with torch.no_grad():
         z = encoder(torch.zeros(2, 4, 64, 64))
@@ -179,16 +179,16 @@ def test_a_kill_while_it_is_written_leaves_a_model(folder, monkeypatch):
     with pytest.raises(AttributeError):
         save_encoder(folder, model, DCGANEncoder(width=2), training={"width": 2})
     monkeypatch.undo()
-    assert load_model(folder).generator.encoder is None
+    assert load_model(folder).encoder is None
 
 
 def test_an_encoder_goes_with_its_generator(folder, generator, discriminator):
     save_encoder(folder, load_model(folder), DCGANEncoder(width=2), training={"width": 2})
     with_encoder = load_model(folder)
-    assert with_encoder.generator.encoder is not None
+    assert with_encoder.encoder is not None
     # saved again, as another model may be: without
     save_model(folder, with_encoder.generator, discriminator, width=4, training={})
-    assert load_model(folder).generator.encoder is None
+    assert load_model(folder).encoder is None
     generator.layers[0].weight.data += 1
     save_model(folder, generator, discriminator, width=4, training={})
     with pytest.raises(ModelError, match="expected the generator it was trained for, got another"):

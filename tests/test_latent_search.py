@@ -79,7 +79,7 @@ def test_a_thousand_iterations_reach_the_reference_s_loss(generator, discriminat
 def test_the_step_size_decays_along_a_half_cosine():
     """Adam's first steps are of the step size exactly: a constant gradient shows the schedule."""
     target = torch.full((1, 3, 64, 64), 1.0)
-    config = InpaintConfig(iterations=8, learning_rate=0.5, lambda_d=0.0, lambda_s=0.0, lambda_z=0.0)
+    config = InpaintConfig(search="adam-cosine", iterations=8, learning_rate=0.5, lambda_s=0.0, lambda_z=0.0)
 
     class Grey(nn.Module):
         def forward(self, z):

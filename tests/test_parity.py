@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import faceinpaint_fast
-from faceinpaint_fast import InpaintConfig, Inpainting, _cpu, adjoint, blend, evaluation, objective, step
+from faceinpaint_fast import InpaintConfig, Inpainting, _cpu, adjoint, blend, evaluation, objective, optimisers
 from faceinpaint_fast.checkpoint import Model
 from faceinpaint_fast.evaluation.checks import blends, bounds, checks, distances, kinds, weights
 from faceinpaint_fast.evaluation.engine_checks import (
@@ -32,8 +32,9 @@ SILENT = {"InpaintConfig", "Inpainting", "InputError", "ModelError", "Normalizat
 
 
 @pytest.fixture
-def model(generator, discriminator):
-    return Model(generator, discriminator, {"width": 4})
+def model(generator, discriminator, encoder):
+    config = {"width": 4, "encoder": {"width": 4}}
+    return Model(generator, discriminator, config, encoder)
 
 
 @pytest.fixture(autouse=True)
@@ -194,10 +195,10 @@ def test_a_term_that_is_left_out_of_the_gradient_is_noticed(term, monkeypatch, m
 
 def test_a_slope_that_is_off_is_noticed(monkeypatch, model):
     slope_of = adjoint.slope_of
-    # of the leaky ReLU alone, which is D's
+    # of the leaky ReLU alone, which is D's and the encoder's
     monkeypatch.setattr(adjoint, "slope_of", lambda activation: {0.2: 0.2002}.get(*[slope_of(activation)] * 2))
     found = failing(networks(model, CPU, np.random.default_rng(0)))
-    assert {name.partition(",")[0] for name in found} == {"discriminator"}
+    assert {name.partition(",")[0] for name in found} == {"discriminator", "encoder"}
     assert {"discriminator, fp32", "discriminator, fp32, pullback, median of 8"} <= found
 
 
@@ -228,7 +229,9 @@ def test_a_blend_that_is_off_is_noticed(where, monkeypatch):
 
 
 def test_a_step_that_is_off_is_noticed(monkeypatch, model):
-    monkeypatch.setattr(step, "EPSILON", 1e-4)
+    monkeypatch.setattr(optimisers, "EPSILON", 1e-4)
+    product = optimisers.times
+    monkeypatch.setattr(optimisers, "times", lambda matrix, vector: 1.001 * product(matrix, vector))
     expected = {f"Inpainter, {name}: z after 4 iterations, absolute, median of 4 starts" for name in CONFIGS}
     assert failing(searches(model, CPU)) == expected
 

@@ -29,8 +29,8 @@ def faces():
 
 
 @pytest.fixture
-def inpainter(generator, discriminator):
-    return Inpainter(generator, discriminator, config=FAST, device="cpu")
+def inpainter(generator, discriminator, encoder):
+    return Inpainter(generator, discriminator, encoder=encoder, config=FAST, device="cpu")
 
 
 def same(one, other):
@@ -56,15 +56,19 @@ def part(inpainting, i):
         FAST,
         dataclasses.replace(InpaintConfig.paper(), iterations=6),
         dataclasses.replace(FAST, restarts=3),
+        dataclasses.replace(FAST, search="bfgs"),
         dataclasses.replace(FAST, blend="none", k=3, alpha=5.0, lambda_d=0.0),
         dataclasses.replace(FAST, blend="biharmonic"),
         dataclasses.replace(FAST, blend="tension", tension=3.0, lambda_z=0.1),
     ],
-    ids=["default", "paper", "restarts", "stitched", "biharmonic", "tension and prior"],
+    ids=["default", "paper", "restarts", "from random codes", "stitched", "biharmonic", "tension and prior"],
 )
-def test_is_the_reference_s(config, faces, generator, discriminator):
-    found = Inpainter(generator, discriminator, config=config, device="cpu")(faces, HOLES, seed=[1, 2, 3])
-    exact = reference.Inpainter(generator.double(), discriminator.double(), config=config)(faces, HOLES, seed=[1, 2, 3])
+def test_is_the_reference_s(config, faces, generator, discriminator, encoder):
+    networks = generator, discriminator
+    found = Inpainter(*networks, encoder=encoder, config=config, device="cpu")(faces, HOLES, seed=[1, 2, 3])
+    exact_networks = (network.double() for network in networks)
+    restore = reference.Inpainter(*exact_networks, encoder=encoder.double(), config=config)
+    exact = restore(faces, HOLES, seed=[1, 2, 3])
     # z within the contract's 1e-4 after few iterations; what is drawn from it varies about as much
     assert_allclose(found.z, exact.z, atol=1e-4)
     assert_allclose(found.generated, exact.generated, atol=1e-3)
@@ -72,6 +76,35 @@ def test_is_the_reference_s(config, faces, generator, discriminator):
     assert set(found.losses) == set(exact.losses) == {"discriminator", "context", "structural", "prior", "total"}
     for name, loss in exact.losses.items():
         assert_allclose(found.losses[name], loss, rtol=1e-3, atol=1e-4)
+
+
+def test_a_guided_search_starts_near_the_encoder_s_guess_and_is_held_there(faces, generator, discriminator, encoder):
+    """One iteration finds its start: the guess and a tenth of the seed's draw."""
+    known = torch.from_numpy(~HOLES)[:, None]
+    seen = torch.cat([(2 * torch.from_numpy(faces).permute(0, 3, 1, 2) - 1) * known, known], dim=1)
+    with torch.no_grad():
+        guess = encoder(seen.float()).numpy()
+    drawn = np.stack([torch.randn(100, generator=torch.Generator().manual_seed(seed)).numpy() for seed in (1, 2, 3)])
+
+    def found(**settings):
+        config = dataclasses.replace(FAST, **settings)
+        networks = generator, discriminator
+        return Inpainter(*networks, encoder=encoder, config=config, device="cpu")(faces, HOLES, seed=[1, 2, 3])
+
+    assert np.abs(guess).max() > 0.1
+    assert_allclose(found(iterations=1).z, guess + 0.1 * drawn, atol=1e-5)
+    assert_allclose(found(iterations=1, search="bfgs").z, drawn, atol=1e-6)
+    # a prior that outweighs all else ends at the guess, and says how far it is
+    held = found(iterations=30, lambda_z=1e3)
+    assert_allclose(held.z, guess, atol=1e-3)
+    assert (held.losses["prior"] < 1e-6).all()
+
+
+def test_without_an_encoder_a_guided_search_is_bfgs(faces, generator, discriminator, encoder):
+    networks, bfgs = (generator, discriminator), dataclasses.replace(FAST, search="bfgs")
+    expected = Inpainter(*networks, config=bfgs, device="cpu")(faces, HOLES)
+    same(Inpainter(*networks, config=FAST, device="cpu")(faces, HOLES), expected)
+    same(Inpainter(*networks, encoder=encoder, config=bfgs, device="cpu")(faces, HOLES), expected)
 
 
 def test_known_pixels_are_identical_and_missing_ones_are_filled(faces, inpainter):
@@ -114,23 +147,23 @@ class NoDCGAN(nn.Module):
 
 
 @pytest.mark.parametrize("network", [lambda generator: generator, NoDCGAN], ids=["DCGAN", "another"])
-def test_batch_invariant_alone_as_in_a_batch_of_three(network, faces, generator, discriminator):
+def test_batch_invariant_alone_as_in_a_batch_of_three(network, faces, generator, discriminator, encoder):
     config = dataclasses.replace(FAST, batch_invariant=True, restarts=2)
-    inpainter = Inpainter(network(generator), discriminator, config=config, device="cpu")
+    inpainter = Inpainter(network(generator), discriminator, encoder=encoder, config=config, device="cpu")
     found = inpainter(faces, HOLES, seed=[1, 2, 3])
     for i in range(3):
         same(inpainter(faces[i], HOLES[i], seed=i + 1), part(found, i))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_on_a_cpu_neither_size_nor_order_nor_threads_change_a_bit(precision, rng, generator, discriminator):
+def test_on_a_cpu_neither_size_nor_order_nor_threads_change_a_bit(precision, rng, generator, discriminator, encoder):
     """In 43 images: more than torch's vectors of 32 numbers, and a number that no number of threads divides."""
     count = 43
     images = rng.random((count, 64, 64, 3)).astype(np.float32)
     holes = np.stack([masks.random_pixels((64, 64), 0.1 + 0.02 * i, i) for i in range(count)])
     seeds = np.arange(count)
     config = InpaintConfig(iterations=3, lambda_d=0.003, precision=precision, batch_invariant=True)
-    inpainter = Inpainter(generator, discriminator, config=config, device="cpu")
+    inpainter = Inpainter(generator, discriminator, encoder=encoder, config=config, device="cpu")
     found = inpainter(images, holes, seed=seeds)
     try:
         for threads, places in ((1, rng.permutation(count)), (3, rng.permutation(count)), (5, range(7)), (2, [42])):

@@ -1,4 +1,4 @@
-"""One iteration, by hand and by torch's Adam; the loop around it, and the forms it may take on other devices."""
+"""One iteration, the loop around it, and the forms it may take on other devices."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from faceinpaint_fast import InpaintConfig, masks, reference
 from faceinpaint_fast.adjoint import AnyNetwork, differentiable
 from faceinpaint_fast.generator import frozen
 from faceinpaint_fast.objective import Objective
+from faceinpaint_fast.optimisers import ATTEMPTS, optimiser
 from faceinpaint_fast.reference.objective import objective as reference_objective
 from faceinpaint_fast.step import (
-    ATTEMPTS,
     Compiled,
     Engine,
     Loop,
-    Schedule,
-    State,
-    iterate,
     loss_and_gradient,
 )
 
@@ -47,103 +44,6 @@ def starts():
     return torch.randn(ATTEMPTS, 3, 100, generator=torch.Generator().manual_seed(2))
 
 
-def test_an_iteration_is_torch_s_adam(starts):
-    """With weights of another step size every iteration, as the schedule has it."""
-    sizes = torch.tensor([0.2, 0.1, 0.05, 0.4])
-    schedule = dataclasses.replace(Schedule.of(InpaintConfig(iterations=4)), size=sizes)
-    z = nn.Parameter(starts[0].clone())
-    adam = torch.optim.Adam([z])
-    state = State.at(starts[0])
-    random = torch.Generator().manual_seed(3)
-    for size in sizes:
-        gradient = torch.randn(z.shape, generator=random)
-        adam.param_groups[0]["lr"] = float(size)
-        z.grad = gradient
-        adam.step()
-        state = iterate(state, torch.zeros(3), gradient, schedule, starts)
-        # the same formula in another order, in float32
-        assert_close(state.z, z.detach(), rtol=0, atol=1e-5)
-    assert state.iteration.tolist() == [4]
-    assert state.attempt.tolist() == [0, 0, 0]
-
-
-def test_an_iteration_changes_nothing_that_it_was_given(starts):
-    state = State.at(starts[0])
-    before = [getattr(state, field.name).clone() for field in dataclasses.fields(state)]
-    loss, gradient = torch.zeros(3), torch.ones(3, 100)
-    arguments = loss, gradient, starts
-    copies = [tensor.clone() for tensor in arguments]
-    iterate(state, loss, gradient, Schedule.of(InpaintConfig()), starts)
-    for field, tensor in zip(dataclasses.fields(state), before, strict=True):
-        assert torch.equal(getattr(state, field.name), tensor)
-    for argument, copy in zip(arguments, copies, strict=True):
-        assert torch.equal(argument, copy)
-
-
-@pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_a_row_that_is_not_finite_begins_again_alone(what, starts):
-    loss, gradient = torch.zeros(3), torch.ones(3, 100)
-    schedule = Schedule.of(InpaintConfig(search="adam", learning_rate=0.1))
-    state = iterate(State.at(starts[0]), loss, gradient, schedule, starts)
-    well = iterate(state, loss, gradient, schedule, starts)
-    bad_loss, bad_gradient = loss.clone(), gradient.clone()
-    if what == "loss":
-        bad_loss[1] = float("inf")
-    else:
-        bad_gradient[1, 5] = float("nan")
-    found = iterate(state, bad_loss, bad_gradient, schedule, starts)
-    assert torch.equal(found.z[1], starts[1, 1])
-    assert not found.mean[1].any()
-    assert not found.square[1].any()
-    assert found.age.tolist() == [2, 0, 2]
-    assert found.attempt.tolist() == [0, 1, 0]
-    assert torch.equal(found.z[[0, 2]], well.z[[0, 2]])
-    # a new start takes Adam's first step
-    again = iterate(found, loss, gradient, schedule, starts)
-    assert_close(again.z[1], starts[1, 1] - 0.1)
-
-
-def test_z_is_clipped_after_the_step(starts):
-    loss, gradient = torch.zeros(3), torch.ones(3, 100)
-    free, clipped = (
-        iterate(State.at(starts[0]), loss, gradient, Schedule.of(InpaintConfig(**bound)), starts)
-        for bound in ({}, {"z_max": 0.5})
-    )
-    assert free.z.abs().max() > 2
-    assert torch.equal(clipped.z, free.z.clamp(-0.5, 0.5))
-    # a code that is no longer finite is not clipped into one that is
-    lost = iterate(clipped, loss, gradient * torch.nan, Schedule.of(InpaintConfig(z_max=0.5)), starts)
-    assert lost.attempt.tolist() == [1, 1, 1]
-
-
-def test_a_row_s_bits_do_not_depend_on_its_place():
-    """In 40 rows of one code: torch's vectors of 32 numbers, and what is left, may round powers differently."""
-    random = torch.Generator().manual_seed(0)
-    code, *gradients = torch.randn(30, 1, 100, generator=random)
-    schedule = Schedule.of(InpaintConfig(iterations=50))
-    states = {count: State.at(code.expand(count, -1)) for count in (1, 40)}
-    for gradient in gradients:
-        for count, state in states.items():
-            starts = code.expand(ATTEMPTS, count, -1)
-            states[count] = iterate(state, torch.zeros(count), gradient.expand(count, -1), schedule, starts)
-    assert torch.equal(states[40].z, states[1].z.expand(40, -1))
-
-
-def test_attempts_end(starts):
-    state, schedule = State.at(starts[0]), Schedule.of(InpaintConfig())
-    for number in range(1, 7):
-        state = iterate(state, torch.full((3,), torch.nan), torch.ones(3, 100), schedule, starts)
-        assert state.attempt.tolist() == [min(number, ATTEMPTS)] * 3
-        assert state.z.isfinite().all()
-
-
-def test_step_sizes():
-    constant = InpaintConfig(search="adam", learning_rate=0.3, iterations=4)
-    assert_close(Schedule.of(constant).size, torch.full((4,), 0.3))
-    cosine = Schedule.of(InpaintConfig(search="adam-cosine", learning_rate=0.3, iterations=4)).size
-    assert_close(cosine, torch.tensor([0.3, 0.3 * (2 + 2**0.5) / 4, 0.15, 0.3 * (2 - 2**0.5) / 4]))
-
-
 def test_the_gradient_is_autograd_s(generator, discriminator, images, starts):
     """In z, through G, the losses and D: against the reference's objective in float64."""
     config = InpaintConfig(lambda_d=0.003)
@@ -158,9 +58,10 @@ def test_the_gradient_is_autograd_s(generator, discriminator, images, starts):
     assert_close(gradient.double(), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
 
 
-def test_a_loop_s_memory_serves_another_search(generator, images, starts):
+@pytest.mark.parametrize("search", ["adam-cosine", "bfgs"])
+def test_a_loop_s_memory_serves_another_search(generator, images, starts, search):
     """What a CUDA graph is captured over: another search with the same shapes gives what one of its own gives."""
-    config = InpaintConfig(iterations=5)
+    config = InpaintConfig(iterations=5, search=search)
     engine = Engine(frozen(generator, CPU), config, CPU)
     expected = engine.run(objective_of(images), starts, lambda _: None)
     other = objective_of(images.flip(0), holes=HOLES[::-1].copy())
@@ -168,12 +69,12 @@ def test_a_loop_s_memory_serves_another_search(generator, images, starts):
     def gradient(z, objective):
         return loss_and_gradient(engine.generator, z, objective)
 
-    loop = Loop(gradient, other.clone(), starts.flip(1).clone(), Schedule.of(config))
+    loop = Loop(gradient, other.clone(), starts.flip(1).clone(), optimiser(config), config.iterations)
     memory = [
         loop.objective.target.v,
         loop.starts,
         loop.losses,
-        *(getattr(loop.state, f.name) for f in dataclasses.fields(State)),
+        *(getattr(loop.state, f.name) for f in dataclasses.fields(loop.state)),
     ]
     addresses = [tensor.data_ptr() for tensor in memory]
     loop.run(loop.advance, lambda _: None)

@@ -20,9 +20,10 @@ from faceinpaint_fast.evaluation.poisson_comparisons import poisson_comparisons
 from faceinpaint_fast.objective import Objective
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
+from faceinpaint_fast.optimisers import ATTEMPTS
 from faceinpaint_fast.pipeline import Inpainter
 from faceinpaint_fast.reference.objective import ssim_map
-from faceinpaint_fast.step import ATTEMPTS, Engine, Loop
+from faceinpaint_fast.step import Engine, Loop
 from faceinpaint_fast.weight_map import weight_map
 
 # a multiplication and an addition for every weight that meets a pixel, forwards and backwards through G and D

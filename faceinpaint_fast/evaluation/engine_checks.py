@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceinpaint_fast import masks, reference
 from faceinpaint_fast.adjoint import Differentiable, differentiable
@@ -51,33 +51,42 @@ class Problem:
     def ours(self, config: InpaintConfig, images: Sequence[int] | None = None) -> Inpainting:
         """Of all images, or of these, in this order."""
         rows = list(range(len(self.faces)) if images is None else images)
-        inpainter = Inpainter(self.model.generator, self.model.discriminator, config=config, device=self.device)
+        model = self.model
+        inpainter = Inpainter(
+            model.generator, model.discriminator, encoder=model.encoder, config=config, device=self.device
+        )
         return inpainter(self.faces[rows], self.holes[rows], seed=rows)
 
     def theirs(self, config: InpaintConfig, dtype: torch.dtype) -> reference.Inpainting:
         """By networks of that dtype."""
-        G, D = (network.to(dtype) for network in exact_networks(self.model))
-        return reference.Inpainter(G, D, config=config)(self.faces, self.holes, seed=range(len(self.faces)))
+        G, D, *E = (network.to(dtype) for network in exact_networks(self.model))
+        restore = reference.Inpainter(G, D, encoder=E[0] if E else None, config=config)
+        return restore(self.faces, self.holes, seed=range(len(self.faces)))
 
 
-def exact_networks(model: Model) -> tuple[reference.DCGANGenerator, reference.DCGANDiscriminator]:
-    """The reference's G and D with the model's weights, in float64."""
-    width = model.config["width"]
-    G = reference.DCGANGenerator(width=width, latent_size=model.generator.latent_size)
-    D = reference.DCGANDiscriminator(width=width)
-    G.load_state_dict(model.generator.state_dict())
-    D.load_state_dict(model.discriminator.state_dict())
-    return G.double().eval().requires_grad_(False), D.double().eval().requires_grad_(False)
+def exact_networks(model: Model) -> list[nn.Module]:
+    """The reference's G, D and encoder, if there is one, with the model's weights, in float64."""
+    width, latent_size = model.config["width"], model.generator.latent_size
+    pairs: list[tuple[nn.Module, nn.Module]] = [
+        (reference.DCGANGenerator(width=width, latent_size=latent_size), model.generator),
+        (reference.DCGANDiscriminator(width=width), model.discriminator),
+    ]
+    if model.encoder is not None:
+        encoder = reference.DCGANEncoder(width=model.config["encoder"]["width"], latent_size=latent_size)
+        pairs.append((encoder, model.encoder))
+    for exact, network in pairs:
+        exact.load_state_dict(network.state_dict())
+    return [exact.double().eval().requires_grad_(False) for exact, _ in pairs]
 
 
 def objectives(model: Model, device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
     """Eq. 8 of what G draws against a face under four holes, and its gradient in x; with D in float32 alone."""
-    exact_G, exact_D = exact_networks(model)
+    exact_G, exact_D, *_ = exact_networks(model)
     D = differentiable(frozen(model.discriminator, device), device, "fp32")
     problem = Problem.of(model, device, len(HOLES))
     images, known = torch.from_numpy(problem.faces).movedim(-1, 1), torch.from_numpy(~problem.holes)
     W = torch.from_numpy(reference.weight_map(problem.holes)).float()
-    z = torch.from_numpy(rng.standard_normal((len(images), exact_G.latent_size)))
+    z = torch.from_numpy(rng.standard_normal((len(images), model.generator.latent_size)))
     with torch.no_grad():
         generated = exact_G(z).float()
     printed = replace(InpaintConfig.paper(), lambda_z=InpaintConfig().lambda_z)
@@ -99,11 +108,14 @@ def objectives(model: Model, device: torch.device, rng: np.random.Generator) -> 
 
 
 def networks(model: Model, device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
-    """G and D as the engine runs them, in a batch and an image at a time, and their pullbacks."""
+    """G, D and the encoder as the engine runs them, in a batch and an image at a time, and their pullbacks."""
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
-    fast_ones, exact_ones = (model.generator, model.discriminator), exact_networks(model)
-    shapes = (model.generator.latent_size,), (3, IMAGE_SIZE, IMAGE_SIZE)
-    for name, network, exact, shape in zip(("generator", "discriminator"), fast_ones, exact_ones, shapes, strict=True):
+    parts = {
+        "generator": (model.generator, (model.generator.latent_size,)),
+        "discriminator": (model.discriminator, (3, IMAGE_SIZE, IMAGE_SIZE)),
+        "encoder": (model.encoder, (4, IMAGE_SIZE, IMAGE_SIZE)),
+    }
+    for (name, (network, shape)), exact in zip(parts.items(), exact_networks(model), strict=False):
         x = torch.from_numpy(rng.standard_normal((BATCH, *shape), np.float32))
         exact_x = x.double().requires_grad_()
         y = exact(exact_x)
@@ -152,7 +164,7 @@ def searches(model: Model, device: torch.device) -> Iterator[Check]:
 def inpainting(name: str, problem: Problem, config: InpaintConfig, found: Inpainting) -> Iterator[Check]:
     """What an Inpainter returned for the z that it found."""
     faces, holes = problem.faces, problem.holes
-    G, D = exact_networks(problem.model)
+    G, D, *E = exact_networks(problem.model)
     z = torch.from_numpy(found.z).double()
     x = G(z)
     T = ((x + 1) / 2).movedim(1, -1).numpy()
@@ -163,7 +175,8 @@ def inpainting(name: str, problem: Problem, config: InpaintConfig, found: Inpain
     yield compare(f"Inpainter, {name}: known pixels of F", faces, found.image[~holes], faces[~holes], parity.NONE)
     weights = reference.weight_map(holes, k=config.k, alpha=config.alpha)
     image, known, W = (torch.from_numpy(array).double() for array in (np.moveaxis(faces, -1, 1), ~holes, weights))
-    for term, expected in reference.objective(x, D, image, known, W, config, z).items():
+    guess = reference.guessed(E[0], image, known) if E and config.search == "guided" else 0.0
+    for term, expected in reference.objective(x, D, image, known, W, config, z, guess).items():
         yield compare(f"Inpainter, {name}: {term} loss at z", faces, found.losses[term], expected, parity.LOSS)
 
 

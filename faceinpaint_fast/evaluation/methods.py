@@ -90,7 +90,7 @@ def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[st
 
 
 def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:
-    inpainter = Inpainter(model.generator, model.discriminator, config=config, device=device)
+    inpainter = Inpainter(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
     return Method(
         restore=lambda images, holes, seeds: inpainter(images, holes, seed=seeds).image,
         # JSON has no infinity

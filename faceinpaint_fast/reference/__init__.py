@@ -18,16 +18,17 @@ from faceinpaint_fast.reference.losses import (
     weighted_l1_gradient,
 )
 from faceinpaint_fast.reference.mask import known_pixels
-from faceinpaint_fast.reference.networks import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.reference.networks import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from faceinpaint_fast.reference.objective import objective
 from faceinpaint_fast.reference.poisson import poisson_blend
-from faceinpaint_fast.reference.search import SearchResult, search, starts
+from faceinpaint_fast.reference.search import SearchResult, guessed, search, starts
 from faceinpaint_fast.reference.ssim import ssim, ssim_gradient, ssim_map, windowed_mean
 from faceinpaint_fast.reference.weight_map import weight_map
 
 __all__ = [
     "Calibration",
     "DCGANDiscriminator",
+    "DCGANEncoder",
     "DCGANGenerator",
     "Inpainter",
     "Inpainting",
@@ -37,6 +38,7 @@ __all__ = [
     "calibrate",
     "context_loss",
     "discriminator_loss",
+    "guessed",
     "known_pixels",
     "masked_context_loss",
     "masked_structural_loss",

@@ -35,6 +35,7 @@ class Inpainter:
 
     generator: nn.Module
     discriminator: nn.Module
+    encoder: nn.Module | None = field(default=None, kw_only=True)
     config: InpaintConfig = field(default=InpaintConfig(), kw_only=True)
 
     def __call__(self, images: ArrayLike, holes: ArrayLike, *, seed: int | Sequence[int] = 0) -> Inpainting:
@@ -54,7 +55,8 @@ class Inpainter:
 
         weight = next(self.generator.parameters())
         tensor = torch.from_numpy(images).permute(0, 3, 1, 2).to(weight)
-        found = search(self.generator, self.discriminator, tensor, missing, self.config, seed=seed)
+        networks = self.generator, self.discriminator
+        found = search(*networks, tensor, missing, self.config, encoder=self.encoder, seed=seed)
         generated = found.generated.permute(0, 2, 3, 1).cpu().numpy().astype(np.float64)
         filled = blended(images, generated, missing, self.config)
         losses = {name: loss[-1].cpu().numpy().astype(np.float64) for name, loss in found.losses.items()}

@@ -1,4 +1,4 @@
-"""The generator G and the discriminator D of DCGAN (Radford et al. 2015), layer by layer; section 3.4.
+"""The generator G and the discriminator D of DCGAN (Radford et al. 2015), layer by layer; section 3.4.  And an encoder.
 
 Their weights are named as those of `faceinpaint_fast.generator`, so that the same model folder fits both.
 """
@@ -35,13 +35,13 @@ class DCGANGenerator(nn.Module):
         return self.layers(z[:, :, None, None])
 
 
-class DCGANDiscriminator(nn.Module):
-    """(B, 3, 64, 64) in [-1, 1] -> 32x32 -> 16x16 -> 8x8 -> 4x4 -> logit (B,); D(x) is its sigmoid."""
+class Halving(nn.Module):
+    """(B, inputs, 64, 64) -> 32x32 -> 16x16 -> 8x8 -> 4x4 -> (B, outputs)."""
 
-    def __init__(self, *, width: int = 64) -> None:
+    def __init__(self, inputs: int, width: int, outputs: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(3, width, kernel_size=4, stride=2, padding=1),
+            nn.Conv2d(inputs, width, kernel_size=4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             nn.Conv2d(width, 2 * width, kernel_size=4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(2 * width),
@@ -52,8 +52,25 @@ class DCGANDiscriminator(nn.Module):
             nn.Conv2d(4 * width, 8 * width, kernel_size=4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(8 * width),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(8 * width, 1, kernel_size=4),
+            nn.Conv2d(8 * width, outputs, kernel_size=4),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)[:, 0, 0, 0]
+        return self.layers(x).flatten(1)
+
+
+class DCGANDiscriminator(Halving):
+    """(B, 3, 64, 64) in [-1, 1] -> logit (B,); D(x) is its sigmoid."""
+
+    def __init__(self, *, width: int = 64) -> None:
+        super().__init__(3, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:, 0]
+
+
+class DCGANEncoder(Halving):
+    """The image in [-1, 1], 0 where it is missing, and M, (B, 4, 64, 64) -> a guess of its code (B, latent_size)."""
+
+    def __init__(self, *, width: int = 64, latent_size: int = 100) -> None:
+        super().__init__(4, width, latent_size)

@@ -24,10 +24,11 @@ def objective(
     W: Tensor,
     config: InpaintConfig,
     z: Tensor,
+    expected: Tensor | float = 0.0,
 ) -> dict[str, Tensor]:
     """The terms of Eq. 8 and their total, each (B,), for G(z) in [-1, 1] and I in [0, 1].
 
-    L_z, the prior, is not the paper's but that of Bora et al. 2017, section 4.
+    L_z, the prior, is not the paper's but that of Bora et al. 2017, section 4, around the code that is expected.
 
     Every term is listed, but one whose lambda is 0 has no part in the total, whatever it is.
     """
@@ -38,7 +39,7 @@ def objective(
         "discriminator": logsigmoid(-discriminator(generated)),
         "context": context_loss(x, image, w, config.normalization),
         "structural": structural_loss(x, image, w, known, config.normalization),
-        "prior": prior(z, known, config.normalization),
+        "prior": prior(z - expected, known, config.normalization),
     }
     lambdas = {
         "discriminator": config.lambda_d,

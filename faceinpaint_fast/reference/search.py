@@ -1,12 +1,12 @@
 """The search: z^ = argmin_z L(G(z)), Eq. 8, by back-propagation to z alone; section 3.2.
 
-The paper names no optimiser; Adam as its authors print it, on every start of every image at once.
+The paper names no optimiser; Adam as its authors print it, on every start of every image at once, or BFGS.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import NamedTuple, cast
 
@@ -19,6 +19,11 @@ from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.reference.mask import known_pixels
 from faceinpaint_fast.reference.objective import objective
 from faceinpaint_fast.reference.weight_map import weight_map
+
+SPREAD = 0.1  # of starts around an encoder's guess
+
+Losses = Callable[[Tensor], dict[str, Tensor]]  # of codes (B, latent_size), each (B,)
+Point = tuple[Tensor, Tensor, Tensor]  # a code, its loss and its gradient
 
 
 class SearchResult(NamedTuple):
@@ -36,13 +41,15 @@ def search(
     hole: ArrayLike,
     config: InpaintConfig,
     *,
+    encoder: nn.Module | None = None,
     z0: Tensor | None = None,
     seed: int | Sequence[int] = 0,
 ) -> SearchResult:
     """Search for the z whose G(z) fits the known pixels of `image` (B, 3, H, W) in [0, 1], in the image's dtype.
 
-    hole  (H, W) or (B, H, W); what the image holds there does not matter
-    z0    where to start, (B, latent_size) or (B, restarts, latent_size); without it, `starts` of the seed
+    hole     (H, W) or (B, H, W); what the image holds there does not matter
+    encoder  guesses codes for a "guided" search, which starts near them and whose prior draws there
+    z0       where to start, (B, latent_size) or (B, restarts, latent_size); without it, `starts` of the seed
 
     The networks, of the same dtype, come back as they were; the search uses frozen copies of them in eval mode.
     """
@@ -53,32 +60,94 @@ def search(
     known = torch.from_numpy(~missing).to(image.device)
     # where, not a product: the hole may hold NaN
     image = torch.where(known[:, None], image, 0.0)
+    guess = torch.zeros(B, 1, cast(int, generator.latent_size)).to(image)
+    spread = 1.0
+    if encoder is not None and config.search == "guided":
+        guess, spread = guessed(encoder, image, known.to(image))[:, None], SPREAD
     image, known, W = (t.repeat_interleave(R, dim=0) for t in (image, known.to(image), W))
 
     if z0 is None:
-        z0 = starts(seed, B, R, cast(int, generator.latent_size))
-    z = z0.to(image).reshape(B * R, -1).clone().requires_grad_()
-    adam = torch.optim.Adam([z], betas=(0.9, 0.999), eps=1e-8)
-    rows = []
-    for t in range(config.iterations):
-        losses = objective(G(z), D, image, known, W, config, z)
-        rows.append({name: loss.detach() for name, loss in losses.items()})
-        adam.zero_grad()
-        losses["total"].sum().backward()
-        adam.param_groups[0]["lr"] = step_size(t, config)
-        adam.step()
-        with torch.no_grad():
-            z.clamp_(-config.z_max, config.z_max)
+        z0 = guess + spread * starts(seed, B, R, guess.shape[2]).to(image)
+    expected = guess.repeat_interleave(R, dim=0)[:, 0]
+
+    def losses_at(z: Tensor) -> dict[str, Tensor]:
+        return objective(G(z), D, image, known, W, config, z, expected)
+
+    minimise = bfgs if config.search in {"bfgs", "guided"} else adam
+    z, rows = minimise(losses_at, z0.to(image).reshape(B * R, -1).clone(), config)
     with torch.no_grad():
         generated = G(z)
-        rows.append(objective(generated, D, image, known, W, config, z))
+        rows.append(losses_at(z))
 
     final = rows[-1]["total"].reshape(B, R)
     if not final.isfinite().all():
         raise ValueError(f"losses: expected finite numbers, got {final.tolist()}")
     best = torch.arange(B, device=z.device) * R + final.argmin(dim=1)
     losses = {name: torch.stack([row[name][best] for row in rows]) for name in rows[-1]}
-    return SearchResult(z.detach()[best], (generated[best] + 1) / 2, losses)
+    return SearchResult(z[best], (generated[best] + 1) / 2, losses)
+
+
+def adam(losses_at: Losses, z: Tensor, config: InpaintConfig) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    """Where Adam gets to from z (B, latent_size), and the losses on its way."""
+    z.requires_grad_()
+    optimiser = torch.optim.Adam([z], betas=(0.9, 0.999), eps=1e-8)
+    rows = []
+    for t in range(config.iterations):
+        losses = losses_at(z)
+        rows.append({name: loss.detach() for name, loss in losses.items()})
+        optimiser.zero_grad()
+        losses["total"].sum().backward()
+        optimiser.param_groups[0]["lr"] = step_size(t, config)
+        optimiser.step()
+        with torch.no_grad():
+            z.clamp_(-config.z_max, config.z_max)
+    return z.detach(), rows
+
+
+def bfgs(losses_at: Losses, z: Tensor, config: InpaintConfig) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    """Where BFGS gets to from z (B, latent_size), and the losses on its way (Nocedal and Wright 2006, algorithm 6.1).
+
+    A step that does not bring the descent of their eq. 3.4 is halved; `config.iterations` counts the trials too.
+    """
+    B, n = z.shape
+    identity = torch.eye(n).to(z)
+    best: list[Point | None] = [None] * B
+    H: list[Tensor | None] = [None] * B
+    p = torch.zeros_like(z)
+    rows = []
+    for _ in range(config.iterations):
+        trial = z.clone().requires_grad_()
+        losses = losses_at(trial)
+        (gradients,) = torch.autograd.grad(losses["total"].sum(), trial)
+        rows.append({name: loss.detach() for name, loss in losses.items()})
+        for i in range(B):
+            here, f, g = z[i], losses["total"][i].detach(), gradients[i]
+            if (before := best[i]) is None:
+                best[i], p[i] = (here, f, g), -config.learning_rate * g / g.norm()
+            else:
+                s, y = here - before[0], g - before[2]
+                if f <= before[1] + 1e-4 * before[2] @ s:
+                    if s @ y > 1e-4 * s.norm() * y.norm():
+                        inverse = H[i]
+                        # eq. 6.20, then 6.17
+                        inverse = s @ y / (y @ y) * identity if inverse is None else inverse
+                        V = identity - torch.outer(y, s) / (s @ y)
+                        H[i] = V.T @ inverse @ V + torch.outer(s, s) / (s @ y)
+                    learnt = H[i]
+                    best[i] = here, f, g
+                    p[i] = -config.learning_rate * g / g.norm() if learnt is None else -learnt @ g
+                else:
+                    p[i] /= 2
+        z = torch.stack([cast(Point, b)[0] for b in best]) + p
+        z = z.clamp(-config.z_max, config.z_max)
+    return torch.stack([cast(Point, b)[0] for b in best]), rows
+
+
+def guessed(encoder: nn.Module, image: Tensor, known: Tensor) -> Tensor:
+    """What an encoder takes for the codes of images (B, 3, H, W) in [0, 1], known (B, H, W): (B, latent_size)."""
+    M = known[:, None]
+    with torch.no_grad():
+        return deepcopy(encoder).eval()(torch.cat([M * (2 * image - 1), M], dim=1))
 
 
 def starts(seed: int | Sequence[int], images: int, restarts: int, latent_size: int) -> Tensor:

@@ -17,7 +17,7 @@ from faceinpaint_fast.reference.search import step_size
 
 Networks = tuple[nn.Module, nn.Module]
 
-CONFIG = InpaintConfig(iterations=10, lambda_d=0.01, k=3, alpha=5.0)
+CONFIG = InpaintConfig(iterations=10, search="adam-cosine", lambda_d=0.01, k=3, alpha=5.0)
 # batches of another size add up in another order; 10 steps of Adam hardly amplify that in float64
 ROUNDING = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -41,7 +41,7 @@ def holes(images: int) -> np.ndarray:
 
 # bounds wide enough that both losses have a slope at the start
 @pytest.mark.parametrize("normalization", ["masked", Normalization(-1.0, 1.0, 1.0, 5000.0)], ids=["masked", "printed"])
-@pytest.mark.parametrize("schedule", ["adam", "adam-cosine"])
+@pytest.mark.parametrize("schedule", ["adam", "adam-cosine", "bfgs", "guided"])
 def test_finds_what_the_generator_drew(schedule: str, normalization: Normalization | str, networks: Networks) -> None:
     z, x = truth(networks[0], images=4)
     config = InpaintConfig(
