@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,10 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 MEASURED = pytest.StashKey[list[Measured]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faces", type=Path, help="folder or tar shard of faces that the model has not seen")
 
 
 def pytest_configure(config: pytest.Config) -> None:

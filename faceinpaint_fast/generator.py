@@ -134,6 +134,9 @@ def _halving(inputs: int, width: int, outputs: int) -> nn.Sequential:
 
 def _initialise(module: nn.Module) -> None:
     """Radford et al. 2015, section 4: weights from N(0, 0.02^2)."""
+    # weights without memory, which a file will replace: drawing them would import torch's compiler, a second
+    if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
+        return
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faceinpaint_fast import masks
 from faceinpaint_fast.adjoint import Differentiable, differentiable
 from faceinpaint_fast.arrays import ImageBatch, like, pick_device
 from faceinpaint_fast.blend import blended, check_finite
@@ -96,6 +97,19 @@ class Inpainter:
         """With the model of a folder, by default the shipped one, of 64x64 faces; ModelError if it is damaged."""
         model = load_model(folder)
         return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Do beforehand what the first call with a batch of this size would: pack weights, compile, capture graphs.
+
+        It restores such a batch, and takes as long.  Later calls of that size compile nothing, and on a CUDA device the
+        search takes no more memory from it.
+        """
+        channels, height, width = self._image_shape
+        images = np.zeros((batch, height, width, channels), np.float32)
+        self(images, masks.random_pixels((height, width), 0.5))
+        # the blend has another way for a rectangle
+        rectangle = np.broadcast_to(masks.centre((height, width)), (batch, height, width))
+        blended(images, images, rectangle, self.config)
 
     def __call__(
         self,

@@ -41,11 +41,13 @@ def assert_near(found, expected, rtol):
     assert_close(found.double().cpu(), expected.cpu(), rtol=0, atol=rtol * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("which", ["generator", "discriminator"])
+@pytest.mark.parametrize("which", ["generator", "discriminator", "encoder"])
 def test_networks_are_the_cpu_s(which, model):
     network = getattr(model, which).requires_grad_(False)
     torch.manual_seed(0)
-    inputs = torch.randn(5, 100) if which == "generator" else torch.rand(5, 3, 64, 64)
+    inputs = {"generator": torch.randn(5, 100), "discriminator": torch.rand(5, 3, 64, 64)}.get(
+        which, torch.rand(5, 4, 64, 64)
+    )
     expected, pull = ExplicitNetwork(network, PackedProduct, torch.float32)(inputs)
     gradient = torch.randn_like(expected)
     network = network.to(CUDA)
@@ -92,6 +94,17 @@ def test_a_search_is_the_cpu_s(faces):
     assert np.median(apart) < 1e-4
     assert apart.max() < 0.05
     np.testing.assert_allclose(found.losses["total"], expected.losses["total"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("search", ["guided", "adam-cosine"])
+def test_warmed_up_it_takes_no_more_memory(search, faces):
+    """Of torch, for its networks, its graph and the search; the blend is on the CPU with the default."""
+    inpainter = Inpainter.from_pretrained(config=InpaintConfig(search=search, precision="bf16"), device=CUDA)
+    inpainter.warm_up(5)
+    before = torch.cuda.memory_reserved()
+    for seed in range(3):
+        inpainter(faces, HOLES, seed=seed)
+    assert torch.cuda.memory_reserved() == before
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimage import data, transform
 from torch import nn
 
-from faceinpaint_fast import InpaintConfig, Inpainter, InputError, ModelError, Normalization, masks, reference
+from faceinpaint_fast import InpaintConfig, Inpainter, InputError, ModelError, Normalization, _cpu, masks, reference
 
 # small steps: docs/architecture.md says how rounding grows
 FAST = InpaintConfig(iterations=6, learning_rate=0.03, lambda_d=0.003)
@@ -354,3 +357,36 @@ def test_the_printed_normalization_stalls_outside_its_bounds(faces, generator, d
     found = Inpainter(generator, discriminator, config=config, device="cpu")(faces[0], HOLES[0], seed=3)
     start = torch.randn(1, 100, generator=torch.Generator().manual_seed(3))[0]
     assert_array_equal(found.z, start.numpy())
+
+
+def test_warmed_up_it_packs_nothing_more(faces, generator, discriminator, encoder, monkeypatch):
+    """Winograd's weights, which a CPU packs with the first large batch; batches of one have no use for them."""
+    packed = []
+    for name in ("WinogradDoubling", "WinogradHalving"):
+        pack = getattr(_cpu, name)
+        monkeypatch.setattr(_cpu, name, lambda *args, pack=pack: packed.append(1) or pack(*args))
+    inpainter = Inpainter(generator, discriminator, encoder=encoder, config=FAST, device="cpu")
+    inpainter.warm_up(8)
+    beforehand = len(packed)
+    assert beforehand > 0
+    for holes in (HOLES[0], HOLES[2]):
+        inpainter(np.concatenate([faces] * 3)[:8], holes)
+    assert len(packed) == beforehand
+
+
+def test_loading_imports_no_compiler():
+    """torch's takes longer to import than a model to load."""
+    code = (
+        "import sys, torch; before = 'torch._dynamo' in sys.modules; from faceinpaint_fast import Inpainter;"
+        "Inpainter.from_pretrained(device='cpu'); assert not before; assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_threads_may_share_an_inpainter(faces, inpainter):
+    """Eight at once, each with a seed of its own: what each gets is what it would get alone."""
+    expected = [inpainter(faces, HOLES, seed=seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda seed: inpainter(faces, HOLES, seed=seed % 8), range(32)))
+    for number, each in enumerate(found):
+        same(each, expected[number % 8])
