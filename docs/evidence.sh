@@ -26,16 +26,20 @@ choice() {
         --as "$name" "$@"
 }
 choice default
+choice "the guess alone" --set iterations=1
+choice "10 iterations" --set iterations=10
+choice "20 iterations" --set iterations=20
 choice "50 iterations" --set iterations=50
-choice "200 iterations" --set iterations=200
-choice "constant step of 0.03" --set search=adam --set learning_rate=0.03
-choice "step of 0.1" --set learning_rate=0.1
-choice "step of 0.4" --set learning_rate=0.4
+choice "no guess, BFGS, 100 iterations" --set search=bfgs --set iterations=100
+choice "no guess, decayed Adam, 100 iterations" --set search=adam-cosine --set iterations=100 --set lambda_z=0.02
+choice "no guess, decayed Adam, 30 iterations" --set search=adam-cosine --set lambda_z=0.02
+choice "first step of 0.05" --set learning_rate=0.05
+choice "first step of 1" --set learning_rate=1
 choice "3 restarts" --set restarts=3
 choice "no prior" --set lambda_z=0
-choice "half the prior" --set lambda_z=0.01
-choice "twice the prior" --set lambda_z=0.04
-choice "z clipped to 1, no prior" --set lambda_z=0 --set z_max=1
+choice "half the prior" --set lambda_z=0.015
+choice "twice the prior" --set lambda_z=0.06
+choice "z clipped to 1" --set z_max=1
 choice "0.2 L1 and 0.797 SSIM, as printed" --set lambda_c=0.2 --set lambda_s=0.797
 choice "0.8 L1 and 0.2 SSIM" --set lambda_c=0.8 --set lambda_s=0.2
 choice "L1 alone" --set lambda_c=1 --set lambda_s=0

@@ -63,7 +63,7 @@ class InpaintConfig:
     batch_invariant  the same bits in batches of any size, at a price: see docs/architecture.md
     """
 
-    iterations: int = 20
+    iterations: int = 30
     precision: Precision = "fp32"
     search: Search = "guided"
     restarts: int = 1
@@ -72,7 +72,7 @@ class InpaintConfig:
     lambda_d: float = 0.0
     lambda_c: float = 0.95
     lambda_s: float = 0.05
-    lambda_z: float = 0.02
+    lambda_z: float = 0.03
     k: int = 7
     alpha: float = 2.0
     normalization: Normalization | Unbounded = "masked"

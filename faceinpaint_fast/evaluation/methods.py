@@ -91,10 +91,13 @@ def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[st
 
 def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:
     inpainter = Inpainter(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
+    # JSON has no infinity
+    told = {name: str(value) if value == math.inf else value for name, value in dataclasses.asdict(config).items()}
+    if config.search == "guided":
+        told["encoder"] = model.config["sha256"].get("encoder")
     return Method(
         restore=lambda images, holes, seeds: inpainter(images, holes, seed=seeds).image,
-        # JSON has no infinity
-        config={name: str(value) if value == math.inf else value for name, value in dataclasses.asdict(config).items()},
+        config=told,
         model=model.config["sha256"]["generator"],
     )
 
