@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from faceinpaint_fast import poisson_blend
+from faceinpaint_fast import tension_blend
 from faceinpaint_fast.evaluation.metrics import quality, seam
 from faceinpaint_fast.images import read_image
 
@@ -38,10 +38,12 @@ def out(tmp_path):
 def test_a_generator_of_one_s_own_restores_a_face_in_thirty_lines(run, out):
     variables, (mean_colour, restored) = run("own_generator.py", "--out", out)
     face, hole = variables["face"], variables["hole"]
-    # 18.8, 12.7 and without a generator 16.4 dB measured
-    smooth = quality(poisson_blend(face, np.zeros_like(face), hole) / 255, face / 255, hole).hole_psnr
+    # the code that was searched counts too: blended in without it, the mean of the faces is all there is
+    mean_face = ((variables["faces"].mean(dim=0) + 1) / 2).movedim(0, -1).numpy()
+    by_the_mean = quality(tension_blend(face, mean_face, hole) / 255, face / 255, hole).hole_psnr
+    # 12.7, 17.9 and 18.8 dB measured, the last within 0.1 dB for three seeds
     assert restored > mean_colour + 4
-    assert restored > smooth + 1
+    assert restored > by_the_mean + 0.5
     # a row of three pictures, each enlarged threefold, in margins of 12
     written = read_image(out)[-204:-12][::3, ::3]
     pictures = [written[:, left : left + 64] for left in (4, 72, 140)]
