@@ -25,7 +25,7 @@ def random_crops(image: Tensor) -> Tensor:
 
 
 class Denoiser(nn.Module):
-    """(B, 3, H, W) -> (B, 3, H, W): what to add to an image comes from two layers of convolution."""
+    """(..., 3, H, W) -> (..., 3, H, W): what to add to an image comes from two layers of convolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ network = Denoiser()
 optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
 
 with torch.no_grad():
-    before = ssim(network(seen[None])[0], to_judge_by)
+    before = ssim(network(seen), to_judge_by)
 for _ in range(STEPS):
     clean = random_crops(to_learn_from)
     # one SSIM an image; how a batch is summed up is the caller's choice
@@ -52,7 +52,7 @@ for _ in range(STEPS):
     loss.backward()
     optimiser.step()
 with torch.no_grad():
-    after = ssim(network(seen[None])[0], to_judge_by)
+    after = ssim(network(seen), to_judge_by)
 
 print(f"SSIM of the noisy image {ssim(seen, to_judge_by):.3f}")
 print(f"of the network's, before training {before:.3f}, after {after:.3f}")
