@@ -28,7 +28,7 @@ from faceinpaint_fast.evaluation.protocol import seed_of
 from faceinpaint_fast.evaluation.sheet import contact_sheet
 from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.images import read_grey, read_image, write_image
-from faceinpaint_fast.training import calibration, dcgan, frechet, run
+from faceinpaint_fast.training import calibration, dcgan, encoder, frechet, run
 
 COMMANDS = ("inpaint", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "doctor")
 
@@ -151,6 +151,7 @@ def test_help_is_what_a_bare_command_says(faceinpaint):
                 "--figures",
             ],
         ),
+        ("train-encoder", ["--images", "--cooldown", "--width", "--batch", "--learning-rate", "--precision", "--crop"]),
         ("parity", ["--device", "--model", "--seed", "--out"]),
         ("doctor", ["--model"]),
     ],
@@ -599,6 +600,38 @@ def test_a_plot_without_matplotlib(refused, faces, model, tmp_path, monkeypatch,
     err = refused(command, *line, "--plot", tmp_path / "a.png")
     assert "expected matplotlib" in err
     assert "faceinpaint_fast[plots]" in err
+
+
+@pytest.mark.parametrize("with_faces", [True, False], ids=["faces", "samples"])
+def test_train_encoder_gives_a_model_its_guess(faceinpaint, faces, model, with_faces):
+    assert load_model(model).encoder is None
+    line = ["train-encoder", model, *([faces] if with_faces else []), "--images", 8, "--batch", 4, "--width", 2]
+    status, said, err = faceinpaint(*line)
+    assert (status, err) == (0, "")
+    assert said == f"{model}: with an encoder that has seen 8 images\n"
+    assert load_model(model).encoder is not None
+    described = read_config(model)["encoder"]
+    assert (described["images"], described["cooldown"]) == (8, 4)
+    assert (described["faces"] is not None) == with_faces
+
+
+def test_train_encoder_passes_every_option_on(faceinpaint, faces, model, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(encoder, "train_encoder", lambda *args, **options: calls.append((args, options)))
+    write_image(tmp_path / "large" / "a.png", np.zeros((109, 120, 3), np.uint8))
+    status, _, _ = faceinpaint(
+        *("train-encoder", model, faces, tmp_path / "large", "--images", 100, "--width", 3, "--batch", 5, "--seed", 9),
+        *("--learning-rate", 0.01, "--precision", "bf16", "--crop", 64, "--checkpoint-minutes", 7, "--cooldown", 40),
+        *("--device", "cpu"),
+    )
+    assert status == 0
+    ((folder, loaded, shown, config), options) = calls[0]
+    assert folder == model
+    assert loaded.config == read_config(model)
+    assert len(shown) == len(load_faces([faces])) + 1
+    assert config == encoder.EncoderConfig(width=3, batch=5, learning_rate=0.01, precision="bf16", seed=9)
+    assert callable(options.pop("on_progress"))
+    assert options == {"images": 100, "cooldown": 40, "device": torch.device("cpu"), "checkpoint_minutes": 7}
 
 
 def test_train_draws_its_losses_now_and_whenever_it_is_asked(faceinpaint, faces, tmp_path, monkeypatch):
