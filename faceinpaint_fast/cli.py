@@ -126,6 +126,7 @@ def demo(
     images.check_writable(out)
     config = InpaintConfig() if iterations is None else InpaintConfig(iterations=iterations)
     inpainter = Inpainter.from_pretrained(model, config=config, device=device)
+    inpainter.warm_up()
     with _progress(transient=True) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in HOLES}
         rows = restore_astronaut(
@@ -143,7 +144,7 @@ def demo(
             f"{q.hole_ssim:.3f}",
             f"{q.psnr:.2f} dB",
             f"{q.ssim:.3f}",
-            f"{row.seconds:.1f}",
+            f"{row.seconds:.2f}",
         )
         table.add_row(row.name, *figures)
     Console().print(table)
