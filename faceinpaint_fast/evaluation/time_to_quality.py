@@ -48,7 +48,7 @@ TRIALS: Mapping[str, Trial] = {
     "Adam, decayed": Trial(config=replace(DEFAULT, search="adam-cosine"), budgets=(20, 50, 100, 200)),
     "BFGS": Trial(config=replace(DEFAULT, search="bfgs"), budgets=(*FEW[7:], 100)),
     "guided": Trial(config=DEFAULT, budgets=FEW),
-    "guided, prior around 0": Trial(config=replace(DEFAULT, lambda_z=0.0), budgets=FEW[7:]),
+    "guided, no prior": Trial(config=replace(DEFAULT, lambda_z=0.0), budgets=FEW[7:]),
     "guided, with D": Trial(config=replace(DEFAULT, lambda_d=InpaintConfig.paper().lambda_d), budgets=(10, 20)),
 }
 
