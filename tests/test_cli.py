@@ -30,7 +30,7 @@ from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.images import read_grey, read_image, write_image
 from faceinpaint_fast.training import calibration, dcgan, frechet, run
 
-COMMANDS = ("inpaint", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "doctor")
+COMMANDS = ("inpaint", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "export", "doctor")
 
 
 @pytest.fixture
