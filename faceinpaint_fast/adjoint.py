@@ -260,13 +260,13 @@ class TorchProduct(Product):
     def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
         if self.matrix is not None:
             gate = None if gate is None else gate.flatten(1)
-            return self._finished(x.to(self.dtype) @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1)
-        return self._finished(self._convolved(F.conv_transpose2d, x), finish, gate, dtype)
+            return finished(x.to(self.dtype) @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1)
+        return finished(self._convolved(F.conv_transpose2d, x), finish, gate, dtype)
 
     def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
         if self.matrix is not None:
-            return self._finished(x.to(self.dtype).flatten(1) @ self.matrix.T, finish, gate, dtype)
-        return self._finished(self._convolved(F.conv2d, x), finish, gate, dtype)
+            return finished(x.to(self.dtype).flatten(1) @ self.matrix.T, finish, gate, dtype)
+        return finished(self._convolved(F.conv2d, x), finish, gate, dtype)
 
     def _convolved(self, convolution: Callable[..., Tensor], x: Tensor) -> Tensor:
         # float32 means float32, and the same bits every time: cuDNN would take TF32, and sums in any order
@@ -274,12 +274,56 @@ class TorchProduct(Product):
             x = x.to(self.dtype).permute(0, 3, 1, 2)
             return convolution(x, self.weight, stride=2, padding=1).permute(0, 2, 3, 1)
 
-    @staticmethod
-    def _finished(y: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
-        y = y * finish.scale + finish.bias
-        if finish.slope != 1:
-            y = torch.where((y if gate is None else gate) > 0, y, finish.slope * y)
-        return y.to(dtype)
+
+class MatrixProduct(Product):
+    """In an exported program: products with unfolded images, csrc/convolution.hpp in torch.
+
+    A convolution of torch's reorders its weights in every iteration: a search took 1.5 times as long with it.
+    """
+
+    def __init__(self, layer: Layer, dtype: torch.dtype, batch_invariant: bool) -> None:  # noqa: ARG002
+        self.connects, self.dtype, self.matrix = layer.connects, dtype, layer.matrix.to(dtype).contiguous()
+
+    def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        products = x.to(self.dtype) @ self.matrix
+        if self.connects:
+            gate = None if gate is None else gate.flatten(1)
+            return finished(products, finish, gate, dtype).view(len(x), 4, 4, -1)
+        return finished(folded(products), finish, gate, dtype)
+
+    def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+        x = x.to(self.dtype)
+        windows = x.flatten(1) if self.connects else unfolded(x)
+        return finished(F.linear(windows, self.matrix), finish, gate, dtype)
+
+
+def unfolded(x: Tensor) -> Tensor:
+    """The windows of a 4x4 convolution that halves x: (B, 2 h, 2 w, C) -> (B, h, w, 16 C), as Layer.matrix counts."""
+    windows = F.pad(x, (0, 0, 1, 1, 1, 1)).unfold(1, 4, 2).unfold(2, 4, 2)
+    return windows.permute(0, 1, 2, 4, 5, 3).flatten(3)
+
+
+def folded(windows: Tensor) -> Tensor:
+    """Their sum where they lie, `unfolded`'s adjoint: (B, h, w, 16 C) -> (B, 2 h, 2 w, C)."""
+    count, height, width, _ = windows.shape
+    # rows 0 and 1 of a window belong to one pair of rows of the image, 2 and 3 to the next; columns likewise
+    pairs = windows.view(count, height, width, 2, 2, 2, 2, -1)
+
+    def moved(down: int, right: int) -> Tensor:
+        beyond = (0, 0, 0, 0, 0, 0, right, 1 - right, down, 1 - down)
+        return F.pad(pairs[:, :, :, down, :, right], beyond)
+
+    total = moved(0, 0) + moved(0, 1) + moved(1, 0) + moved(1, 1)
+    # (B, h + 1, w + 1, 2, 2, C): the pairs begin a pixel before the image
+    return total.transpose(2, 3).reshape(count, 2 * height + 2, 2 * width + 2, -1)[:, 1:-1, 1:-1]
+
+
+def finished(y: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """What becomes of a product's sums."""
+    y = y * finish.scale + finish.bias
+    if finish.slope != 1:
+        y = torch.where((y if gate is None else gate) > 0, y, finish.slope * y)
+    return y.to(dtype)
 
 
 class ExplicitNetwork:

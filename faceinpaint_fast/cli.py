@@ -294,6 +294,27 @@ def _shown(bar: Progress, images: int) -> Callable[[run.Progress], None]:
 
 
 @app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the package, .pt2.")],
+    batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
+    iterations: Annotated[int | None, typer.Option(help="Steps of the search; by default the config's.")] = None,
+    precision: Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")] = "fp32",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Compile the search into a package that C++ programs run without Python; examples/cpp is one."""
+    from faceinpaint_fast import export
+    from faceinpaint_fast.checkpoint import load_model
+    from faceinpaint_fast.config import InpaintConfig
+
+    config = InpaintConfig(precision=cast("Precision", precision))
+    if iterations is not None:
+        config = dataclasses.replace(config, iterations=iterations)
+    export.export(load_model(model), out, config=config, batch=batch, device=device)
+    print(f"{out}: {config.iterations} iterations for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
+
+
+@app.command()
 def calibrate(
     model: Annotated[Path, typer.Argument(help="Model folder; the bounds are written into it.")],
     data: Annotated[list[Path], typer.Argument(help="Folders and tar shards of faces it was not trained on.")],

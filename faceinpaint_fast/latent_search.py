@@ -49,9 +49,7 @@ class Starts:
             each = [torch.randn(self.restarts, self.latent_size, generator=generator) for _ in range(count)]
             codes.append(torch.stack(each))
         drawn = torch.cat(codes, dim=1)
-        if self.guess is not None:
-            drawn[0] = self.guess.cpu() + SPREAD * drawn[0]
-        return drawn
+        return drawn if self.guess is None else around(self.guess.cpu(), drawn)
 
     def best(self, totals: Tensor) -> Tensor:
         """The row with the least loss of each image, (len(seeds),); ModelError names one that has no finite loss."""
@@ -64,6 +62,11 @@ class Starts:
     def hopeless(self, row: int) -> ModelError:
         """What to raise for the image of a row."""
         return ModelError(f"images[{self.first + row // self.restarts}]: expected a finite loss, got NaN or Inf")
+
+
+def around(guess: Tensor, drawn: Tensor) -> Tensor:
+    """Draws (count, B, latent_size) from N(0, 1), the first of them made one from N(guess, SPREAD^2)."""
+    return torch.cat([guess + SPREAD * drawn[:1], drawn[1:]])
 
 
 def search(

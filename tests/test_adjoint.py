@@ -12,6 +12,7 @@ from faceinpaint_fast.adjoint import (
     WINOGRAD_IMAGES,
     AnyNetwork,
     ExplicitNetwork,
+    MatrixProduct,
     PackedProduct,
     TorchProduct,
     differentiable,
@@ -22,6 +23,7 @@ CPU = torch.device("cpu")
 FORMS = {
     "packed": lambda network, dtype: ExplicitNetwork(network, PackedProduct, dtype),
     "torch's convolutions": lambda network, dtype: ExplicitNetwork(network, TorchProduct, dtype),
+    "unfolded": lambda network, dtype: ExplicitNetwork(network, MatrixProduct, dtype),
     "any network": lambda network, dtype: AnyNetwork(network, CPU, dtype),
 }
 

@@ -30,7 +30,7 @@ from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.images import read_grey, read_image, write_image
 from faceinpaint_fast.training import calibration, dcgan, encoder, frechet, run
 
-COMMANDS = ("inpaint", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "doctor")
+COMMANDS = ("inpaint", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "export", "doctor")
 
 
 @pytest.fixture
@@ -727,7 +727,7 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, model, grey, tmp_p
         "shard/harmonic.jsonl",
     ]
     header, records = results.read(out / "shard" / "default.jsonl")
-    assert header["config"] == dataclasses.asdict(InpaintConfig(precision="bf16")) | {"z_max": "inf"}
+    assert header["config"] == dataclasses.asdict(InpaintConfig(precision="bf16")) | {"z_max": "inf", "encoder": None}
     assert (header["seed"], header["batch"], header["machine"]["torch"]) == (4, 2, torch.__version__)
     assert [(record["mask"], record["face"]) for record in records] == [
         *(("drop-80", 0), ("drop-80", 1), ("left", 0), ("left", 1))

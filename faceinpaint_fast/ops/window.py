@@ -51,19 +51,25 @@ class Window:
 
     def taps(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The one-dimensional window (size,)."""
-        return _taps(self.size, self.sigma, dtype, device)
+        # the tensors of a trace are none to keep
+        taps = _taps.__wrapped__ if torch.compiler.is_compiling() else _taps
+        return taps(self.size, self.sigma, dtype, device)
 
     def local_mean(self, x: Tensor) -> Tensor:
         """Mean of x under each window, by its definition: (..., H, W) -> (..., H', W'), two banded matrix products."""
-        rows, columns = (self._banded(side, x) for side in x.shape[-2:])
+        for side in x.shape[-2:]:
+            self.positions(side)
+        taps = self.taps(x.dtype, x.device)
+        rows, columns = (banded(taps, side, self.pad) for side in x.shape[-2:])
         return rows @ x @ columns.T
 
-    def _banded(self, side: int, like: Tensor) -> Tensor:
-        """The matrix (side', side) whose product with a signal is its local mean."""
-        taps = self.taps(like.dtype, like.device)
-        first = torch.arange(self.positions(side), device=like.device)[:, None] - self.pad
-        tap = torch.arange(side, device=like.device) - first
-        return taps[tap.clamp(0, self.size - 1)].where((tap >= 0) & (tap < self.size), 0)
+
+def banded(taps: Tensor, side: int, pad: int) -> Tensor:
+    """The matrix (side', side) whose product with a signal is its mean under each window, zeros beyond its ends."""
+    size = len(taps)
+    first = torch.arange(positions(side, size, pad), device=taps.device)[:, None] - pad
+    tap = torch.arange(side, device=taps.device) - first
+    return taps[tap.clamp(0, size - 1)].where((tap >= 0) & (tap < size), 0)
 
 
 def positions(side: int, size: int, pad: int) -> int:

@@ -1,0 +1,137 @@
+"""The whole search as an ahead-of-time compiled package, which a C++ program runs without Python: `examples/cpp`.
+
+torch.export records what `Inpainter` does from W to T = G(z^), the iterations as one loop; AOTInductor compiles it for
+one device and for batches of one size.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import fields
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._higher_order_ops.while_loop import while_loop
+from torch.export import ExportedProgram
+from torch.nn import functional as F
+
+from faceinpaint_fast.adjoint import ExplicitNetwork, MatrixProduct
+from faceinpaint_fast.arrays import pick_device
+from faceinpaint_fast.checkpoint import Model
+from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.generator import DCGAN, IMAGE_SIZE, frozen, to_unit, visible
+from faceinpaint_fast.images import check_place, write_atomically
+from faceinpaint_fast.latent_search import around
+from faceinpaint_fast.objective import Objective
+from faceinpaint_fast.ops.plain import DECOMPOSITIONS
+from faceinpaint_fast.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.step import loss_and_gradient
+
+
+def export(
+    model: Model,
+    out: Path,
+    *,
+    config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
+    batch: int = 1,
+    device: str | torch.device = "auto",
+) -> None:
+    """Compile the search with a model into the package `out`, .pt2, which takes what `Search` takes.
+
+    config  all but the blend, which is left to the caller; one start an image
+    batch   images a call
+
+    The package is for the kind of processor or GPU that it was made on, and for this version of torch.  Among its
+    metadata are AOTI_DEVICE_KEY, "cpu" or "cuda", and latent_size.  Raises InputError, before any work, for an `out`
+    that cannot be written to, a batch below 1 and a config with restarts.
+    """
+    if out.suffix != ".pt2":
+        raise InputError(f"{out}: expected the extension .pt2, got {out.suffix!r}")
+    check_place(out)
+    if batch < 1:
+        raise InputError(f"batch: expected >= 1, got {batch}")
+    if config.restarts != 1:
+        raise InputError(f"restarts: expected 1 in a package, got {config.restarts}")
+    metadata = {"latent_size": str(model.generator.latent_size)}
+    package = BytesIO()
+    with warnings.catch_warnings():
+        # torch warns of what torch does
+        warnings.simplefilter("ignore")
+        torch._inductor.aoti_compile_and_package(
+            traced(model, config, batch, pick_device(device)),
+            package_path=package,
+            inductor_configs={"aot_inductor.metadata": metadata},
+        )
+    write_atomically(out, lambda file: file.write(package.getbuffer()))
+
+
+def traced(model: Model, config: InpaintConfig, batch: int, device: torch.device) -> ExportedProgram:
+    """The search for batches of that size, made of torch's own ops alone."""
+    side, latent_size = IMAGE_SIZE, model.generator.latent_size
+    # a package never asks whether what it gets has the same strides
+    shapes = (batch, 3, side, side), (batch, side, side), (ATTEMPTS, batch, latent_size)
+    inputs = tuple(torch.zeros(shape, device=device) for shape in shapes)
+    return torch.export.export(Search(model, config, device), inputs).run_decompositions(DECOMPOSITIONS)
+
+
+class Search(nn.Module):
+    """`Inpainter` from W to T, of contiguous tensors.
+
+    images  (B, 3, H, W) float32 in [0, 1]; what they hold inside the hole does not matter
+    holes   (B, H, W) float32, missing where >= 0.5
+    drawn   (ATTEMPTS, B, latent_size) from N(0, 1): `Starts.draws` of seeds, without a guess
+
+    Returns z^ (B, latent_size), T = G(z^) (B, 3, H, W) in [0, 1] and Eq. 8 there (B,), which is NaN where no start had
+    a finite loss and gradient.
+    """
+
+    def __init__(self, model: Model, config: InpaintConfig, device: torch.device) -> None:
+        super().__init__()
+        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+
+        def differentiable(network: DCGAN) -> ExplicitNetwork:
+            return ExplicitNetwork(frozen(network, device), MatrixProduct, dtype)
+
+        self._G, self._D = differentiable(model.generator), differentiable(model.discriminator)
+        encoder = model.encoder if config.search == "guided" else None
+        self._E = None if encoder is None else differentiable(encoder)
+        self._config, self._optimiser = config, optimiser(config, device)
+
+    def forward(self, images: Tensor, holes: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        config = self._config
+        missing = (holes >= 0.5).to(images.dtype)
+        known = 1 - missing
+        images = images.where(known.unsqueeze(1) > 0, 0)
+        # Eq. 7: zeros beyond the border count as pixels of the patch
+        weights = 1 + config.alpha * F.avg_pool2d(missing.unsqueeze(1), config.k, 1, config.k // 2).squeeze(1)
+        guess = None
+        if self._E is not None:
+            guess, _ = self._E(visible(images, known))
+            drawn = around(guess, drawn)
+        objective = Objective(images, known, weights, self._D, config, guess)
+        state = self._searched(objective, drawn)
+        x, _ = self._G(state.found)
+        loss, _, _ = objective.with_gradients(x, state.found)
+        return state.found, to_unit(x), loss.where(state.attempt < ATTEMPTS, torch.nan)
+
+    def _searched(self, objective: Objective, starts: Tensor) -> Any:
+        """The optimiser's state after all iterations."""
+        begun = self._optimiser.begin(starts[0])
+        State, names = type(begun), [field.name for field in fields(begun)]
+
+        def tensors(state: Any) -> tuple[Tensor, ...]:
+            return tuple(getattr(state, name) for name in names)
+
+        def goes_on(*state: Tensor) -> Tensor:
+            return State(*state).iteration[0] < self._config.iterations
+
+        def advance(*state: Tensor) -> tuple[Tensor, ...]:
+            before = State(*state)
+            loss, gradient = loss_and_gradient(self._G, before.z, objective)
+            return tensors(self._optimiser.step(before, loss, gradient, starts))
+
+        return State(*while_loop(goes_on, advance, tensors(begun)))

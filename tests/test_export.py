@@ -1,0 +1,196 @@
+"""The search as a package: what runs it without Python restores what `Inpainter` restores."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import cmake
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+
+from faceinpaint_fast import InpaintConfig, Inpainter, InputError, cli, masks
+from faceinpaint_fast.checkpoint import load_model, save_encoder, save_model
+from faceinpaint_fast.evaluation.demo import astronaut_face
+from faceinpaint_fast.export import Search, export
+from faceinpaint_fast.latent_search import Starts
+from faceinpaint_fast.optimisers import ATTEMPTS
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "cpp"
+CPU = torch.device("cpu")
+ITERATIONS = 6
+SEEDS = [3, 4]
+HOLES = np.stack([masks.draw(name, (64, 64)) for name in ("centre", "drop-80")])
+# small steps: docs/architecture.md says how rounding grows
+ADAM = InpaintConfig(iterations=ITERATIONS, search="adam-cosine", k=3, alpha=5.0, z_max=0.8, learning_rate=0.1)
+PAPER = dataclasses.replace(InpaintConfig.paper(), iterations=ITERATIONS)
+
+
+@pytest.fixture
+def folder(tmp_path, generator, discriminator, encoder):
+    """A model folder with the tests' small networks."""
+    folder = tmp_path / "model"
+    save_model(folder, generator, discriminator, width=4, training={})
+    save_encoder(folder, load_model(folder), encoder, training={"width": 4})
+    return folder
+
+
+@pytest.fixture
+def model(folder):
+    return load_model(folder)
+
+
+@pytest.fixture
+def faces():
+    """Two of them, (2, 3, 64, 64) in [0, 1]."""
+    face = torch.from_numpy(astronaut_face()).permute(2, 0, 1) / 255
+    return torch.stack([face, face.flip(-1)])
+
+
+def tensors(faces, seeds=SEEDS):
+    """What a package takes."""
+    return faces, torch.from_numpy(HOLES).float(), Starts(seeds, 1, 100).draws(ATTEMPTS)
+
+
+def restored(model, config, faces):
+    inpainter = Inpainter(model.generator, model.discriminator, encoder=model.encoder, config=config, device=CPU)
+    return inpainter(faces, HOLES, seed=SEEDS)
+
+
+def agree(found, expected):
+    z, generated, losses = found
+    # the contract's 1e-4 after few iterations; what is drawn from z varies about as much
+    assert_allclose(z, expected.z, atol=1e-4)
+    assert_allclose(generated, expected.generated, atol=1e-3)
+    assert_allclose(losses, expected.losses["total"], rtol=1e-3)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """examples/cpp, built as its README says."""
+    run = [Path(cmake.CMAKE_BIN_DIR) / "cmake"]
+    torch_s = f"-DCMAKE_PREFIX_PATH={torch.utils.cmake_prefix_path}"
+    for step in (["-S", EXAMPLE, "-B", tmp_path / "build", torch_s], ["--build", tmp_path / "build"]):
+        subprocess.run(run + step, check=True, capture_output=True)
+    return tmp_path / "build" / "inpaint"
+
+
+def test_a_program_without_python_restores_what_python_restores(folder, program, tmp_path, monkeypatch, capsys):
+    package = tmp_path / "out" / "inpaint.pt2"
+    monkeypatch.setattr(
+        sys, "argv", ["faceinpaint", "export", str(folder), "-o", str(package), "--iterations", str(ITERATIONS)]
+    )
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert not exit_.value.code
+    assert capsys.readouterr().out == f"{package}: {ITERATIONS} iterations for 1 image a call; next: examples/cpp\n"
+    assert [path.name for path in package.parent.iterdir()] == ["inpaint.pt2"]
+    assert "python" not in subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout.replace(
+        str(Path(torch.__file__).parent), ""
+    )
+
+    face = astronaut_face()
+    Image.fromarray(face).save(tmp_path / "face.ppm")
+    inpainter = Inpainter.from_pretrained(folder, config=InpaintConfig(iterations=ITERATIONS), device="cpu")
+
+    def restore(hole, *seed):
+        Image.fromarray(np.uint8(255 * hole)).save(tmp_path / "hole.pgm")
+        line = [program, package, *(tmp_path / name for name in ("face.ppm", "hole.pgm", "restored.ppm")), *seed]
+        return subprocess.run(line, capture_output=True, text=True, env={"OMP_NUM_THREADS": "1"})
+
+    for hole, seed in [*zip(HOLES, SEEDS, strict=True), (HOLES[0], 0)]:
+        # 0 where none is named
+        run = restore(hole, *[str(seed)] * (seed > 0))
+        assert run.returncode == 0, run.stderr
+        expected = inpainter(face, hole, seed=seed)
+        found = np.asarray(Image.open(tmp_path / "restored.ppm"))
+        assert_array_equal(found[~hole], face[~hole])
+        # one of 255 levels
+        assert_allclose(found.astype(int), expected.image.astype(int), atol=1)
+        assert float(run.stdout.split()[-1]) == pytest.approx(float(expected.losses["total"]), rel=1e-3)
+
+    run = restore(np.zeros((64, 64)))
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "hole.pgm: expected black and white" in run.stderr
+    run = restore(HOLES[0, :32])
+    assert run.returncode == 2
+    assert "hole.pgm: expected P5 of 64x64" in run.stderr
+
+
+def test_a_package_for_two_images(model, faces, tmp_path):
+    export(model, tmp_path / "two.pt2", config=ADAM, batch=2, device="cpu")
+    package = torch._inductor.aoti_load_package(str(tmp_path / "two.pt2"))
+    assert package.get_metadata()["latent_size"] == "100"
+    agree(package(*tensors(faces)), restored(model, ADAM, faces))
+
+
+@pytest.mark.parametrize(
+    "config", [InpaintConfig(iterations=ITERATIONS, lambda_d=0.01), PAPER], ids=["guided", "paper"]
+)
+def test_what_is_exported_is_the_search(config, model, faces):
+    expected = restored(model, config, faces)
+    damaged = faces.clone()
+    damaged.movedim(1, -1)[torch.from_numpy(HOLES)] = torch.nan
+    agree(Search(model, config, CPU)(*tensors(damaged)), expected)
+
+
+def test_without_an_encoder_it_is_bfgs(model, faces):
+    alone = dataclasses.replace(model, encoder=None)
+    config = InpaintConfig(iterations=ITERATIONS, learning_rate=0.03)
+    found = Search(alone, config, CPU)(*tensors(faces))
+    agree(found, restored(alone, dataclasses.replace(config, search="bfgs"), faces))
+    assert not np.allclose(found[0], restored(model, config, faces).z, atol=0.1)
+
+
+def test_half_precision_is_of_the_networks_alone(model, faces):
+    config = InpaintConfig(iterations=1)
+    full = Search(model, config, CPU)(*tensors(faces))
+    half = Search(model, dataclasses.replace(config, precision="bf16"), CPU)(*tensors(faces))
+    assert all(tensor.dtype == torch.float32 for tensor in half)
+    assert not torch.equal(half[1], full[1])
+    # bf16 keeps 8 bits: about 0.4 % a layer
+    assert_allclose(half[2], full[2], rtol=0.05)
+
+
+def test_a_start_without_a_finite_gradient_is_none(model, faces, monkeypatch):
+    monkeypatch.setattr("faceinpaint_fast.export.loss_and_gradient", lambda _, z, __: (0 * z[:, 0], torch.nan * z))
+    _, _, losses = Search(model, InpaintConfig(iterations=ITERATIONS), CPU)(*tensors(faces))
+    assert losses.isnan().all()
+
+
+def test_a_start_without_a_finite_loss_gives_way_to_the_next(model, faces):
+    config = InpaintConfig(iterations=ITERATIONS, search="bfgs")
+    search = Search(model, config, CPU)
+    faces, holes, drawn = tensors(faces)
+    drawn[0, 1] = torch.inf
+    z, _, losses = search(faces, holes, drawn)
+    # an iteration was lost
+    later = Search(model, dataclasses.replace(config, iterations=ITERATIONS - 1), CPU)
+    expected = later(faces, holes, drawn[[1, 1, 2, 3]])
+    assert_allclose(z[1], expected[0][1], atol=1e-5)
+    assert losses.isfinite().all()
+
+    drawn[:, 1] = torch.inf
+    _, _, losses = search(faces, holes, drawn)
+    assert losses.isfinite().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("inpaint.zip", {}, r"inpaint\.zip: expected the extension \.pt2, got '\.zip'"),
+        ("model/config.json/inpaint.pt2", {}, "expected a place that can be written to"),
+        ("inpaint.pt2", {"batch": 0}, "batch: expected >= 1, got 0"),
+        ("inpaint.pt2", {"config": InpaintConfig(restarts=2)}, "restarts: expected 1 in a package, got 2"),
+    ],
+)
+def test_what_cannot_be_exported(name, settings, message, model, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        export(model, tmp_path / name, **settings)
+    assert sorted(tmp_path.rglob("*")) == before
