@@ -203,7 +203,7 @@ class BFGS:
         taken = finite & (loss <= s.loss + ARMIJO * dot(s.gradient, moved))
 
         curvature, squares = dot(moved, change), dot(change, change)
-        learns = taken & ~begins & (curvature > CURVED * (dot(moved, moved) * squares).sqrt())
+        learns = taken & (curvature > CURVED * (dot(moved, moved) * squares).sqrt())
         scale = torch.where(learns & ~s.learnt, curvature / squares, 1)
         inverse = scale[:, None, None] * s.inverse
         ahead = times(inverse, change)
