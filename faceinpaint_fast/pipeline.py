@@ -80,7 +80,12 @@ class Inpainter:
         guided = self.encoder is not None and config.search == "guided"
         self._E = self._differentiable(self.encoder) if guided else None
         drawn, _ = self._engine.generator(torch.zeros(1, generator.latent_size, device=self.device))
-        self._image_shape = tuple(drawn[0].shape)
+        self._image_shape = channels, height, width = tuple(drawn[0].shape)
+        if self._E is not None:
+            code, _ = self._E(torch.zeros(1, channels + 1, height, width, device=self.device))
+            if code.shape != (1, generator.latent_size):
+                expected = f"a code (1, {generator.latent_size}) for one image"
+                raise InputError(f"encoder: expected {expected}, got {tuple(code.shape)}")
 
     def _differentiable(self, network: Any) -> Differentiable:
         config = self.config
@@ -104,6 +109,8 @@ class Inpainter:
         It restores such a batch, and takes as long.  Later calls of that size compile nothing, and on a CUDA device the
         search takes no more memory from it.
         """
+        if batch < 1:
+            raise InputError(f"batch: expected >= 1, got {batch}")
         channels, height, width = self._image_shape
         images = np.zeros((batch, height, width, channels), np.float32)
         self(images, masks.random_pixels((height, width), 0.5))

@@ -16,6 +16,7 @@ from skimage import data, transform
 from torch import nn
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, ModelError, Normalization, _cpu, masks, reference
+from faceinpaint_fast.generator import DCGANEncoder
 
 # small steps: docs/architecture.md says how rounding grows
 FAST = InpaintConfig(iterations=6, learning_rate=0.03, lambda_d=0.003)
@@ -372,6 +373,19 @@ def test_warmed_up_it_packs_nothing_more(faces, generator, discriminator, encode
     for holes in (HOLES[0], HOLES[2]):
         inpainter(np.concatenate([faces] * 3)[:8], holes)
     assert len(packed) == beforehand
+
+
+def test_an_encoder_of_another_generator_is_refused(generator, discriminator):
+    encoder = DCGANEncoder(width=2, latent_size=7)
+    with pytest.raises(InputError, match=r"encoder: expected a code \(1, 100\) for one image, got \(1, 7\)"):
+        Inpainter(generator, discriminator, encoder=encoder, device="cpu")
+    # where it has no part in the search it may be any
+    Inpainter(generator, discriminator, encoder=encoder, config=InpaintConfig.paper(), device="cpu")
+
+
+def test_a_batch_to_warm_up_for_has_images(inpainter):
+    with pytest.raises(InputError, match="batch: expected >= 1, got 0"):
+        inpainter.warm_up(0)
 
 
 def test_loading_imports_no_compiler():
