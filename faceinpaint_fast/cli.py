@@ -603,11 +603,7 @@ def _draw_figures(
     check_place(folder / "fig01.png")
     sets = data_sets(data, CALIBRATED)
     restorer = figures.Restorer(
-        inpainter=cache(
-            lambda config: Inpainter(
-                model.generator, model.discriminator, encoder=model.encoder, config=config, device=device
-            )
-        ),
+        inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
         config=config,
         methods={name: method.restore for name, method in methods.items()},
         seed=seed,

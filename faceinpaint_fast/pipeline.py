@@ -17,7 +17,7 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.adjoint import Differentiable, differentiable
 from faceinpaint_fast.arrays import ImageBatch, like, pick_device
 from faceinpaint_fast.blend import blended, check_finite
-from faceinpaint_fast.checkpoint import load_model
+from faceinpaint_fast.checkpoint import Model, load_model
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.generator import Discriminator, Encoder, Generator, frozen, to_unit, visible
@@ -100,7 +100,11 @@ class Inpainter:
         device: str | torch.device = "auto",
     ) -> Inpainter:
         """With the model of a folder, by default the shipped one, of 64x64 faces; ModelError if it is damaged."""
-        model = load_model(folder)
+        return cls.of(load_model(folder), config=config, device=device)
+
+    @classmethod
+    def of(cls, model: Model, *, config: InpaintConfig, device: str | torch.device = "auto") -> Inpainter:
+        """With a model that has been loaded."""
         return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
 
     def warm_up(self, batch: int = 1) -> None:

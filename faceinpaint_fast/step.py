@@ -19,7 +19,7 @@ from torch import Tensor
 from faceinpaint_fast.adjoint import AnyNetwork, Differentiable, differentiable
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.objective import Objective
-from faceinpaint_fast.optimisers import Optimiser, optimiser
+from faceinpaint_fast.optimisers import Optimiser, State, optimiser
 
 WORTH_COMPILING = 100  # iterations: compiling takes half a minute
 GRAPHS = 4  # shapes of batches whose graphs are kept: each holds the memory of an iteration
@@ -85,7 +85,7 @@ class Loop:
         self, gradient: Gradient, objective: Objective, starts: Tensor, optimiser: Optimiser, iterations: int
     ) -> None:
         self._gradient, self.objective, self.starts, self.optimiser = gradient, objective, starts, optimiser
-        self.state = optimiser.begin(starts[0])
+        self.state: State = optimiser.begin(starts[0])
         self.losses = starts.new_zeros(iterations, starts.shape[1])
 
     def run(self, advance: Callable[[], None], progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:

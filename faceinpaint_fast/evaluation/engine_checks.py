@@ -51,10 +51,7 @@ class Problem:
     def ours(self, config: InpaintConfig, images: Sequence[int] | None = None) -> Inpainting:
         """Of all images, or of these, in this order."""
         rows = list(range(len(self.faces)) if images is None else images)
-        model = self.model
-        inpainter = Inpainter(
-            model.generator, model.discriminator, encoder=model.encoder, config=config, device=self.device
-        )
+        inpainter = Inpainter.of(self.model, config=config, device=self.device)
         return inpainter(self.faces[rows], self.holes[rows], seed=rows)
 
     def theirs(self, config: InpaintConfig, dtype: torch.dtype) -> reference.Inpainting:

@@ -90,7 +90,7 @@ def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[st
 
 
 def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:
-    inpainter = Inpainter(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
+    inpainter = Inpainter.of(model, config=config, device=device)
     # JSON has no infinity
     told = {name: str(value) if value == math.inf else value for name, value in dataclasses.asdict(config).items()}
     if config.search == "guided":

@@ -79,9 +79,7 @@ def measure(
     for name, trial in TRIALS.items():
         for budget in trial.budgets:
             config = replace(trial.config, iterations=budget, precision=precision)
-            inpainter = Inpainter(
-                model.generator, model.discriminator, encoder=model.encoder, config=config, device=device
-            )
+            inpainter = Inpainter.of(model, config=config, device=device)
             inpainter(faces[:BATCH], masks.draw(MASKS[0], faces.shape[1:3]))
             for mask in MASKS:
                 progress(f"{name}, {budget}, {mask}")

@@ -77,7 +77,7 @@ def search(
     z, rows = minimise(losses_at, z0.to(image).reshape(B * R, -1).clone(), config)
     with torch.no_grad():
         generated = G(z)
-        rows.append(losses_at(z))
+        rows.append(objective(generated, D, image, known, W, config, z, expected))
 
     final = rows[-1]["total"].reshape(B, R)
     if not final.isfinite().all():

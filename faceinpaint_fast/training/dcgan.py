@@ -109,9 +109,8 @@ class Game:
 
     def _real_batch(self, rng: np.random.Generator) -> Tensor:
         """(batch, 3, 64, 64) in [-1, 1]."""
-        faces = batch_of_step(self.faces, self.config.seed, self.step, self.config.batch, rng)
-        # (B, H, W, C) in memory, seen as (B, C, H, W): channels_last already
-        return to_signed(torch.from_numpy(faces).to(self.device).permute(0, 3, 1, 2).float() / 255)
+        config = self.config
+        return to_signed(batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device))
 
     def _latent(self, rng: np.random.Generator, count: int) -> Tensor:
         return torch.from_numpy(rng.standard_normal((count, self.G.latent_size), dtype=np.float32)).to(self.device)

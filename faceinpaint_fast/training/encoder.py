@@ -119,8 +119,7 @@ class Amortisation:
         if self.faces is None:
             z = torch.from_numpy(rng.standard_normal((config.batch, self.latent_size), dtype=np.float32))
             return to_unit(self.G(z.to(self.device))[0]).contiguous()
-        faces = batch_of_step(self.faces, config.seed, self.step, config.batch, rng)
-        return torch.from_numpy(faces).to(self.device).permute(0, 3, 1, 2).float() / 255
+        return batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device)
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step, "encoder": self.encoder.state_dict(), "adam": self.adam.state_dict()}

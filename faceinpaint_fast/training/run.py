@@ -71,15 +71,16 @@ def order_of_epoch(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
 
 
 def batch_of_step(
-    faces: NDArray[np.uint8], seed: int, step: int, batch: int, rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """(batch, H, W, C) of `faces`, in an order of their own each epoch, every other mirrored."""
+    faces: NDArray[np.uint8], seed: int, step: int, batch: int, rng: np.random.Generator, device: torch.device
+) -> Tensor:
+    """(batch, C, H, W) in [0, 1] of `faces`, in an order of their own each epoch, every other mirrored."""
     epoch, number = divmod(step, len(faces) // batch)
     order = order_of_epoch(seed, epoch, len(faces))
     shown = faces[order[number * batch : (number + 1) * batch]]
     mirrored = rng.random(len(shown)) < 0.5
     shown[mirrored] = shown[mirrored, :, ::-1]
-    return shown
+    # (B, H, W, C) in memory, seen as (B, C, H, W): channels_last already
+    return torch.from_numpy(shown).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def check_enough(faces: NDArray[np.uint8], batch: int) -> None:
