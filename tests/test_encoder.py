@@ -172,6 +172,15 @@ def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
     assert read_config(folder)["sha256"]["encoder"] == digest
 
 
+def test_a_run_does_not_go_on_with_another_generator(folder, faces, generator, discriminator):
+    run(folder, faces, images=16)
+    generator.layers[0].weight.data += 1
+    save_model(folder, generator, discriminator, width=4, training={})
+    with pytest.raises(ModelError, match=r"state\.pt: .* expected a run with this generator, got one with another"):
+        run(folder, faces, images=16)
+    assert load_model(folder).encoder is None
+
+
 def test_a_kill_while_it_is_written_leaves_a_model(folder, monkeypatch):
     model, encoder = load_model(folder), DCGANEncoder(width=2)
     save_encoder(folder, model, encoder, training={"width": 2})

@@ -20,7 +20,7 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.adjoint import differentiable
 from faceinpaint_fast.checkpoint import Model, save_encoder
 from faceinpaint_fast.config import InpaintConfig, Precision
-from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.generator import IMAGE_SIZE, DCGANEncoder, frozen, to_unit, visible
 from faceinpaint_fast.objective import Objective
 from faceinpaint_fast.step import loss_and_gradient
@@ -122,9 +122,12 @@ class Amortisation:
         return batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "encoder": self.encoder.state_dict(), "adam": self.adam.state_dict()}
+        parts = {"encoder": self.encoder.state_dict(), "adam": self.adam.state_dict()}
+        return {"step": self.step, "generator": self.model.config["sha256"]["generator"]} | parts
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["generator"] != self.model.config["sha256"]["generator"]:
+            raise ModelError("expected a run with this generator, got one with another: remove its folder")
         self.encoder.load_state_dict(state["encoder"])
         self.adam.load_state_dict(state["adam"])
         self.step = state["step"]
