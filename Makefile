@@ -27,14 +27,14 @@ gpu:
 	mkdir -p $(OUT)
 	$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --editable .
 	status=0; \
-	$(PYTHON) -m pytest tests/test_gpu.py tests/test_triton_kernels.py tests/test_poisson_cuda.py \
+	$(PYTHON) -m pytest tests/test_gpu.py tests/ops/test_triton.py tests/blend/test_cuda.py \
 		--junit-xml=$(OUT)/tests.xml || status=1; \
 	$(PYTHON) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json || status=1; \
 	$(PYTHON) -m faceinpaint_fast.cli parity --device cuda --out $(OUT)/parity.md || status=1; \
 	$(PYTHON) -m faceinpaint_fast.cli bench --device cuda --out $(OUT)/comparisons.md || status=1; \
 	exit $$status
 
-$(READY): pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
+$(READY): pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	touch $@

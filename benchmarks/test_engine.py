@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from faceinpaint_fast.evaluation.bench import LONG, markdown, measure
-from faceinpaint_fast.evaluation.comparisons import comparisons
+from faceinpaint_fast.benchmarks.comparison import LONG, markdown, measure
+from faceinpaint_fast.benchmarks.search import comparisons
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

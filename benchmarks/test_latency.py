@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from faceinpaint_fast import InpaintConfig, Inpainter, masks
+from faceinpaint_fast.benchmarks.comparison import machine, page
 from faceinpaint_fast.config import Precision
-from faceinpaint_fast.evaluation.bench import machine, page
-from faceinpaint_fast.evaluation.demo import astronaut_face
+from faceinpaint_fast.pictures.demonstration import astronaut_face
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 RUNS = 200  # of one face, fewer of batches

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceinpaint_fast.checkpoint import load_model
-from faceinpaint_fast.evaluation.bench import machine, page
-from faceinpaint_fast.evaluation.time_to_quality import LONG, MASKS, Point, draw, measure, reached, table
+from faceinpaint_fast.benchmarks.comparison import machine, page
+from faceinpaint_fast.benchmarks.time_to_quality import LONG, MASKS, Point, draw, measure, reached, table
 from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.models import load_model
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 FACES = 64

@@ -8,21 +8,21 @@ cd "$(dirname "$0")/.."
 evaluate() { faceinpaint evaluate "$@" --precision bf16 > /dev/null; }
 celeba=$faces/celeba64-val.tar portraits=$faces/portraits64-val.tar asian=$faces/asian64-tight-val.tar
 
-evaluate "$celeba" --out docs/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea
-evaluate "$celeba" --out docs/evaluation --faces 32 --methods paper,DIP
+evaluate "$celeba" --out evidence/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea
+evaluate "$celeba" --out evidence/evaluation --faces 32 --methods paper,DIP
 # where DIP is close
-evaluate "$celeba" --out docs/evaluation --faces 96 --masks centre --methods DIP
-evaluate "$celeba" --out docs/evaluation --faces 64 --masks bottom --methods DIP
-evaluate "$celeba" --out docs/evaluation --faces 100 --methods TV,PatchMatch
-evaluate "$portraits" "$asian" --out docs/evaluation --faces 100 --methods default,harmonic,biharmonic,Telea
-evaluate "$portraits" "$asian" --out docs/evaluation --faces 32 --methods TV,PatchMatch
-evaluate "$portraits" --out docs/evaluation --faces 12 --methods paper,DIP
+evaluate "$celeba" --out evidence/evaluation --faces 96 --masks centre --methods DIP
+evaluate "$celeba" --out evidence/evaluation --faces 64 --masks bottom --methods DIP
+evaluate "$celeba" --out evidence/evaluation --faces 100 --methods TV,PatchMatch
+evaluate "$portraits" "$asian" --out evidence/evaluation --faces 100 --methods default,harmonic,biharmonic,Telea
+evaluate "$portraits" "$asian" --out evidence/evaluation --faces 32 --methods TV,PatchMatch
+evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
 
 # NAME [--set FIELD=VALUE]...
 choice() {
     local name=$1
     shift
-    evaluate "$celeba" --out docs/choices --faces 200 --masks centre,left,drop-80 --methods default \
+    evaluate "$celeba" --out evidence/choices --faces 200 --masks centre,left,drop-80 --methods default \
         --as "$name" "$@"
 }
 choice default
@@ -53,6 +53,6 @@ choice "tension 0.2" --set tension=0.2
 choice "tension 1" --set tension=1
 choice "fp32" --set precision=fp32
 
-faceinpaint evaluate --out docs/evaluation --update README.md --update docs/evaluation.md \
+faceinpaint evaluate --out evidence/evaluation --update README.md --update docs/evaluation.md \
     --update faceinpaint_fast/weights/README.md > /dev/null
-faceinpaint evaluate --out docs/choices --update docs/choices.md > /dev/null
+faceinpaint evaluate --out evidence/choices --update docs/choices.md > /dev/null

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from faceinpaint_fast import _cpu, masks
-from faceinpaint_fast.poisson import Solver
+from faceinpaint_fast.blend.solver import Solver
 
 TOLERANCES = 10.0 ** -np.arange(1, 9)
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 
 from faceinpaint_fast import Inpainter, images, masks
-from faceinpaint_fast.evaluation import demo, metrics, sheet
+from faceinpaint_fast.evaluation import metrics
+from faceinpaint_fast.pictures import contact_sheet as sheet
+from faceinpaint_fast.pictures import demonstration as demo
 
 
 class Mixture(torch.nn.Module):

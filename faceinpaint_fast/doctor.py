@@ -10,7 +10,7 @@ import torch
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import thread_count
-from faceinpaint_fast.checkpoint import SHIPPED, load_model
+from faceinpaint_fast.models import SHIPPED, load_model
 
 PACKAGES = ("faceinpaint_fast", "torch", "triton", "numpy", "scipy", "scikit-image")
 CUPY = ("cupy-cuda12x", "cupy-cuda13x")

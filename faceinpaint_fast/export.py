@@ -18,18 +18,18 @@ from torch._higher_order_ops.while_loop import while_loop
 from torch.export import ExportedProgram
 from torch.nn import functional as F
 
-from faceinpaint_fast.adjoint import ExplicitNetwork, MatrixProduct
 from faceinpaint_fast.arrays import pick_device
-from faceinpaint_fast.checkpoint import Model
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.generator import DCGAN, IMAGE_SIZE, frozen, to_unit, visible
 from faceinpaint_fast.images import check_place, write_atomically
-from faceinpaint_fast.latent_search import around
-from faceinpaint_fast.objective import Objective
+from faceinpaint_fast.models import Model
+from faceinpaint_fast.networks.adjoint import ExplicitNetwork, MatrixProduct
+from faceinpaint_fast.networks.dcgan import DCGAN, IMAGE_SIZE, frozen, to_unit, visible
 from faceinpaint_fast.ops.plain import DECOMPOSITIONS
-from faceinpaint_fast.optimisers import ATTEMPTS, optimiser
-from faceinpaint_fast.step import loss_and_gradient
+from faceinpaint_fast.search.latent_search import around
+from faceinpaint_fast.search.loop import loss_and_gradient
+from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
 
 
 def export(

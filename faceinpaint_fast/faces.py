@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.generator import IMAGE_SIZE
 from faceinpaint_fast.images import EXTENSIONS, read_image
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
 
 
 def load_faces(

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.adjoint import Differentiable, differentiable
 from faceinpaint_fast.arrays import ImageBatch, like, pick_device
-from faceinpaint_fast.blend import blended, check_finite
-from faceinpaint_fast.checkpoint import Model, load_model
+from faceinpaint_fast.blend.doors import blended, check_finite
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.generator import Discriminator, Encoder, Generator, frozen, to_unit, visible
-from faceinpaint_fast.latent_search import Starts, search
 from faceinpaint_fast.masks import holes_of
-from faceinpaint_fast.objective import TERMS, Objective
-from faceinpaint_fast.step import Engine
+from faceinpaint_fast.models import Model, load_model
+from faceinpaint_fast.networks.adjoint import Differentiable, differentiable
+from faceinpaint_fast.networks.dcgan import Discriminator, Encoder, Generator, frozen, to_unit, visible
+from faceinpaint_fast.search.latent_search import Starts, search
+from faceinpaint_fast.search.loop import Engine
+from faceinpaint_fast.search.objective import TERMS, Objective
 from faceinpaint_fast.weight_map import weight_map
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from faceinpaint_fast.generator import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
 torch.set_num_threads(1)

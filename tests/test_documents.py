@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from faceinpaint_fast.evaluation import documents, tables
+from faceinpaint_fast import markdown as documents
+from faceinpaint_fast.evaluation import tables
 from faceinpaint_fast.evaluation.results import read_all
 
 ROOT = Path(__file__).resolve().parent.parent
 # documents by the folder of their results
 DOCUMENTS = {
-    "docs/evaluation": ("README.md", "docs/evaluation.md", "faceinpaint_fast/weights/README.md"),
-    "docs/choices": ("docs/choices.md",),
+    "evidence/evaluation": ("README.md", "docs/evaluation.md", "faceinpaint_fast/weights/README.md"),
+    "evidence/choices": ("docs/choices.md",),
 }
 CASES = [(folder, name) for folder, names in DOCUMENTS.items() for name in names]
 

@@ -14,12 +14,13 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from faceinpaint_fast import InpaintConfig, Inpainter, InputError, cli, masks
-from faceinpaint_fast.checkpoint import load_model, save_encoder, save_model
-from faceinpaint_fast.evaluation.demo import astronaut_face
+from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
+from faceinpaint_fast.cli import main as cli
 from faceinpaint_fast.export import Search, export
-from faceinpaint_fast.latent_search import Starts
-from faceinpaint_fast.optimisers import ATTEMPTS
+from faceinpaint_fast.models import load_model, save_encoder, save_model
+from faceinpaint_fast.pictures.demonstration import astronaut_face
+from faceinpaint_fast.search.latent_search import Starts
+from faceinpaint_fast.search.optimisers import ATTEMPTS
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "cpp"
 CPU = torch.device("cpu")

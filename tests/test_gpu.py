@@ -12,8 +12,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig, Inpainter, PoissonSolver, arrays, masks, poisson_blend, ssim, weighted_l1
-from faceinpaint_fast.adjoint import ExplicitNetwork, PackedProduct, TorchProduct
-from faceinpaint_fast.checkpoint import load_model
+from faceinpaint_fast.models import load_model
+from faceinpaint_fast.networks.adjoint import ExplicitNetwork, PackedProduct, TorchProduct
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 
 pytestmark = pytest.mark.gpu

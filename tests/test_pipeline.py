@@ -16,7 +16,7 @@ from skimage import data, transform
 from torch import nn
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, ModelError, Normalization, _cpu, masks, reference
-from faceinpaint_fast.generator import DCGANEncoder
+from faceinpaint_fast.networks.dcgan import DCGANEncoder
 
 # small steps: docs/architecture.md says how rounding grows
 FAST = InpaintConfig(iterations=6, learning_rate=0.03, lambda_d=0.003)

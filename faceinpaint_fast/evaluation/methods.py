@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faceinpaint_fast.checkpoint import Model
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.models import Model
 from faceinpaint_fast.pipeline import Inpainter
 
 # images (B, H, W, 3) in [0, 1] with holes (B, H, W) and a seed an image -> restored images (B, H, W, 3)
@@ -104,7 +104,7 @@ def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method
 
 def _rival(name: str, model: Model, device: torch.device, precision: Precision) -> Method:
     # a rival's own libraries and kernels are loaded with it alone
-    module = importlib.import_module(f"faceinpaint_fast.evaluation.baselines.{name.lower()}")
+    module = importlib.import_module(f"faceinpaint_fast.evaluation.rivals.{name.lower()}")
     if name == "DIP":
         config = {"iterations": DIP_ITERATIONS, "precision": precision}
         return Method(

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.library import custom_op
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.ops import cpu_kernels
+from faceinpaint_fast.ops import cpu as cpu_kernels
 from faceinpaint_fast.ops.ssim_l1 import constants
 from faceinpaint_fast.ops.tensors import accumulator, check_pair
 from faceinpaint_fast.ops.window import Padding, Window
@@ -104,7 +104,7 @@ def _ssim(
     x: Tensor, y: Tensor, window_size: int, sigma: float, padding: str, data_range: float, to_x: bool, to_y: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean SSIM (B,) and its gradients in x and in y, empty where not asked for, all in the dtype of the sums."""
-    from faceinpaint_fast.ops import triton_kernels
+    from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 
     return _with_gradients(triton_kernels, x, y, window_size, sigma, padding, data_range, to_x, to_y)
 

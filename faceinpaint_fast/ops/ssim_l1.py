@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 from torch.library import custom_op
 
-from faceinpaint_fast.ops import cpu_kernels
+from faceinpaint_fast.ops import cpu as cpu_kernels
 from faceinpaint_fast.ops.window import Window, windows
 
 K1, K2 = 0.01, 0.03
@@ -94,7 +94,7 @@ def ssim_l1(
 @custom_op("faceinpaint_fast::window_statistics", mutates_args=(), device_types="cuda")
 def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
     """Mean and variance of v (B, C, H, W) under each window, (B, C, H', W')."""
-    from faceinpaint_fast.ops import triton_kernels
+    from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 
     return triton_kernels.window_statistics(v, taps, pad)
 
@@ -123,7 +123,7 @@ def _ssim_l1(
     b: Tensor,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from faceinpaint_fast.ops import triton_kernels
+    from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 
     return triton_kernels.ssim_l1(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient)
 

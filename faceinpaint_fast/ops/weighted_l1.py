@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.library import custom_op
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.ops import cpu_kernels
+from faceinpaint_fast.ops import cpu as cpu_kernels
 from faceinpaint_fast.ops.tensors import accumulator, check_pair
 
 
@@ -40,7 +40,7 @@ def weighted_l1_reference(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
 
 @custom_op("faceinpaint_fast::weighted_l1", mutates_args=(), device_types="cuda")
 def _weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    from faceinpaint_fast.ops import triton_kernels
+    from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 
     return triton_kernels.weighted_l1(x, y, w)
 
@@ -56,7 +56,7 @@ def _(x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # noqa: ARG001
 @custom_op("faceinpaint_fast::weighted_l1_gradient", mutates_args=(), device_types="cuda")
 def _gradient(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     """loss_gradient w sign(x - y), (B, C, H, W), in the dtype of the sums."""
-    from faceinpaint_fast.ops import triton_kernels
+    from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 
     return triton_kernels.weighted_l1_gradient(loss_gradient, x, y, w)
 

@@ -4,7 +4,6 @@ float64 NumPy and SciPy for the formulas, on images (H, W, C) or (B, H, W, C); e
 search.  It shares nothing with the fast code but `faceinpaint_fast.config`.
 """
 
-from faceinpaint_fast.reference.biharmonic import biharmonic_blend, tension_blend
 from faceinpaint_fast.reference.calibration import Calibration, calibrate
 from faceinpaint_fast.reference.inpainter import Inpainter, Inpainting, blended
 from faceinpaint_fast.reference.losses import (
@@ -20,6 +19,7 @@ from faceinpaint_fast.reference.losses import (
 from faceinpaint_fast.reference.mask import known_pixels
 from faceinpaint_fast.reference.networks import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from faceinpaint_fast.reference.objective import objective
+from faceinpaint_fast.reference.plate import biharmonic_blend, tension_blend
 from faceinpaint_fast.reference.poisson import poisson_blend
 from faceinpaint_fast.reference.search import SearchResult, guessed, search, starts
 from faceinpaint_fast.reference.ssim import ssim, ssim_gradient, ssim_map, windowed_mean

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from faceinpaint_fast.config import InpaintConfig
-from faceinpaint_fast.reference.biharmonic import biharmonic_blend, tension_blend
 from faceinpaint_fast.reference.mask import known_pixels
+from faceinpaint_fast.reference.plate import biharmonic_blend, tension_blend
 from faceinpaint_fast.reference.poisson import poisson_blend
 from faceinpaint_fast.reference.search import search
 

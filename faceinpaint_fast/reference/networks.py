@@ -1,6 +1,6 @@
 """The generator G and the discriminator D of DCGAN (Radford et al. 2015), layer by layer; section 3.4.  And an encoder.
 
-Their weights are named as those of `faceinpaint_fast.generator`, so that the same model folder fits both.
+Their weights are named as those of `faceinpaint_fast.networks.dcgan`, so that the same model folder fits both.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from skimage.feature import hog
 from torch import Tensor
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.generator import IMAGE_SIZE, DCGANGenerator
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, DCGANGenerator
 from faceinpaint_fast.training.calibration import draw
 
 CELL = 16  # pixels across a cell whose gradients are counted

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from faceinpaint_fast import generator as package
 from faceinpaint_fast import reference
+from faceinpaint_fast.networks import dcgan as package
 
 
 def check_same_outputs(plain: nn.Module, fast: nn.Module, inputs: Tensor) -> None:

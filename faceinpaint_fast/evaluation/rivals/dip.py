@@ -1,0 +1,109 @@
+"""DIP, the method that Qiang et al. 2019 improve on: Yeh et al. 2017, "Semantic Image Inpainting with Deep Generative
+Models", with the networks and the engine of ours, and Poisson blending.
+
+    z^ = argmin_z  L_c + lambda L_p
+    L_c = || W * (G(z) - y) ||_1                      images in [-1, 1]
+    W_i = sum over j in N(i) of (1 - M_j) / |N(i)|    for known i; 0 for missing ones
+    L_p = log(1 - D(G(z)))                            lambda = 0.003
+
+N(i) is the 7x7 neighbourhood, clipped at the image's border: known pixels far from the hole have no say.  After every
+step z is clipped to [-1, 1], as in the paper, though its z is uniform there and ours is normal: over 8 validation faces
+of CelebA a centre hole gained 0.8 dB by it, a left half 0.8 and 80 % dropped 0.1; by [-3, 3] it was 0, 0.7 and 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from faceinpaint_fast.arrays import pick_device
+from faceinpaint_fast.blend.doors import blended
+from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.dcgan import Discriminator, Generator, frozen, to_unit
+from faceinpaint_fast.search.latent_search import Starts, search
+from faceinpaint_fast.search.loop import Engine
+from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.weight_map import weight_map
+
+NEIGHBOURHOOD = 7  # pixels, N(i)'s side
+PRIOR_WEIGHT = 0.003  # lambda
+
+
+def context_weights(holes: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """W, the share of each known pixel's neighbours that is missing: (B, H, W) -> (B, H, W)."""
+
+    def neighbours(pixels: NDArray[np.bool_]) -> NDArray[Any]:
+        # Eq. 7 of Qiang et al. with alpha = k^2 is 1 + the count
+        return weight_map(pixels, k=NEIGHBOURHOOD, alpha=float(NEIGHBOURHOOD**2)) - 1
+
+    share = neighbours(holes) / neighbours(np.ones_like(holes[0]))
+    return np.where(holes, np.float32(0), share)
+
+
+class DIP:
+    """Restores images by the method of Yeh et al. 2017; called as `__call__` says.
+
+    generator, discriminator  as for `pipeline.Inpainter`
+    iterations                of Adam at a constant step, 1500 in the paper; the step is ours, `InpaintConfig.paper()`
+    precision, device         as for `InpaintConfig` and `pipeline.Inpainter`
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        *,
+        iterations: int = 1500,
+        precision: Precision = "fp32",
+        device: str | torch.device = "auto",
+    ) -> None:
+        self._device = pick_device(device)
+        self._latent_size = generator.latent_size
+        self._config = InpaintConfig(
+            iterations=iterations,
+            precision=precision,
+            search="adam",
+            learning_rate=InpaintConfig.paper().learning_rate,
+            z_max=1.0,
+            lambda_d=PRIOR_WEIGHT,
+            # L1 of images in [0, 1] is half of that in [-1, 1]
+            lambda_c=2.0,
+            lambda_s=0.0,
+            lambda_z=0.0,
+            normalization="none",
+            blend="poisson",
+        )
+        self.engine = Engine(frozen(generator, self._device), self._config, self._device)
+        self._D = differentiable(frozen(discriminator, self._device), self._device, precision)
+
+    def __call__(
+        self, images: NDArray[np.float64], holes: NDArray[np.bool_], seeds: Sequence[int]
+    ) -> NDArray[np.float64]:
+        """Images (B, H, W, 3) in [0, 1], of the generator's size, with their holes (B, H, W) filled.
+
+        An image's result depends on its own hole, known pixels and seed alone; what the hole holds does not matter, and
+        known pixels come back bit for bit.
+        Raises ModelError, naming the image, if its loss cannot be kept finite.
+        """
+        z, _ = search(self.engine, self.objective(images, holes), Starts(seeds, 1, self._latent_size))
+        generated = to_unit(self.engine.generator(z)[0]).movedim(1, -1).cpu().numpy()
+        return blended(images, generated, holes, self._config).clip(0, 1)
+
+    def objective(self, images: NDArray[np.float64], holes: NDArray[np.bool_]) -> Objective:
+        """L_c + lambda L_p of images (B, H, W, 3) and holes (B, H, W)."""
+
+        def on_device(array: NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(array.astype(np.float32)).to(self._device)
+
+        return Objective(
+            images=on_device(np.moveaxis(images, -1, 1)),
+            known=on_device(~holes),
+            weights=on_device(context_weights(holes)),
+            discriminator=self._D,
+            config=self._config,
+        )

@@ -1,0 +1,1 @@
+"""Networks with their pullbacks: a DCGAN's adjoint written out, or any other by the tape."""

@@ -1,0 +1,207 @@
+"""What is held against the reference: weights, losses and blends here, and the engine that is built of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage import data
+from torch import Tensor
+
+from faceinpaint_fast import masks, reference
+from faceinpaint_fast.blend.doors import (
+    BiharmonicSolver,
+    PoissonSolver,
+    TensionSolver,
+    biharmonic_blend,
+    poisson_blend,
+    tension_blend,
+)
+from faceinpaint_fast.config import TENSION, Normalization
+from faceinpaint_fast.models import Model
+from faceinpaint_fast.ops import ssim, weighted_l1
+from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
+from faceinpaint_fast.parity import report as parity
+from faceinpaint_fast.parity.engine import networks, objectives, searches
+from faceinpaint_fast.parity.report import OPERATION, Check, as_float64, compare, pixels
+from faceinpaint_fast.pictures.demonstration import HOLES
+from faceinpaint_fast.search.objective import context_loss, structural_loss
+from faceinpaint_fast.weight_map import weight_map
+
+Array = NDArray[Any]
+
+# the default model's images alone and a few at a time; odd sides; a picture of more than a kernel's tile or a row block
+SHAPES = ((1, 64, 64, 3), (5, 64, 64, 3), (2, 37, 51, 3), (1, 513, 257, 3))
+SIZES = tuple(dict.fromkeys(shape[1:3] for shape in SHAPES))
+# what fills a hole, its twin in the reference, and the error that it may have
+BLENDS: tuple[tuple[str, Callable[..., Any], Callable[..., Array], float], ...] = (
+    ("poisson_blend", poisson_blend, reference.poisson_blend, parity.POISSON),
+    ("biharmonic_blend", biharmonic_blend, reference.biharmonic_blend, parity.BIHARMONIC),
+    ("tension_blend", tension_blend, partial(reference.tension_blend, tension=TENSION), parity.BIHARMONIC),
+)
+
+
+def checks(model: Model, device: torch.device, seed: int) -> Iterator[Check]:
+    """Every row, as it comes; the seed is of what functions are tried on."""
+    rng = np.random.default_rng(seed)
+    yield from weights(device)
+    yield from distances(device, rng)
+    yield from bounds(device)
+    yield from blends(device, rng)
+    yield from objectives(model, device, rng)
+    yield from networks(model, device, rng)
+    yield from searches(model, device)
+
+
+def weights(device: torch.device) -> Iterator[Check]:
+    """Eq. 7."""
+    for size in SIZES:
+        holes = drawn(size)
+        expected = reference.weight_map(holes)
+        kinds = [holes, (255 * holes).astype(np.uint8), holes.astype(np.float32), holes.astype(np.float64)]
+        for hole in kinds:
+            yield compare("weight_map", hole, weight_map(hole), expected, parity.WEIGHTS)
+        there = torch.from_numpy(holes).to(device)
+        yield compare("weight_map, torch", there, weight_map(there), expected, parity.WEIGHTS)
+        yield compare("weight_map", holes[0], weight_map(holes[0]), expected[0], parity.WEIGHTS)
+
+
+def distances(device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
+    """Weighted L1 and SSIM, alone and as the pair that the search uses."""
+    for shape in SHAPES:
+        images = likenesses(shape, rng)
+        for dtype in (torch.float32, torch.float64, torch.bfloat16):
+            x, y, w = (tensor(array, device, dtype) for array in images)
+            yield from alone(x, y, w[:, 0])
+            if dtype != torch.bfloat16:
+                yield from pair(x, y, w[:, 0])
+
+
+def alone(x: Tensor, y: Tensor, w: Tensor) -> Iterator[Check]:
+    """`weighted_l1` and `ssim` of x and y (B, C, H, W), and their gradients in x under autograd."""
+    x.requires_grad_()
+    truth, weight = (pixels(x), pixels(y)), as_float64(w)
+    l1, similarity = weighted_l1(x, y, w), ssim(x, y)
+    of_l1, of_similarity = (pixels(torch.autograd.grad(value.sum(), x)[0]) for value in (l1, similarity))
+    yield compare("weighted_l1", x, l1, reference.weighted_l1(*truth, weight), OPERATION[x.dtype])
+    slope = reference.weighted_l1_gradient(*truth, weight)
+    # in bfloat16 it is the weights themselves, which are of as many bits
+    yield compare("weighted_l1, gradient", x, of_l1, slope, OPERATION[x.dtype])
+    yield compare("ssim", x, similarity, reference.ssim(*truth), OPERATION[x.dtype], absolute=True)
+    slope = reference.ssim_gradient(*truth)
+    yield compare("ssim, gradient", x, of_similarity, slope, parity.SSIM_GRADIENT[x.dtype])
+
+
+def pair(x: Tensor, y: Tensor, w: Tensor) -> Iterator[Check]:
+    """`ssim_l1` with windows that count differently, and the gradient of both, of which either has about as much."""
+    C, H, W = x.shape[1:]
+    windows = w[:, 5 : H - 5, 5 : W - 5]
+    share = windows / (C * windows.sum(dim=(1, 2), keepdim=True))
+    a, b = -x.new_full((len(x),), C * H * W), x.new_ones(len(x))
+    similarity, l1, gradient = ssim_l1(x.detach(), Target.of(y, w, share), a, b)
+
+    weight = as_float64(w)
+    truth = [weight[..., None] * pixels(image) for image in (x, y)]
+    slope = reference.weighted_l1_gradient(pixels(x), pixels(y), weight)
+    slope -= C * H * W * weight[..., None] * reference.ssim_gradient(*truth, weights=as_float64(windows))
+    expected = reference.ssim(*truth, weights=as_float64(windows)), reference.weighted_l1(pixels(x), pixels(y), weight)
+    yield compare("ssim_l1, SSIM", x, similarity, expected[0], OPERATION[x.dtype], absolute=True)
+    yield compare("ssim_l1, L1", x, l1, expected[1], OPERATION[x.dtype])
+    yield compare("ssim_l1, gradient", x, pixels(gradient), slope, parity.SSIM_GRADIENT[x.dtype])
+
+
+def bounds(device: torch.device) -> Iterator[Check]:
+    """Eq. 5 and 6 as printed, below, between and above their bounds."""
+    for name, fast, exact, top in (
+        ("structural_loss", structural_loss, reference.structural_loss, 1.0),
+        ("context_loss", context_loss, reference.context_loss, 6000.0),
+    ):
+        for dtype in (torch.float32, torch.float64):
+            values = torch.linspace(0, top, 1000, dtype=dtype, device=device)
+            expected = exact(as_float64(values), Normalization.PAPER)
+            yield compare(name, values, fast(values, Normalization.PAPER), expected, OPERATION[dtype])
+
+
+def blends(device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
+    """Section 3.3: four holes at once, their known pixels bit for bit, and one hole in other sizes."""
+    holes = drawn(SIZES[0])
+    photos = photographs((2, len(holes), *SIZES[0], 3), rng)
+    for name, fast, exact, tolerance in BLENDS:
+        expected = exact(*(photos / 255), holes)
+        for kind, put in kinds(device).items():
+            for dtype in (np.float32, np.float64, np.uint8):
+                white, truth, allowed = 1, expected, tolerance
+                if dtype == np.uint8:
+                    white, truth, allowed = 255, expected.clip(0, 1), tolerance + parity.HALF_A_BYTE
+                target, source = (photos * np.float64(white / 255)).astype(dtype)
+                found = pixels(fast(put(target), put(source), holes))
+                yield compare(f"{name}{kind}, four holes", target, found / white, truth, allowed)
+                yield compare(f"{name}{kind}, known pixels", target, found[~holes], target[~holes], parity.NONE)
+        for size in SIZES[1:]:
+            target, source = photographs((2, *size, 3), rng) / 255
+            images = target, source, masks.free_form(size)
+            yield compare(f"{name}, free-form", target, fast(*images), exact(*images), tolerance)
+    yield from solvers(photos / 255, holes)
+
+
+def solvers(images: Array, holes: NDArray[np.bool_]) -> Iterator[Check]:
+    """What keeps a hole's set-up: of a divergence of its own, and of the second batch."""
+    targets, sources = images
+    flow = np.stack([reference.poisson.divergence(reference.poisson.gradient(source)) for source in sources])
+    expected = np.stack([reference.poisson.solve(*each) for each in zip(flow, targets, holes, strict=True)])
+    found = PoissonSolver(holes).solve(flow, targets)
+    yield compare("PoissonSolver.solve", targets, found, expected, parity.POISSON)
+    smooth: tuple[BiharmonicSolver | TensionSolver, ...] = (BiharmonicSolver(holes), TensionSolver(holes))
+    for solver, (_, _, exact, tolerance) in zip(smooth, BLENDS[1:], strict=True):
+        solver.blend(sources, targets)
+        expected = exact(targets, sources, holes)
+        yield compare(f"{type(solver).__name__}.blend", targets, solver.blend(targets, sources), expected, tolerance)
+
+
+# --- what the rows are of ---
+
+
+def drawn(size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The demonstration's holes: (4, H, W)."""
+    return np.stack([masks.draw(name, size) for name in HOLES.values()])
+
+
+def photographs(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Pieces (..., H, W, 3) of scikit-image's astronaut, each from a place of its own."""
+    *count, H, W, _ = shape
+    picture, pieces = data.astronaut(), []
+    for top, left in rng.integers(512, size=(math.prod(count), 2)):
+        rows, columns = range(top, top + H), range(left, left + W)
+        pieces.append(picture.take(rows, axis=0, mode="wrap").take(columns, axis=1, mode="wrap"))
+    return np.stack(pieces).reshape(shape)
+
+
+def likenesses(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Images (B, H, W, C), nowhere closer than L1's gradient can tell in bfloat16, and weights (B, H, W, 1)."""
+    y = photographs(shape, rng) / 255
+    x = y + rng.choice([-1, 1], shape) * rng.uniform(0.05, 0.3, shape)
+    return x, y, rng.uniform(1, 3, (*shape[:3], 1))
+
+
+def tensor(images: Array, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(B, H, W, C) as torch's (B, C, H, W)."""
+    return torch.from_numpy(images).movedim(-1, 1).to(device, dtype).contiguous()
+
+
+def kinds(device: torch.device) -> dict[str, Callable[[Array], Any]]:
+    """The libraries whose arrays are blended there, as a row's name has them, and how they get an image."""
+    found: dict[str, Callable[[Array], Any]] = {
+        "": lambda images: images,
+        ", torch": lambda images: torch.from_numpy(images).movedim(-1, -3).to(device).contiguous(),
+    }
+    if device.type == "cuda" and find_spec("cupy"):
+        import cupy
+
+        found[", CuPy"] = cupy.asarray
+    return found

@@ -1,0 +1,1 @@
+"""What is drawn: contact sheets, the demonstration, the paper's figures, plots."""

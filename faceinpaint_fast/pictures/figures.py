@@ -1,0 +1,184 @@
+"""The paper's figures of restored faces, drawn anew: Fig. 1 and 5 to 14 of Qiang et al. 2019.
+
+Each is a contact sheet of damaged, restored and original faces; `FIGURES` says under which holes, and what stands
+between the damaged and the original.  (Fig. 4 shows no faces: `training.calibration.scatter` draws it.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from faceinpaint_fast import masks
+from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.evaluation.methods import Restore
+from faceinpaint_fast.images import check_writable, write_image
+from faceinpaint_fast.networks.dcgan import to_unit
+from faceinpaint_fast.pictures.contact_sheet import contact_sheet
+from faceinpaint_fast.pictures.demonstration import astronaut_face
+from faceinpaint_fast.pictures.panels import panels
+from faceinpaint_fast.pipeline import Inpainter, Inpainting
+
+Pictures = NDArray[np.uint8]
+
+DEEP = 6  # rows below each other: of more, half of the faces go beside the others
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """The rows of a figure: images (B, H, W, 3) uint8 and their holes (B, H, W)."""
+
+    images: Pictures
+    holes: NDArray[np.bool_]
+
+    def filled(self, content: Any) -> Pictures:
+        """The images with their holes filled, by pictures (B, H, W, 3) or by one number."""
+        return np.where(self.holes[..., None], content, self.images).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restorer:
+    """What the figures restore with.
+
+    inpainter  makes an Inpainter for a config; Fig. 5 asks for several, the others for that of `config`
+    methods    Fig. 1's columns by name
+    seed       of the holes and of the start of every search
+    """
+
+    inpainter: Callable[[InpaintConfig], Inpainter]
+    config: InpaintConfig = field(default=InpaintConfig())
+    methods: Mapping[str, Restore] = field(default_factory=dict)
+    seed: int = 0
+
+    def restore(self, damaged: Damaged, config: InpaintConfig) -> Inpainting:
+        """All rows at once."""
+        return self.inpainter(config)(damaged.images, damaged.holes, seed=self.seed)
+
+
+# the rows and what restores them -> pictures (B, H, W, 3) or (B, H, W) by the column's name
+Columns = Callable[[Damaged, Restorer], dict[str, Pictures]]
+
+
+def by_method(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
+    """Fig. 1: what each of the caller's methods makes of it."""
+    unit, seeds = damaged.images / 255, [restorer.seed] * len(damaged.images)
+    found = {name: method(unit, damaged.holes, seeds) for name, method in restorer.methods.items()}
+    return {name: np.round(255 * images.clip(0, 1)).astype(np.uint8) for name, images in found.items()}
+
+
+def by_loss(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
+    """Fig. 5: what each loss of Eq. 8 restores alone, and all together, D with the paper's weight."""
+    config = restorer.config
+    # of D, of L1, of SSIM
+    lambdas = {
+        "L1 alone": (0.0, 1.0, 0.0),
+        "SSIM alone": (0.0, 0.0, 1.0),
+        "D alone": (1.0, 0.0, 0.0),
+        "all three": (InpaintConfig.paper().lambda_d, config.lambda_c, config.lambda_s),
+    }
+    configs = {
+        name: dataclasses.replace(config, lambda_d=d, lambda_c=c, lambda_s=s) for name, (d, c, s) in lambdas.items()
+    }
+    return {name: restorer.restore(damaged, each).image for name, each in configs.items()}
+
+
+def by_step(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
+    """Fig. 6: what Poisson's blend works with, and what comes of it."""
+    config = dataclasses.replace(restorer.config, blend="poisson")
+    found = restorer.restore(damaged, config)
+    rows = [panels(*row, config) for row in zip(damaged.images, damaged.holes, found.generated, strict=True)]
+    shown = ("generated", "gradients", "divergence")
+    return {name: np.stack([row[name] for row in rows]) for name in shown} | {"blended": found.image}
+
+
+def with_and_without_blending(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
+    """Fig. 7."""
+    found = restorer.restore(damaged, restorer.config)
+    return {"G(z^)": found.generated, "not blended": damaged.filled(found.generated), "blended": found.image}
+
+
+def restored(damaged: Damaged, restorer: Restorer) -> dict[str, Pictures]:
+    """Fig. 8 to 14."""
+    found = restorer.restore(damaged, restorer.config)
+    return {"G(z^)": found.generated, "restored": found.image}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a figure shows: its title, its holes, drawn (`masks.draw`) and by label, and its columns."""
+
+    title: str
+    holes: Mapping[str, str]
+    columns: Columns
+
+
+CENTRE = {"centre": "centre"}
+EVERY_KIND = CENTRE | {"free-form": "free-form", "80 % dropped": "drop-80"}
+FIGURES = {
+    1: Figure("Methods side by side", EVERY_KIND, by_method),
+    5: Figure("Each loss alone", CENTRE, by_loss),
+    6: Figure("The steps of Poisson's blend", CENTRE, by_step),
+    7: Figure("With and without blending", CENTRE, with_and_without_blending),
+    8: Figure("Centre hole", CENTRE, restored),
+    9: Figure("Halves", {f"{side} half": side for side in ("left", "right", "top", "bottom")}, restored),
+    10: Figure("Free-form holes", {f"strokes {i}": "free-form" for i in (1, 2)}, restored),
+    11: Figure("Pixels dropped", {f"{share} % dropped": f"drop-{share}" for share in (20, 40, 60, 80)}, restored),
+} | {number: Figure("Other data", EVERY_KIND, restored) for number in (12, 13, 14)}
+
+
+def default_faces(inpainter: Inpainter, *, count: int = 3) -> dict[str, Pictures]:
+    """A real face, and `count` that the inpainter's G draws itself, by names that say so: (H, W, 3) uint8 each.
+
+    A face that G can draw exactly flatters every method that searches its latent space.
+    """
+    # NumPy's numbers, so that no search of any seed starts where it should arrive
+    z = np.random.default_rng(0).standard_normal((count, inpainter.generator.latent_size))
+    drawn = to_unit(inpainter.generator(torch.from_numpy(z).float().to(inpainter.device)))
+    pictures = (255 * drawn).round().byte().movedim(1, -1).cpu().numpy()
+    own = {f"G's own face {i} (flattering)": picture for i, picture in enumerate(pictures, 1)}
+    return {"astronaut": astronaut_face()} | own
+
+
+def draw(number: int, faces: Mapping[str, Pictures], restorer: Restorer) -> Pictures:
+    """Figure `number` of FIGURES as a contact sheet, a row for each of the faces (H, W, 3) uint8 under each hole.
+
+    Raises InputError for a number that is not among FIGURES, without a face or for faces of several shapes, and as
+    Inpainter does.
+    """
+    if number not in FIGURES:
+        raise InputError(f"figure: expected one of {', '.join(map(str, FIGURES))}, got {number}")
+    shapes = {face.shape for face in faces.values()}
+    if len(shapes) != 1:
+        raise InputError(f"faces: expected some, all of one shape, got {sorted(shapes) or 'none'}")
+    figure = FIGURES[number]
+    # each of a figure's holes from a seed of its own, the same for every face
+    names, images, holes = zip(
+        *(
+            (f"{name}, {label}", face, masks.draw(drawn, face.shape[:2], restorer.seed + i))
+            for name, face in faces.items()
+            for i, (label, drawn) in enumerate(figure.holes.items())
+        ),
+        strict=True,
+    )
+    damaged = Damaged(np.stack(images), np.stack(holes))
+    columns = {"damaged": damaged.filled(255)} | figure.columns(damaged, restorer) | {"original": damaged.images}
+    rows = dict(zip(names, zip(*columns.values(), strict=True), strict=True))
+    title = f"Fig. {number}: {figure.title}"
+    deep = len(rows) if len(rows) <= DEEP else -(-len(faces) // 2) * len(figure.holes)
+    return contact_sheet(list(columns), rows, title=title, deep=deep)
+
+
+def write(folder: Path, number: int, faces: Mapping[str, Pictures], restorer: Restorer) -> Path:
+    """`draw` into folder/figNN.png, which is returned; InputError too where it cannot be written."""
+    path = folder / f"fig{number:02d}.png"
+    check_writable(path)
+    write_image(path, draw(number, faces, restorer))
+    return path

@@ -1,0 +1,1 @@
+"""The search for z^: the objective, the prior, the optimisers, the loop."""

@@ -1,0 +1,157 @@
+"""The DCGAN game of Eq. 1, min_G max_D E[log D(x)] + E[log(1 - D(G(z)))], as Radford et al. 2015 play it.
+
+G ascends log D(G(z)) instead of descending log(1 - D(G(z))) (Goodfellow et al. 2014, section 3): the same fixed
+point, with a gradient that does not vanish early on.  What is kept is a moving average of G's weights.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.images import write_image
+from faceinpaint_fast.models import save_model
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, to_signed, to_unit
+from faceinpaint_fast.training.run import batch_of_step, check_enough, run
+
+GRID = 8  # the sample grid is GRID x GRID faces
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """What a run is determined by; Radford et al. 2015, section 4, unless it says otherwise.
+
+    width          channels at 32x32; 128 is the paper's
+    batch          theirs is 128
+    learning_rate  of Adam, for G and D
+    beta1          of Adam
+    ema            decay of the moving average of G's weights, a step
+    precision      "bf16" runs the convolutions under autocast
+    """
+
+    width: int = 64
+    batch: int = 128
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    ema: float = 0.999
+    precision: str = "fp32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.batch) < 1 or self.seed < 0:
+            raise InputError(f"width, batch, seed: expected >= 1, >= 1, >= 0, got {self}")
+        if not (self.learning_rate > 0 and 0 <= self.beta1 < 1 and 0 <= self.ema < 1):
+            raise InputError(f"learning_rate, beta1, ema: expected > 0, in [0, 1), in [0, 1), got {self}")
+        if self.precision not in {"fp32", "bf16"}:
+            raise InputError(f"precision: expected fp32 or bf16, got {self.precision!r}")
+
+
+class Game:
+    """G, its average, D and their optimisers, one step at a time: a `run.Training`."""
+
+    losses: tuple[str, ...] = ("loss_d", "loss_g")
+
+    def __init__(self, faces: NDArray[np.uint8], config: TrainConfig, device: torch.device) -> None:
+        check_enough(faces, config.batch)
+        self.faces, self.config, self.device = faces, config, device
+        self.step = 0
+        torch.manual_seed(config.seed)
+        self.G = self._placed(DCGANGenerator(width=config.width))
+        self.D = self._placed(DCGANDiscriminator(width=config.width))
+        self.average = AveragedModel(self.G, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        self.adam_G, self.adam_D = (
+            torch.optim.Adam(network.parameters(), config.learning_rate, (config.beta1, 0.999))
+            for network in (self.G, self.D)
+        )
+
+    def _placed(self, network: M) -> M:
+        return network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def play(self, rate: float = 1.0) -> Tensor:
+        """One step of D, one of G, at this share of the learning rate: their losses, (2,), left on the device."""
+        for adam in (self.adam_G, self.adam_D):
+            adam.param_groups[0]["lr"] = rate * self.config.learning_rate
+        rng = np.random.default_rng((self.config.seed, 0, self.step))
+        real, z = self._real_batch(rng), self._latent(rng, self.config.batch)
+        with self._autocast():
+            fake = self.G(z)
+            on_real, on_fake = self.D(real), self.D(fake.detach())
+        # -log D(x) - log(1 - D(G(z))), of logits
+        loss_d = (softplus(-on_real.float()) + softplus(on_fake.float())).mean()
+        self.adam_D.zero_grad()
+        loss_d.backward()
+        self.adam_D.step()
+
+        self.D.requires_grad_(False)
+        with self._autocast():
+            on_fake = self.D(fake)
+        loss_g = softplus(-on_fake.float()).mean()
+        self.adam_G.zero_grad()
+        loss_g.backward()
+        self.adam_G.step()
+        self.D.requires_grad_(True)
+
+        self.average.update_parameters(self.G)
+        self.step += 1
+        return torch.stack([loss_d.detach(), loss_g.detach()])
+
+    def _real_batch(self, rng: np.random.Generator) -> Tensor:
+        """(batch, 3, 64, 64) in [-1, 1]."""
+        config = self.config
+        return to_signed(batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device))
+
+    def _latent(self, rng: np.random.Generator, count: int) -> Tensor:
+        return torch.from_numpy(rng.standard_normal((count, self.G.latent_size), dtype=np.float32)).to(self.device)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def averaged_generator(self) -> DCGANGenerator:
+        """G with the averaged weights, and BatchNorm statistics that belong to them; in eval mode."""
+        G = self._placed(DCGANGenerator(width=self.config.width))
+        G.load_state_dict(self.average.module.state_dict())
+        rng = np.random.default_rng((self.config.seed, 2))
+        update_bn((self._latent(rng, self.config.batch) for _ in range(20)), G)
+        return G.eval()
+
+    @torch.no_grad()
+    def sample_grid(self, G: DCGANGenerator) -> NDArray[np.uint8]:
+        """Faces of the same GRID^2 latent codes every time, as one picture."""
+        z = self._latent(np.random.default_rng((self.config.seed, 3)), GRID**2)
+        faces = to_unit(G(z)).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        rows = faces.reshape(GRID, GRID, *faces.shape[1:]).transpose(0, 2, 1, 3, 4)
+        return rows.reshape(GRID * faces.shape[1], GRID * faces.shape[2], 3)
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        return {name: getattr(self, name) for name in ("G", "D", "average", "adam_G", "adam_D")}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step} | {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.step = state["step"]
+
+    def save(self, out: Path, described: dict[str, Any]) -> None:
+        """The averaged G and D as a model folder, and samples of that G in out/training/samples."""
+        G = self.averaged_generator()
+        save_model(out, G, self.D, width=self.config.width, training=described | {"faces": len(self.faces)})
+        write_image(out / "training" / "samples" / f"{described['images']:09d}.png", self.sample_grid(G))
+
+
+def train(faces: NDArray[np.uint8], out: Path, config: TrainConfig, *, device: torch.device, **options: Any) -> None:
+    """A run, with the options of `run.run`, whose state and log lie in out/training."""
+    run(Game(faces, config, device), out, out / "training", **options)

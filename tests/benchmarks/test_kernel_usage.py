@@ -1,0 +1,48 @@
+"""What the kernels take, compiled for GPUs that are not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+triton = pytest.importorskip("triton", reason="Triton is not installed")
+
+COMMITTED = Path(__file__).parents[2] / "benchmarks/results/kernels.md"
+# a program's shared memory, at most: the CUDA programming guide's technical specifications
+SHARED = {"sm_80": 163 << 10, "sm_90": 227 << 10, "sm_100": 227 << 10}
+
+
+@pytest.fixture(scope="module")
+def table():
+    # without the interpreter's switch, which this suite sets
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "faceinpaint_fast.benchmarks.kernel_usage"]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_kernels_spill_nothing_and_fit_every_target(table):
+    header, _, *rows = (cells(line) for line in table.splitlines() if line.startswith("|"))
+    assert header[1:] == list(SHARED)
+    names = {row[0].split("`")[1] for row in rows}
+    assert names == {"_statistics", "_windows", "_pixels", "_weighted_l1", "_weighted_l1_gradient", "_total"}
+    for name, *usage in rows:
+        for target, numbers in zip(SHARED, usage, strict=True):
+            registers, spilled, shared = map(int, numbers.split(", "))
+            assert 0 < registers <= 255, (name, target)
+            assert spilled == 0, (name, target)
+            assert shared <= SHARED[target], (name, target)
+
+
+def test_the_committed_table_is_what_comes_out(table):
+    committed = COMMITTED.read_text()
+    if f"Triton {triton.__version__}," not in committed:
+        pytest.skip(f"{COMMITTED.name} is of another Triton than {triton.__version__}")
+    assert committed == table

@@ -1,0 +1,174 @@
+"""Poisson blending against the reference's direct solve, and what it promises whatever the hole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from faceinpaint_fast import InputError, PoissonSolver, masks, poisson_blend, reference
+from faceinpaint_fast.blend.doors import divergence, gradient_fields, merge
+
+SHAPE = (24, 31)
+
+
+def one_pixel(row, column):
+    hole = np.zeros(SHAPE, np.bool_)
+    hole[row, column] = True
+    return hole
+
+
+HOLES = {
+    "centre": masks.centre(SHAPE),
+    "left": masks.half(SHAPE, "left"),
+    "free-form": masks.free_form(SHAPE, 3),
+    "drop 20": masks.random_pixels(SHAPE, 0.2),
+    "drop 80": masks.random_pixels(SHAPE, 0.8),
+    "one pixel": one_pixel(5, 9),
+    "corner pixel": one_pixel(0, 0),
+    "all but one pixel": ~one_pixel(7, 3),
+    "border frame": ~masks.rectangle(SHAPE, top=1, left=1, height=22, width=29),
+    "none": np.zeros(SHAPE, np.bool_),
+}
+
+
+@pytest.fixture
+def pair(rng):
+    return rng.random((*SHAPE, 3)), rng.random((*SHAPE, 3))
+
+
+@pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES)
+def test_is_the_reference_s(hole, pair):
+    target, source = pair
+    expected = reference.poisson_blend(target, source, hole)
+    assert_allclose(poisson_blend(target, source, hole), expected, atol=1e-4)  # the promise
+    # the residual times the condition number, 10^3 at this size
+    assert_allclose(poisson_blend(target, source, hole, tolerance=1e-13), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES)
+@pytest.mark.parametrize("content", [0, 1, np.nan, "noise"])
+def test_what_the_hole_contains_does_not_matter(hole, content, pair, rng):
+    target, source = pair
+    expected = poisson_blend(target, source, hole)
+    other = target.copy()
+    other[hole] = rng.random(other[hole].shape) if content == "noise" else content
+    assert_array_equal(poisson_blend(other, source, hole), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+def test_known_pixels_come_back_bit_for_bit_and_inputs_stay(dtype, pair):
+    target, source = ((255 * image).astype(dtype) if dtype == np.uint8 else image.astype(dtype) for image in pair)
+    before = target.copy(), source.copy()
+    hole = HOLES["free-form"]
+    blended = poisson_blend(target, source, hole)
+    assert blended.dtype == dtype
+    assert_array_equal(blended[~hole], target[~hole])
+    assert not np.array_equal(blended[hole], target[hole])
+    assert_array_equal(target, before[0])
+    assert_array_equal(source, before[1])
+
+
+def test_the_discrete_equation_holds_at_every_missing_pixel(pair):
+    target, source = pair
+    hole = HOLES["drop 80"]
+    blended = poisson_blend(target, source, hole, tolerance=1e-13)
+    for row, column in np.argwhere(hole):
+        flow = np.zeros(3)
+        for r, c in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+            if 0 <= r < SHAPE[0] and 0 <= c < SHAPE[1]:
+                flow += (blended[row, column] - blended[r, c]) - (source[row, column] - source[r, c])
+        assert_allclose(flow, 0, atol=1e-10)
+
+
+def test_uint8_is_the_rounded_result_of_floats(pair):
+    target, source = ((255 * image).astype(np.uint8) for image in pair)
+    hole = HOLES["centre"]
+    exact = poisson_blend(target / 255, source / 255, hole)
+    assert_array_equal(poisson_blend(target, source, hole), np.round(np.clip(exact, 0, 1) * 255).astype(np.uint8))
+    # a generated float image goes into a photograph of bytes
+    assert_array_equal(poisson_blend(target, source / 255, hole), poisson_blend(target, source, hole))
+
+
+def test_a_constant_offset_between_target_and_source_disappears(pair):
+    target, _ = pair
+    assert_allclose(poisson_blend(target, target - 0.3, HOLES["left"], tolerance=1e-13), target, atol=1e-11)
+
+
+def test_batches_of_one_hole_and_of_different_holes(rng):
+    targets, sources = rng.random((2, 4, *SHAPE, 2))
+    holes = np.stack([HOLES[name] for name in ("centre", "centre", "drop 20", "none")])
+    for i, blended in enumerate(poisson_blend(targets, sources, holes)):
+        assert_array_equal(blended, poisson_blend(targets[i], sources[i], holes[i]))
+    assert_array_equal(poisson_blend(targets, sources, holes[0])[3], poisson_blend(targets[3], sources[3], holes[0]))
+
+
+def test_torch_is_laid_out_as_torch(pair):
+    target, source = pair
+    hole = HOLES["centre"]
+    expected = poisson_blend(target, source, hole)
+    planes = [torch.from_numpy(image).movedim(-1, 0) for image in pair]
+    found = poisson_blend(*planes, torch.from_numpy(hole))
+    assert isinstance(found, torch.Tensor)
+    assert_array_equal(found.movedim(0, -1).numpy(), expected)
+    assert_array_equal(
+        poisson_blend(*(p[None] for p in planes), torch.from_numpy(hole)[None])[0].numpy(), found.numpy()
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(1, 12),
+    width=st.integers(1, 12),
+    fraction=st.floats(0, 1),
+    seed=st.integers(0, 2**31),
+)
+def test_any_hole_of_any_size(height, width, fraction, seed):
+    rng = np.random.default_rng(seed)
+    hole = rng.random((height, width)) < fraction
+    hole.flat[rng.integers(hole.size)] = False
+    target, source = rng.random((2, height, width, 1))
+    blended = poisson_blend(target, source, hole, tolerance=1e-13)
+    # condition numbers of up to 10^4 times the residual
+    assert_allclose(blended, reference.poisson_blend(target, source, hole), atol=1e-9)
+    assert_array_equal(blended[~hole], target[~hole])
+
+
+def test_the_residual_promised_is_checked(pair):
+    target, source = pair
+    hole = HOLES["centre"]
+    v = divergence(merge(gradient_fields(target), gradient_fields(source), hole))
+    with pytest.raises(ArithmeticError, match="expected a relative residual of 1e-30, got"):
+        PoissonSolver(hole).solve(v, target, tolerance=1e-30)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hole": np.ones(SHAPE, np.bool_)}, "hole: expected at least one known pixel"),
+        ({"hole": np.stack([HOLES["centre"]] * 2)}, r"hole: expected shape"),
+        ({"hole": HOLES["centre"][1:]}, "hole: expected shape"),
+        ({"hole": HOLES["centre"].astype(int)}, "hole: expected bool, uint8 or float"),
+        ({"source": np.zeros((*SHAPE, 4))}, "source: expected target's shape"),
+        ({"source": np.full((*SHAPE, 3), np.nan)}, r"source\[0\]: expected finite"),
+        ({"target": np.full((*SHAPE, 3), np.inf)}, r"target\[0\]: expected finite"),
+        ({"target": np.zeros(SHAPE)}, "target: expected shape"),
+        ({"target": np.zeros((*SHAPE, 3), int)}, "target: expected float or uint8"),
+        ({"tolerance": 0.0}, "tolerance: expected > 0"),
+    ],
+)
+def test_bad_input_is_named(change, message, pair):
+    arguments = {"target": pair[0], "source": pair[1], "hole": HOLES["centre"]} | change
+    tolerance = {"tolerance": arguments.pop("tolerance")} if "tolerance" in change else {}
+    with pytest.raises(InputError, match=message):
+        poisson_blend(**arguments, **tolerance)
+
+
+def test_the_batch_s_full_hole_is_named(rng):
+    targets = rng.random((2, *SHAPE, 3))
+    holes = np.stack([HOLES["centre"], np.ones(SHAPE, np.bool_)])
+    with pytest.raises(InputError, match=r"holes\[1\]: expected at least one known pixel"):
+        poisson_blend(targets, targets, holes)

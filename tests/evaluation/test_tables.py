@@ -1,0 +1,286 @@
+"""Tables of results against figures worked out by hand and by SciPy, and their places in documents."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from faceinpaint_fast import InputError
+from faceinpaint_fast import markdown as documents
+from faceinpaint_fast.evaluation.tables import EMPTY, TABLE_1, interval, report
+
+
+def record(mask, face, psnr, ssim=0.5, **figures):
+    others = {"hole_psnr": 10.0, "hole_ssim": 0.25, "l1": 0.125, "seam": -1.5, "seconds": 0.5}
+    return {"mask": mask, "face": face, "psnr": psnr, "ssim": ssim} | others | figures
+
+
+def of(mask, *psnr, ssim=0.5):
+    """A record a face, from face 0 on."""
+    return [record(mask, face, value, ssim) for face, value in enumerate(psnr)]
+
+
+def rows(table):
+    """A table's cells, the heads first, without the line of dashes; and the text above it."""
+    title, _, body = table.partition("\n\n")
+    heads, dashes, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
+    assert dashes == ["---"] * len(heads)
+    return title, [heads, *lines]
+
+
+# ---------------------------------------------------------------------------------------------------------- statistics
+
+
+def test_an_interval_by_hand():
+    # t of 2 degrees of freedom at 0.975 is 4.30265, the standard deviation is 1
+    assert interval([1, 2, 3]) == pytest.approx((2, 4.30265 / math.sqrt(3)), rel=1e-5)
+    assert interval([7.0, 7.0]) == (7, 0)
+    assert interval([7.0]) == (7, pytest.approx(math.nan, nan_ok=True))
+    assert interval([]) == pytest.approx((math.nan, math.nan), nan_ok=True)
+
+
+def test_an_interval_against_scipy(rng):
+    sample = rng.normal(25, 3, 40)
+    mean, half = interval(sample)
+    low, high = stats.t.interval(0.95, 39, loc=sample.mean(), scale=stats.sem(sample))
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+
+
+def test_an_interval_holds_the_mean_95_times_of_100(rng):
+    found = [interval(sample) for sample in rng.normal(3, 2, (4000, 5))]
+    held = np.mean([abs(mean - 3) <= half for mean, half in found])
+    # four standard deviations of a share of 4000
+    assert held == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 4000))
+
+
+# -------------------------------------------------------------------------------------------------------------- tables
+
+
+def test_quality():
+    made = report({"heads": {"default": of("centre", 20, 21, 22), "TV": of("centre", 19, 19, 19, ssim=0.25)}})
+    # 4.30265 / sqrt(3) = 2.484
+    assert made["quality heads"] == "\n".join(
+        [
+            "heads: PSNR in dB / SSIM, mean ± half of its 95 % interval (Student's t), over 3 faces",
+            "",
+            "| mask | default | TV |",
+            "| --- | --- | --- |",
+            "| centre | 21.00 ± 2.48 / 0.5000 ± 0.0000 | 19.00 ± 0.00 / 0.2500 ± 0.0000 |",
+        ]
+    )
+
+
+def test_summary():
+    made = report({"heads": {"default": of("centre", 20, 21, 22), "TV": of("left", 19, ssim=0.25)}})
+    assert made["summary heads"] == "\n".join(
+        [
+            "heads: mean PSNR in dB / SSIM of the whole face",
+            "",
+            "| mask | default (3 faces) | TV (1 face) |",
+            "| --- | --- | --- |",
+            f"| centre | 21.00 / 0.500 | {EMPTY} |",
+            f"| left | {EMPTY} | 19.00 / 0.250 |",
+        ]
+    )
+
+
+def test_methods_and_masks_have_their_order_whatever_was_run_first():
+    found = {
+        "own": of("centre", 1),
+        "TV": of("drop-80", 1) + of("drop-30", 1) + of("centre", 1),
+        "default": of("left", 1),
+    }
+    _, table = rows(report({"heads": found})["quality heads"])
+    assert table[0] == ["mask", "default", "TV", "own"]
+    assert [row[0] for row in table[1:]] == ["centre", "left", "drop-80", "drop-30"]
+    # one face has no interval, and what was not run no figure
+    assert table[1] == ["centre", EMPTY, "1.00 / 0.5000", "1.00 / 0.5000"]
+
+
+def test_numbers_of_faces_stand_where_they_differ():
+    found = {"default": of("centre", 1, 2, 3) + of("left", 1), "TV": of("centre", 1, 2) + of("left", 1, 2)}
+    title, table = rows(report({"heads": found})["quality heads"])
+    assert table[0] == ["mask", "default (1 to 3 faces)", "TV (2 faces)"]
+    assert "faces" not in title
+
+
+def test_differences_are_over_the_faces_that_both_have():
+    ours = [record("centre", face, psnr, 0.5) for face, psnr in ((0, 20), (1, 24), (2, 30), (3, 99))]
+    rival = [record("centre", face, psnr, 0.75) for face, psnr in ((2, 27), (1, 22), (0, 19), (7, 1))]
+    found = {"default": ours, "TV": rival, "own": of("left", 3)}
+    title, table = rows(report({"heads": found})["differences heads"])
+    assert "`default` less its rivals" in title
+    assert title.endswith("over 3 faces")
+    assert table[0] == ["mask", "less TV"]
+    # 1, 2 and 3: the spread is that of the differences, not that of the faces
+    assert table[1:] == [["centre", "+2.00 ± 2.48 / -0.2500 ± 0.0000"]]
+
+
+def test_differences_with_rivals_that_have_different_faces():
+    found = {
+        "default": of("centre", 5, 6, 7) + of("left", 5),
+        "TV": of("centre", 4, 4),
+        # none of its faces under drop-80, and of a mask of its own
+        "Telea": of("centre", 9, 9, 9) + of("left", 5) + of("top", 1) + [record("drop-80", 9, 1)],
+    }
+    found["default"] += of("drop-80", 1)
+    _, table = rows(report({"heads": found})["differences heads"])
+    assert table[0] == ["mask", "less TV (2 faces)", "less Telea (1 to 3 faces)"]
+    assert [row[1:] for row in table[2:]] == [[EMPTY, "+0.00 / +0.0000"]]
+
+
+@pytest.mark.parametrize("found", [{"default": of("centre", 1)}, {"TV": of("centre", 1), "DIP": of("centre", 1)}])
+def test_no_differences_without_two(found):
+    assert set(report({"heads": found})) == {"summary heads", "quality heads", "detail heads"}
+
+
+def test_choices_are_what_others_have_more_than_default():
+    found = {
+        "default": of("centre", 5, 6, 7) + of("left", 9, 8),
+        "slower": [record("centre", face, psnr, seconds=4.0) for face, psnr in enumerate((6, 8, 10))],
+        "nothing in common": of("top", 1),
+    }
+    title, table = rows(report({"heads": found})["choices heads"])
+    assert title.endswith("over 2 to 3 faces; seconds of a batch over its size")
+    assert table[0] == ["", "centre", "left", "seconds a face"]
+    assert table[1][0] == "default"
+    assert table[1][1].startswith("6.00 ± 2.48 / ")
+    # 1, 2 and 3
+    assert table[2] == ["slower", "+2.00 ± 2.48 / +0.0000 ± 0.0000", EMPTY, "4"]
+    assert len(table) == 3
+
+
+def test_detail_leaves_out_what_has_no_value():
+    found = {
+        "default": [record("drop-30", 0, 1, seam=None, seconds=1.0), record("drop-30", 1, 1, seam=3.0, seconds=3.0)],
+        "TV": [record("drop-30", 0, 1, hole_psnr=12.5, seam=None)],
+    }
+    title, table = rows(report({"heads": found})["detail heads"])
+    assert "grey levels" in title
+    assert table[0] == [
+        *("mask", "method", "faces", "PSNR in the hole", "SSIM in the hole", "L1", "seam", "seconds a face"),
+    ]
+    assert table[1] == [
+        *("drop-30", "default", "2", "10.00 ± 0.00", "0.2500 ± 0.0000", "0.1250 ± 0.0000", "3.00", "2"),
+    ]
+    assert table[2] == ["drop-30", "TV", "1", "12.50", "0.2500", "0.1250", EMPTY, "0.5"]
+
+
+def test_table_1_stands_beside_ours():
+    found = {
+        "paper": of("drop-20", 20, 22) + of("drop-80", 10, 10, 10) + of("centre", 1, 1, 1, 1),
+        "default": of("drop-40", 30),
+        "TV": of("drop-20", 77),
+    }
+    title, table = rows(report({"heads": found})["table1"])
+    assert table[0] == [
+        "dropped",
+        "DIP, printed",
+        "the method, printed",
+        "DIP, here (0 faces)",
+        "paper, here (2 to 3 faces)",
+        "default, here (1 face)",
+    ]
+    # as printed in the paper, line by line
+    assert [row[:3] for row in table[1:]] == [
+        ["20 %", "19.8658 / 0.9517", "20.0649 / 0.9533"],
+        ["40 %", "19.0177 / 0.8975", "19.9802 / 0.9089"],
+        ["60 %", "18.2592 / 0.8547", "19.8783 / 0.8892"],
+        ["80 %", "15.7974 / 0.7823", "19.7447 / 0.8461"],
+    ]
+    assert [row[3] for row in table[1:]] == [EMPTY] * 4
+    assert table[1][4:] == ["21.00 ± 12.71 / 0.5000 ± 0.0000", EMPTY]
+    assert table[2][4:] == [EMPTY, "30.00 / 0.5000"]
+    assert table[4][4] == "10.00 ± 0.00 / 0.5000 ± 0.0000"
+    assert "network" in title
+    assert "heads" in title
+
+
+def test_table_1_is_celebas_if_it_is_there():
+    of_table_1 = {"paper": of("drop-20", 20)}
+    made = report({"asian": of_table_1, "my-CelebA": of_table_1, "none": {"TV": of("drop-20", 1)}})
+    assert {name for name in made if name.startswith("table1")} == {"table1", "table1 asian", "table1 my-CelebA"}
+    assert made["table1"] == made["table1 my-CelebA"] != made["table1 asian"]
+    assert report({"b": of_table_1, "a": of_table_1})["table1"].count("Here: b,") == 1
+    assert "table1" not in report({"none": {"paper": of("centre", 1)}})
+    assert len(TABLE_1) == 4
+
+
+# ----------------------------------------------------------------------------------------------------------- documents
+
+TABLES = {"table1": "| 1 |", "quality my heads": "| 2 |\n| 3 |"}
+DOCUMENT = """# Results
+
+<!-- evaluate: quality my heads -->
+old
+<!-- end -->
+In between, of <!-- end --> and `<!-- evaluate: NAME -->`.
+<!-- evaluate: table1 -->
+<!-- end -->
+"""
+
+
+def test_tables_are_written_between_their_marks(tmp_path):
+    document = tmp_path / "README.md"
+    document.write_text(DOCUMENT)
+    documents.check([document])
+    assert document.read_text() == DOCUMENT
+    documents.update([document], TABLES)
+    expected = """# Results
+
+<!-- evaluate: quality my heads -->
+
+| 2 |
+| 3 |
+
+<!-- end -->
+In between, of <!-- end --> and `<!-- evaluate: NAME -->`.
+<!-- evaluate: table1 -->
+
+| 1 |
+
+<!-- end -->
+"""
+    assert document.read_text() == expected
+    documents.update([document], TABLES)
+    assert document.read_text() == expected
+    documents.update([document], TABLES | {"table1": "| 4 |"})
+    assert document.read_text() == expected.replace("| 1 |", "| 4 |")
+
+
+def test_every_document_or_none(tmp_path):
+    good, bad = tmp_path / "good.md", tmp_path / "bad.md"
+    good.write_text(DOCUMENT)
+    bad.write_text(DOCUMENT.replace("table1", "table2"))
+    documents.check([good, bad])
+    with pytest.raises(InputError, match=r"bad\.md: expected one of the tables table1, quality my heads, got 'table2'"):
+        documents.update([good, bad], TABLES)
+    assert good.read_text() == DOCUMENT
+
+
+MARK, END = "<!-- evaluate: table1 -->\n", "<!-- end -->\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("no mark\n", "expected a mark <!-- evaluate: NAME -->, got none"),
+        (MARK, "expected the end of 'table1', got none"),
+        (MARK + MARK + END + END, "expected the end of 'table1', got <!-- evaluate: table1 -->"),
+        (END, "expected a table's mark, got <!-- end -->"),
+        (MARK + END + END, "expected a table's mark, got <!-- end -->"),
+        (b"\xff", "expected a text file to update"),
+        (None, "expected a text file to update"),
+    ],
+)
+def test_marks_that_do_not_pair_up_are_refused(tmp_path, content, message):
+    document = tmp_path / "a.md"
+    if content is not None:
+        document.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for use in (lambda: documents.check([document]), lambda: documents.update([document], TABLES)):
+        with pytest.raises(InputError, match=rf"a\.md: {re.escape(message)}"):
+            use()

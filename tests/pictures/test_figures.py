@@ -1,0 +1,208 @@
+"""The paper's figures: cut back into their panels, which must be what each figure promises."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from faceinpaint_fast import InpaintConfig, Inpainter, masks
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.images import read_image
+from faceinpaint_fast.pictures.contact_sheet import FRAME, LABEL, MARGIN, contact_sheet
+from faceinpaint_fast.pictures.demonstration import astronaut_face
+from faceinpaint_fast.pictures.figures import FIGURES, Restorer, default_faces, draw, write
+from faceinpaint_fast.pictures.panels import panels
+
+SEED = 4
+KINDS = ["centre", "free-form", "drop-80"]
+# number -> holes, and columns between the damaged and the original
+EXPECTED = {
+    1: (KINDS, ["black", "inverse"]),
+    5: (["centre"], ["L1", "SSIM", "D", "all"]),
+    6: (["centre"], ["generated", "gradients", "divergence", "blended"]),
+    7: (["centre"], ["G(z^)", "not blended", "blended"]),
+    8: (["centre"], ["G(z^)", "restored"]),
+    9: (["left", "right", "top", "bottom"], ["G(z^)", "restored"]),
+    10: (["free-form", "free-form"], ["G(z^)", "restored"]),
+    11: (["drop-20", "drop-40", "drop-60", "drop-80"], ["G(z^)", "restored"]),
+    12: (KINDS, ["G(z^)", "restored"]),
+    13: (KINDS, ["G(z^)", "restored"]),
+    14: (KINDS, ["G(z^)", "restored"]),
+}
+WITHOUT_KNOWN = {"G(z^)", "generated", "gradients", "divergence"}
+
+
+def black(images, holes, seeds):
+    assert images.dtype == np.float64
+    assert images.max() <= 1
+    assert seeds == [SEED] * len(images)
+    return np.where(holes[..., None], 0.0, images)
+
+
+def inverse(images, holes, seeds):  # noqa: ARG001
+    return np.where(holes[..., None], 1 - images, images)
+
+
+@pytest.fixture
+def restorer(generator, discriminator):
+    return Restorer(
+        inpainter=lambda config: Inpainter(generator, discriminator, config=config, device="cpu"),
+        config=InpaintConfig(iterations=2),
+        methods={"black": black, "inverse": inverse},
+        seed=SEED,
+    )
+
+
+@pytest.fixture
+def faces(rng):
+    return {"one": astronaut_face(), "two": rng.integers(0, 255, (64, 64, 3), np.uint8)}
+
+
+def cut(sheet, rows, columns, deep):
+    """The sheet's pictures, [row][column], as small as they were; the sheet must hold no more."""
+    side, line = 3 * 64, LABEL + 3 * 64 + MARGIN
+    width = MARGIN + (side + MARGIN) * columns
+    assert sheet.shape == (2 * LABEL + line * deep, width * -(-rows // deep), 3)
+    found = []
+    for j in range(rows):
+        top, left = 3 * LABEL + line * (j % deep), width * (j // deep) + MARGIN
+        block = sheet[top : top + side, left : left + width]
+        enlarged = [block[:, (side + MARGIN) * i :][:, :side] for i in range(columns)]
+        for picture in enlarged:
+            assert_array_equal(picture, picture[1::3, 1::3].repeat(3, axis=0).repeat(3, axis=1))
+        found.append([picture[1::3, 1::3] for picture in enlarged])
+    return found
+
+
+@pytest.fixture
+def drawn(faces, restorer):
+    """A figure's panels by column, one a row, and its holes and originals."""
+
+    def panels_of(number):
+        holes, names = EXPECTED[number]
+        rows = len(faces) * len(holes)
+        pictures = cut(draw(number, faces, restorer), rows, len(names) + 2, deep=rows if rows <= 6 else len(holes))
+        by_column = dict(zip(["damaged", *names, "original"], map(np.stack, zip(*pictures, strict=True)), strict=True))
+        missing = [masks.draw(hole, (64, 64), SEED + i) for i, hole in enumerate(holes)] * len(faces)
+        return by_column, np.stack(missing), np.stack([face for face in faces.values() for _ in holes])
+
+    return panels_of
+
+
+def test_all_figures_of_faces_are_there():
+    assert list(FIGURES) == list(EXPECTED)
+
+
+@pytest.mark.parametrize("number", EXPECTED)
+def test_a_figure_shows_the_damage_the_known_pixels_and_the_original(number, drawn):
+    columns, holes, originals = drawn(number)
+    assert_array_equal(columns["original"], originals)
+    assert (columns["damaged"][holes] == 255).all()
+    for name in set(columns) - WITHOUT_KNOWN:
+        assert_array_equal(columns[name][~holes], originals[~holes], err_msg=name)
+    for name in set(columns) - {"original"}:
+        # in every row something was made of the hole, and not the same everywhere
+        assert (columns[name] != originals).any(axis=(1, 2, 3)).all(), name
+
+
+def test_methods_are_drawn_as_they_restore(drawn):
+    columns, holes, originals = drawn(1)
+    assert not columns["black"][holes].any()
+    assert_array_equal(columns["inverse"][holes], 255 - originals[holes])
+
+
+def test_each_loss_alone(drawn, restorer):
+    columns, holes, originals = drawn(5)
+    default = InpaintConfig()
+    together = 0.003, default.lambda_c, default.lambda_s
+    for name, lambdas in {"L1": (0, 1, 0), "SSIM": (0, 0, 1), "D": (1, 0, 0), "all": together}.items():
+        weights = dict(zip(("lambda_d", "lambda_c", "lambda_s"), map(float, lambdas), strict=True))
+        expected = restorer.inpainter(InpaintConfig(iterations=2, **weights))(originals, holes, seed=SEED)
+        assert_array_equal(columns[name], expected.image, err_msg=name)
+    different = {columns[name].tobytes() for name in ("L1", "SSIM", "D", "all")}
+    assert len(different) == 4
+
+
+def test_the_steps_of_the_blend(drawn, restorer):
+    columns, holes, originals = drawn(6)
+    found = restorer.inpainter(dataclasses.replace(restorer.config, blend="poisson"))(originals, holes, seed=SEED)
+    assert_array_equal(columns["blended"], found.image)
+    for i in range(len(originals)):
+        expected = panels(originals[i], holes[i], found.generated[i], restorer.config)
+        for name in ("generated", "gradients", "divergence"):
+            # a grey panel, (H, W), comes back with equal channels
+            assert_array_equal(columns[name][i], np.broadcast_to(expected[name].reshape(64, 64, -1), (64, 64, 3)))
+
+
+def test_with_and_without_blending(drawn):
+    columns, holes, _ = drawn(7)
+    assert_array_equal(columns["not blended"][holes], columns["G(z^)"][holes])
+    assert (columns["blended"][holes] != columns["G(z^)"][holes]).any()
+
+
+def test_holes_of_one_kind_differ(drawn):
+    columns, _, _ = drawn(10)
+    first, second = (columns["damaged"][i] == 255 for i in (0, 1))
+    assert (first != second).any()
+
+
+def test_the_seed_and_the_config_count(faces, restorer):
+    expected = draw(8, faces, restorer)
+    for changes in ({"seed": SEED + 1}, {"config": InpaintConfig(iterations=3)}):
+        assert (draw(8, faces, dataclasses.replace(restorer, **changes)) != expected).any()
+
+
+def test_a_figure_is_written_under_its_number(tmp_path, faces, restorer):
+    path = write(tmp_path / "new", 7, faces, restorer)
+    assert path == tmp_path / "new" / "fig07.png"
+    assert_array_equal(read_image(path), draw(7, faces, restorer))
+
+
+def test_default_faces_say_which_of_them_flatter(generator, restorer):
+    faces = default_faces(restorer.inpainter(restorer.config), count=2)
+    real, *own = faces
+    assert real == "astronaut"
+    assert_array_equal(faces[real], astronaut_face())
+    assert len(own) == 2
+    z = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 100))).float()
+    drawn = (generator(z).detach().movedim(1, -1).numpy() + 1) * 127.5
+    for name, expected in zip(own, drawn, strict=True):
+        assert "G's own" in name
+        assert "flatter" in name
+        assert faces[name].dtype == np.uint8
+        # rounded, by sums in another order
+        assert abs(faces[name] - expected).max() < 0.51
+    assert (faces[own[0]] != faces[own[1]]).any()
+
+
+def test_refused(tmp_path, faces, restorer):
+    with pytest.raises(InputError, match=r"figure: expected one of 1, 5, 6, .*, 14, got 4"):
+        draw(4, faces, restorer)
+    with pytest.raises(InputError, match="faces: expected some, all of one shape, got none"):
+        draw(8, {}, restorer)
+    with pytest.raises(
+        InputError, match=r"faces: expected some, all of one shape, got \[\(32, 64, 3\), \(64, 64, 3\)\]"
+    ):
+        draw(8, faces | {"small": faces["one"][:32]}, restorer)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="expected a place that can be written to"):
+        write(tmp_path / "file", 8, faces, restorer)
+
+
+def test_rows_of_a_sheet_go_on_beside_the_others(rng):
+    pictures = list(rng.integers(0, 255, (3, 64, 64, 3), np.uint8))
+    sheet = contact_sheet(
+        ["column"], dict(zip("abc", ([picture] for picture in pictures), strict=True)), title="title", deep=2
+    )
+    assert_array_equal(np.stack(cut(sheet, 3, 1, deep=2))[:, 0], pictures)
+    # each is framed by a line, and both blocks have the column's name above them
+    assert (sheet[3 * LABEL - 1, MARGIN - 1 : MARGIN + 193] == FRAME).all()
+    assert (sheet[3 * LABEL - 1 : 3 * LABEL + 193, MARGIN + 192] == FRAME).all()
+    block = sheet.shape[1] // 2
+    assert_array_equal(sheet[LABEL : 2 * LABEL, :block], sheet[LABEL : 2 * LABEL, block:])
+    assert (sheet[LABEL : 2 * LABEL] < 128).any()
+    assert (sheet[:LABEL] < 128).any()

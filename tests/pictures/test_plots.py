@@ -1,0 +1,82 @@
+"""The losses of a run, drawn."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.images import read_image
+from faceinpaint_fast.pictures.plots import draw_curves, running_mean
+
+BLUE, ORANGE = (31, 119, 180), (255, 127, 14)  # matplotlib's, of D and of G
+
+
+def test_a_running_mean_takes_fewer_neighbours_at_the_ends():
+    assert_allclose(running_mean(np.array([1.0, 2.0, 6.0, 3.0]), 1), [1.5, 3, 11 / 3, 4.5])
+    assert_array_equal(running_mean(np.array([1.0, 2.0, 6.0]), 0), [1, 2, 6])
+    assert_allclose(running_mean(np.array([1.0, 2.0, 6.0]), 5), [3, 3, 3])
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """Draw a run with these losses, a line of the log every 100 images: (400, 800, 3)."""
+
+    def draw(loss_d, loss_g, torn=""):
+        log = tmp_path / "training" / "log.jsonl"
+        log.parent.mkdir(exist_ok=True)
+        lines = [
+            {"images": 100 * (i + 1), "seconds": 1.0, "loss_d": d, "loss_g": g}
+            for i, (d, g) in enumerate(zip(loss_d, loss_g, strict=True))
+        ]
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines) + torn)
+        draw_curves(tmp_path, tmp_path / "new" / "losses.png")
+        return read_image(tmp_path / "new" / "losses.png").astype(int)
+
+    return draw
+
+
+def near(picture, colour):
+    """Where a picture has a colour, within what a line's soft edge makes of it."""
+    return abs(picture - np.array(colour)).max(axis=-1) < 12
+
+
+def test_each_loss_has_its_line(drawn):
+    """D's falls, G's rises, from the same height; the legend is left out of sight, at the right edge's middle."""
+    picture = drawn(np.linspace(2, 0.5, 60), np.linspace(2, 4, 60))
+    assert picture.shape == (400, 800, 3)
+    for colour, sign in ((BLUE, 1), (ORANGE, -1)):
+        rows, columns = np.nonzero(near(picture, colour))
+        left, right = rows[(columns > 100) & (columns < 150)], rows[(columns > 700) & (columns < 760)]
+        assert sign * (np.median(right) - np.median(left)) > 80
+
+
+def test_the_mean_is_drawn_over_what_was_logged(drawn, rng):
+    """Of noise around 1: the mean stays near 1, the values that were logged are faint and all over."""
+    noise = rng.normal(0, 0.2, 400)
+    picture = drawn(1 + noise, np.full(400, 3.0))
+    bold = np.nonzero(near(picture, BLUE)[:, 100:600])[0]
+    blue = (picture[..., 2] > picture[..., 0] + 20)[:, 100:600]
+    faint = np.nonzero(blue & ~near(picture, BLUE)[:, 100:600])[0]
+    assert bold.size > 300
+    assert faint.size > 3000
+    # 21 values a mean: a spread of 0.044 in place of 0.2
+    assert np.std(bold) < 0.5 * np.std(faint)
+
+
+def test_another_log_is_another_picture(drawn):
+    losses = np.linspace(1, 2, 9)
+    first = drawn(losses, losses + 1)
+    assert_array_equal(drawn(losses, losses + 1, torn='{"images": 1000, "sec'), first)
+    assert (drawn(losses, losses + 1.1) != first).any()
+    assert (drawn(losses + 0.1, losses + 1) != first).any()
+    assert (drawn(losses[:8], losses[:8] + 1) != first).any()
+
+
+def test_without_a_log_there_is_nothing_to_draw(tmp_path):
+    with pytest.raises(InputError, match=r"log\.jsonl: expected the losses of a run, got none"):
+        draw_curves(tmp_path, tmp_path / "losses.png")
+    assert not any(tmp_path.iterdir())

@@ -1,0 +1,188 @@
+"""One iteration, the loop around it, and the forms it may take on other devices."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from faceinpaint_fast import InpaintConfig, masks, reference
+from faceinpaint_fast.networks.adjoint import AnyNetwork, differentiable
+from faceinpaint_fast.networks.dcgan import frozen
+from faceinpaint_fast.reference.objective import objective as reference_objective
+from faceinpaint_fast.search.loop import (
+    Compiled,
+    Engine,
+    Loop,
+    loss_and_gradient,
+)
+from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+
+CPU = torch.device("cpu")
+HOLES = np.stack([masks.centre((64, 64)), masks.half((64, 64), "left"), masks.random_pixels((64, 64), 0.8)])
+
+
+def objective_of(images, config=InpaintConfig(), holes=HOLES, discriminator=None, expected=None):  # noqa: B008 - frozen
+    weights = torch.from_numpy(reference.weight_map(holes)).float()
+    return Objective(images, torch.from_numpy(~holes).float(), weights, discriminator, config, expected)
+
+
+@pytest.fixture
+def images():
+    return torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def starts():
+    return torch.randn(ATTEMPTS, 3, 100, generator=torch.Generator().manual_seed(2))
+
+
+def test_the_gradient_is_autograd_s(generator, discriminator, images, starts):
+    """In z, through G, the losses and D: against the reference's objective in float64."""
+    config = InpaintConfig(lambda_d=0.003)
+    G, D = (differentiable(frozen(network, CPU), CPU, "fp32") for network in (generator, discriminator))
+    loss, gradient = loss_and_gradient(G, starts[0], objective_of(images, config, discriminator=D))
+    z = starts[0].double().requires_grad_()
+    known, weights = torch.from_numpy(~HOLES).double(), torch.from_numpy(reference.weight_map(HOLES))
+    x, D = generator.double()(z), discriminator.double()
+    terms = reference_objective(x, D, images.double(), known, weights, config, z)
+    assert_close(loss.double(), terms["total"].detach(), rtol=1e-5, atol=0)
+    (expected,) = torch.autograd.grad(terms["total"].sum(), z)
+    assert_close(gradient.double(), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("search", ["adam-cosine", "bfgs"])
+def test_a_loop_s_memory_serves_another_search(generator, images, starts, search):
+    """What a CUDA graph is captured over: another search with the same shapes gives what one of its own gives."""
+    config = InpaintConfig(iterations=5, search=search)
+    engine = Engine(frozen(generator, CPU), config, CPU)
+    guess = 0.5 * starts[1]
+    expected = engine.run(objective_of(images, expected=guess), starts, lambda _: None)
+    other = objective_of(images.flip(0), holes=HOLES[::-1].copy(), expected=-guess)
+
+    def gradient(z, objective):
+        return loss_and_gradient(engine.generator, z, objective)
+
+    loop = Loop(gradient, other.clone(), starts.flip(1).clone(), optimiser(config), config.iterations)
+    memory = [
+        loop.objective.target.v,
+        loop.starts,
+        loop.losses,
+        *(getattr(loop.state, f.name) for f in dataclasses.fields(loop.state)),
+    ]
+    addresses = [tensor.data_ptr() for tensor in memory]
+    loop.run(loop.advance, lambda _: None)
+    loop.begin(objective_of(images, expected=guess), starts)
+    assert torch.equal(loop.starts, starts)
+    found = loop.run(loop.advance, lambda _: None)
+    for one, exact in zip(found, expected, strict=True):
+        assert torch.equal(one, exact)
+    assert [tensor.data_ptr() for tensor in memory] == addresses
+    # results are copies: the next search does not change them
+    kept = found[0].clone()
+    loop.begin(other, starts)
+    loop.run(loop.advance, lambda _: None)
+    assert torch.equal(found[0], kept)
+
+
+def test_losses_of_every_iteration(generator, images, starts):
+    engine = Engine(frozen(generator, CPU), InpaintConfig(iterations=30), CPU)
+    objective = objective_of(images)
+    z, losses, attempts = engine.run(objective, starts, lambda _: None)
+    assert losses.shape == (30, 3)
+    assert_close(losses[0], objective.with_gradients(engine.generator(starts[0])[0], starts[0])[0])
+    assert (losses[-1] < losses[0]).all()
+    assert not attempts.any()
+    assert z.shape == (3, 100)
+
+
+def test_memory_does_not_grow_with_iterations(generator, images, starts):
+    """Resident memory between the hundredth iteration and the thousandth: activations of one are 2 MB."""
+    engine = Engine(frozen(generator, CPU), InpaintConfig(iterations=1000), CPU)
+    seen = {}
+
+    def watch(share):
+        seen[round(1000 * share)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    engine.run(objective_of(images), starts, watch)
+    assert len(seen) == 1000
+    assert seen[1000] - seen[100] <= 1024
+
+
+class Plain(nn.Module):
+    """A generator that is no DCGAN."""
+
+    latent_size = 100
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(100, 3 * 64 * 64)
+
+    def forward(self, z):
+        return torch.tanh(self.linear(z)).view(-1, 3, 64, 64)
+
+
+# torch's own, while it compiles
+quiet = pytest.mark.filterwarnings("ignore")
+
+
+@quiet
+def test_compiled_it_is_the_same(images, starts):
+    torch.manual_seed(0)
+    generator = AnyNetwork(frozen(Plain(), CPU), CPU, torch.float32)
+
+    def gradient(z, objective):
+        return loss_and_gradient(generator, z, objective)
+
+    compiled, objective = Compiled(gradient), objective_of(images)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not compiled")
+        found = compiled(starts[0], objective)
+    for one, other in zip(found, gradient(starts[0], objective), strict=True):
+        assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_what_cannot_be_compiled_runs_as_it_is_and_says_why(images, starts, monkeypatch):
+    tries = []
+
+    def refuse(*_):
+        tries.append(1)
+        raise RuntimeError("no compiler\nat all")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: refuse)
+    torch.manual_seed(0)
+    generator = AnyNetwork(frozen(Plain(), CPU), CPU, torch.float32)
+
+    def gradient(z, objective):
+        return loss_and_gradient(generator, z, objective)
+
+    compiled, objective = Compiled(gradient), objective_of(images)
+    with pytest.warns(UserWarning, match="generator: not compiled, runs as it is: RuntimeError: no compiler at all"):
+        found = compiled(starts[0], objective)
+    again = compiled(starts[0], objective)
+    assert len(tries) == 1
+    for one, two, other in zip(found, again, gradient(starts[0], objective), strict=True):
+        assert torch.equal(one, other)
+        assert torch.equal(two, other)
+
+
+@quiet
+def test_an_error_of_the_generator_s_own_is_raised(images, starts):
+    class Broken(Plain):
+        def forward(self, _):
+            raise ValueError("no weights")
+
+    generator = AnyNetwork(Broken(), CPU, torch.float32)
+
+    def gradient(z, objective):
+        return loss_and_gradient(generator, z, objective)
+
+    with pytest.warns(UserWarning, match="no weights"), pytest.raises(ValueError, match="no weights"):
+        Compiled(gradient)(starts[0], objective_of(images))

@@ -1,0 +1,331 @@
+"""A model folder: what is saved is what is loaded, and whatever is wrong with one is a ModelError, never code run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from io import BytesIO
+
+import pytest
+import safetensors.torch
+import torch
+from torch.testing import assert_close
+
+from faceinpaint_fast import models as checkpoint
+from faceinpaint_fast.config import Normalization
+from faceinpaint_fast.errors import ModelError
+from faceinpaint_fast.models import load_model, read_config, save_model, write_config
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+
+BOUNDS = {"s_min": 0.1, "s_max": 0.8, "c_min": 700.0, "c_max": 5000.0}
+
+
+@pytest.fixture
+def folder(tmp_path, generator, discriminator):
+    """A model folder with the tests' small networks."""
+    save_model(tmp_path / "model", generator, discriminator, width=4, training={"images": 640})
+    return tmp_path / "model"
+
+
+def change(folder, **entries):
+    config = json.loads((folder / "config.json").read_text()) | entries
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def replace_weights(folder, data, name="generator"):
+    """Other bytes for a weight file, with config.json's SHA-256 to match."""
+    (folder / f"{name}.safetensors").write_bytes(data)
+    digests = read_config(folder)["sha256"] | {name: hashlib.sha256(data).hexdigest()}
+    change(folder, sha256=digests)
+
+
+def refused(folder, message):
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(folder)
+    # main() prints one line of it, which must say which model it is about
+    assert str(folder) in str(caught.value)
+
+
+def test_a_model_comes_back_with_its_outputs(folder, generator, discriminator, rng):
+    loaded = load_model(folder)
+    assert not loaded.generator.training
+    assert not loaded.discriminator.training
+    for network in (loaded.generator, loaded.discriminator):
+        for name, tensor in network.state_dict().items():
+            assert tensor.device == torch.device("cpu")
+            assert tensor.dtype == (torch.int64 if name.endswith("num_batches_tracked") else torch.float32)
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+
+    # stored: convolutions as float16, everything else as it is
+    for network in (generator, discriminator):
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+                module.weight.data = module.weight.data.half().float()
+    z = torch.from_numpy(rng.standard_normal((3, 100), dtype="float32"))
+    with torch.no_grad():
+        x = generator(z)
+        assert_close(loaded.generator(z), x, rtol=0, atol=0)
+        assert_close(loaded.discriminator(x), discriminator(x), rtol=0, atol=0)
+    assert x.std() > 0.1
+
+
+def test_loading_leaves_torchs_random_numbers_alone(folder):
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    load_model(folder)
+    assert_close(torch.rand(3), expected, rtol=0, atol=0)
+
+
+def test_a_models_latent_size_and_width_are_its_own(tmp_path):
+    save_model(tmp_path, DCGANGenerator(width=2, latent_size=7), DCGANDiscriminator(width=2), width=2, training={})
+    assert load_model(tmp_path).generator.latent_size == 7
+    assert load_model(str(tmp_path)).generator(torch.zeros(1, 7)).shape == (1, 3, 64, 64)
+
+
+def test_config_says_what_the_model_is(folder):
+    config = read_config(folder)
+    assert {key: config[key] for key in ("format", "architecture", "width", "latent_size")} == {
+        "format": 1,
+        "architecture": "dcgan",
+        "width": 4,
+        "latent_size": 100,
+    }
+    assert config["training"] == {"images": 640}
+    for name, digest in config["sha256"].items():
+        assert hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest() == digest
+    assert set(config["sha256"]) == {"generator", "discriminator"}
+
+
+def test_convolutions_take_two_bytes_a_weight(folder, generator):
+    stored = safetensors.torch.load_file(folder / "generator.safetensors")
+    for name, tensor in generator.state_dict().items():
+        assert stored[name].dtype == (torch.float16 if tensor.ndim == 4 else tensor.dtype), name
+
+
+def test_an_uncalibrated_model_has_no_bounds(folder):
+    assert load_model(folder).normalization is None
+
+
+def test_calibration_is_kept_until_the_weights_change(folder, generator, discriminator):
+    write_config(folder, read_config(folder) | {"calibration": BOUNDS | {"samples": 3}})
+    assert load_model(folder).normalization == Normalization(**BOUNDS)
+    save_model(folder, generator, discriminator, width=4, training={})
+    assert load_model(folder).normalization is None
+
+
+def test_the_shipped_model_is_the_default(folder, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHIPPED", folder)
+    assert load_model().config["training"] == {"images": 640}
+
+
+def test_a_missing_folder(tmp_path):
+    refused(tmp_path / "nowhere", "expected a model folder, got no config.json there")
+
+
+def test_an_empty_folder_and_a_file_for_a_folder(tmp_path):
+    refused(tmp_path, "expected a model folder, got no config.json there")
+    (tmp_path / "file").write_text("{}")
+    refused(tmp_path / "file", "expected JSON, got:.*Not a directory")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected JSON"),
+        ("{", "expected JSON"),
+        ("\udcff", "expected JSON"),
+        ("[" * 100_000, "expected JSON"),
+        ("[1, 2]", "expected an object, got list"),
+        ('"dcgan"', "expected an object, got str"),
+        ("null", "expected an object, got NoneType"),
+        ("{}", "expected a model's description, got: KeyError"),
+    ],
+    ids=lambda value: value[:10],
+)
+def test_a_config_that_is_no_config(folder, text, message):
+    (folder / "config.json").write_bytes(text.encode(errors="surrogateescape"))
+    refused(folder, message)
+
+
+@pytest.mark.parametrize("key", ["format", "architecture", "width", "latent_size", "sha256"])
+def test_a_config_without_a_key(folder, key):
+    config = read_config(folder)
+    del config[key]
+    (folder / "config.json").write_text(json.dumps(config))
+    refused(folder, f"expected a model's description, got: KeyError\\('{key}'\\)")
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"format": 2}, "expected a dcgan of format 1, got dcgan of 2"),
+        ({"architecture": "stylegan"}, "expected a dcgan of format 1, got stylegan of 1"),
+        ({"width": "4"}, "expected sizes between"),
+        ({"width": 4.0}, "expected sizes between"),
+        ({"width": True}, "expected sizes between"),
+        ({"width": None}, "expected sizes between"),
+        ({"width": 0}, "expected sizes between"),
+        ({"width": -4}, "expected sizes between"),
+        ({"width": 10**30}, "expected sizes between"),
+        ({"latent_size": [100]}, "expected sizes between"),
+        ({"latent_size": 0}, "expected sizes between"),
+        ({"latent_size": 10**9}, "expected sizes between"),
+        ({"sha256": None}, "expected a model's description"),
+        ({"sha256": "abc"}, "expected a model's description"),
+        ({"sha256": {}}, "expected a model's description, got: KeyError"),
+        ({"sha256": {"generator": 1, "discriminator": 2}}, "expected SHA-256 1"),
+        # none of these fits the weights that are there, and none costs the memory that it claims
+        ({"width": 5}, "expected DCGANGenerator's weights, got:.*size mismatch"),
+        ({"width": 4096, "latent_size": 4096}, "expected DCGANGenerator's weights, got:.*size mismatch"),
+        ({"latent_size": 99}, "expected DCGANGenerator's weights, got:.*size mismatch"),
+    ],
+    ids=str,
+)
+def test_a_config_that_describes_no_model(folder, entries, message):
+    change(folder, **entries)
+    refused(folder, re.compile(message, re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        {},
+        [],
+        "none",
+        BOUNDS | {"s_min": 0.9},
+        BOUNDS | {"c_max": float("nan")},
+        BOUNDS | {"c_min": "700"},
+        BOUNDS | {"c_max": 10**400},
+    ],
+    ids=str,
+)
+def test_a_calibration_with_bad_bounds(folder, calibration):
+    change(folder, calibration=calibration)
+    refused(folder, r"config\.json: expected a model's description")
+
+
+@pytest.mark.parametrize("name", ["generator", "discriminator"])
+def test_a_weight_file_that_is_missing_cut_short_or_changed(folder, name):
+    path = folder / f"{name}.safetensors"
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for data in (whole[:-1], whole[: len(whole) // 2], whole + b"\0", b"", bytes(flipped)):
+        path.write_bytes(data)
+        refused(folder, rf"{name}\.safetensors: expected SHA-256 {hashlib.sha256(whole).hexdigest()}, got")
+    path.unlink()
+    refused(folder, rf"{name}\.safetensors: expected the weights, got:.*No such file")
+    path.mkdir()
+    refused(folder, rf"{name}\.safetensors: expected the weights, got:.*directory")
+    path.rmdir()
+    path.write_bytes(whole)
+    load_model(folder)
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5])
+def test_a_truncated_weight_file_with_a_sha256_to_match(folder, share):
+    whole = (folder / "generator.safetensors").read_bytes()
+    replace_weights(folder, whole[: int(share * len(whole))])
+    refused(folder, "expected DCGANGenerator's weights")
+
+
+class Malicious:
+    """Unpickled, this makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_poses_as_weights_is_not_run(folder, tmp_path, generator, zipped):
+    proof, pickled = tmp_path / "executed", BytesIO()
+    state = generator.state_dict() | {"layers.0.weight": Malicious(proof)}
+    torch.save(state, pickled, _use_new_zipfile_serialization=zipped)
+    torch.load(BytesIO(pickled.getvalue()), weights_only=False)
+    assert proof.exists(), "the trap must work"
+    proof.rmdir()
+
+    for name, network in (("generator", "DCGANGenerator"), ("discriminator", "DCGANDiscriminator")):
+        whole = (folder / f"{name}.safetensors").read_bytes()
+        replace_weights(folder, pickled.getvalue(), name)
+        refused(folder, f"expected {network}'s weights")
+        replace_weights(folder, whole, name)
+    assert not proof.exists()
+    load_model(folder)
+
+
+def test_the_other_networks_weights(folder):
+    shutil.copy(folder / "discriminator.safetensors", folder / "generator.safetensors")
+    replace_weights(folder, (folder / "discriminator.safetensors").read_bytes())
+    refused(folder, re.compile("expected DCGANGenerator's weights, got:.*Missing key", re.DOTALL))
+
+
+def test_weights_of_another_width(folder):
+    other = DCGANDiscriminator(width=5).state_dict()
+    replace_weights(folder, safetensors.torch.save(other), "discriminator")
+    refused(folder, re.compile("expected DCGANDiscriminator's weights, got:.*size mismatch", re.DOTALL))
+
+
+@pytest.mark.parametrize("name", ["extra", "layers.0.weight"])
+def test_weights_with_a_name_too_many_or_too_few(folder, generator, name):
+    state = generator.state_dict()
+    if name in state:
+        del state[name]
+    else:
+        state[name] = torch.zeros(3)
+    replace_weights(folder, safetensors.torch.save(state))
+    refused(folder, re.compile(f"expected DCGANGenerator's weights, got:.*{name}", re.DOTALL))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("key", ["layers.0.weight", "layers.1.running_var"])
+def test_weights_that_are_not_finite(folder, generator, key, value):
+    state = generator.state_dict()
+    state[key].view(-1)[0] = value
+    replace_weights(folder, safetensors.torch.save(state))
+    refused(folder, r"generator\.safetensors: expected finite weights, got NaN or Inf")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 7e4])
+def test_weights_that_are_not_finite_are_not_saved(folder, generator, discriminator, value):
+    """7e4 is finite, but float16 ends at 65504."""
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with torch.no_grad():
+        discriminator.layers[0].weight[0, 0, 0, 0] = value
+    with pytest.raises(ModelError, match="expected a discriminator with finite weights"):
+        save_model(folder, generator, discriminator, width=4, training={})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("victim", ["discriminator.safetensors", "config.json"])
+def test_a_kill_between_two_files_leaves_no_model(folder, generator, discriminator, monkeypatch, victim):
+    """Half of the old model and half of the new one must not pass for a model."""
+
+    def killed_before(path, write):
+        if path.name == victim:
+            raise KeyboardInterrupt
+        write_atomically(path, write)
+
+    write_atomically = checkpoint.write_atomically
+    monkeypatch.setattr(checkpoint, "write_atomically", killed_before)
+    with torch.no_grad():
+        generator.layers[-2].bias += 1
+        discriminator.layers[0].bias += 1
+    with pytest.raises(KeyboardInterrupt):
+        save_model(folder, generator, discriminator, width=4, training={})
+    refused(folder, "expected SHA-256")
+
+
+def test_saving_leaves_nothing_but_the_model(folder):
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "generator.safetensors",
+        "discriminator.safetensors",
+    }

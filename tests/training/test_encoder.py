@@ -1,0 +1,233 @@
+"""The encoder: what it sees, what it learns, and that it is kept with its generator."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from torch import nn
+from torch.testing import assert_close
+
+from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.models import Model, load_model, read_config, save_encoder, save_model
+from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.dcgan import DCGANEncoder, frozen, to_unit, visible
+from faceinpaint_fast.reference.objective import objective as reference_objective
+from faceinpaint_fast.training import run as run_module
+from faceinpaint_fast.training.encoder import Amortisation, EncoderConfig, random_hole, train_encoder
+
+CPU = torch.device("cpu")
+TINY = EncoderConfig(width=2, batch=4, seed=5)
+
+
+@pytest.fixture
+def folder(tmp_path, generator, discriminator):
+    """A model folder with the tests' small networks."""
+    save_model(tmp_path / "model", generator, discriminator, width=4, training={})
+    return tmp_path / "model"
+
+
+def test_what_an_encoder_sees(rng):
+    images, known = torch.rand(2, 3, 8, 8), torch.from_numpy(rng.random((2, 8, 8)) < 0.5).float()
+    seen = visible(images, known)
+    assert seen.shape == (2, 4, 8, 8)
+    there = known.bool()
+    for image, pixels, m in zip(seen, images, there, strict=True):
+        assert_close(image[:3, m], 2 * pixels[:, m] - 1)
+        assert not image[:3, ~m].any()
+        assert torch.equal(image[3], m.float())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_fast_form_is_the_module(precision):
+    """On the kernels that D runs on, with as many outputs as the code has numbers."""
+    torch.manual_seed(1)
+    encoder = frozen(DCGANEncoder(width=8, latent_size=7), CPU)
+    seen = torch.rand(3, 4, 64, 64) * 2 - 1
+    found, pull = differentiable(encoder, CPU, precision)(seen)
+    exact = seen.clone().requires_grad_()
+    expected = encoder(exact)
+    assert found.shape == (3, 7)
+    # bfloat16 has 8 bits; four layers of them
+    tolerance = {"fp32": 1e-5, "bf16": 0.03}[precision]
+    assert (found - expected).abs().max() < tolerance * expected.abs().max()
+    gradient = torch.randn(3, 7)
+    (back,) = torch.autograd.grad(expected, exact, gradient)
+    assert (pull(gradient) - back).abs().max() < 10 * tolerance * back.abs().max()
+
+
+def test_holes_are_of_every_kind():
+    holes = np.stack([random_hole(np.random.default_rng(seed)) for seed in range(400)])
+    assert holes.shape == (400, 64, 64)
+    assert holes.dtype == np.bool_
+    shares = holes.mean(axis=(1, 2))
+    assert 0 < shares.min() < 0.15
+    assert 0.85 < shares.max() < 1
+    halves = np.zeros((4, 64, 64), np.bool_)
+    halves[0, :, :32] = halves[1, :, 32:] = halves[2, :32] = halves[3, 32:] = True
+    for half in halves:
+        assert (holes == half).all(axis=(1, 2)).any()
+    # the same generator draws the same hole
+    assert_array_equal(holes[3], random_hole(np.random.default_rng(3)))
+
+
+def test_a_step_minimises_the_search_s_objective_of_whole_images(folder, faces):
+    """The loss that is reported, from the networks as they were; and it is of the whole image, with its hole unseen."""
+    training = Amortisation(load_model(folder), faces, TINY, CPU)
+    seen = []
+    training.encoder.register_forward_hook(lambda _, given, z: seen.append((given[0].clone(), z.detach())))
+    loss = training.play()
+    shown, z = seen[0]
+    known = shown[:, 3]
+    assert 0 < known.mean() < 1
+    # the batch again, whose known pixels are those that were seen
+    images = training._images(np.random.default_rng((TINY.seed, 0, 0)))
+    G = load_model(folder).generator
+    training.step = 0
+    images = training._images(np.random.default_rng((TINY.seed, 0, 0)))
+    assert_close(
+        to_unit(shown[:, :3])[known[:, None].expand(-1, 3, -1, -1) > 0],
+        images[known[:, None].expand(-1, 3, -1, -1) > 0],
+    )
+    with torch.no_grad():
+        one = torch.ones_like(known)
+        expected = reference_objective(G(z), training.model.discriminator, images, one, one, InpaintConfig(), z)[
+            "total"
+        ]
+    assert loss.item() == pytest.approx(expected.mean().item(), rel=1e-4)
+
+
+class Paint(nn.Module):
+    """A generator of images of one colour, its code."""
+
+    latent_size = 3
+
+    def forward(self, z):
+        return z.tanh()[:, :, None, None].expand(-1, -1, 64, 64)
+
+
+def test_it_learns_to_see(discriminator):
+    """The colour of what it sees in part, not just any: codes of the image beside are much further off."""
+    model = Model(Paint(), discriminator, {})
+    training = Amortisation(model, None, EncoderConfig(width=4, batch=16, learning_rate=3e-3, seed=1), CPU)
+    for _ in range(80):
+        training.play()
+    codes = []
+    training.encoder.register_forward_hook(lambda _module, _given, z: codes.append(z.detach()))
+    images = training._images(np.random.default_rng((1, 0, training.step)))
+    training.play()
+    own, beside = ((to_unit(training.G(z)[0]) - images).abs().mean().item() for z in (codes[0], codes[0].roll(1, 0)))
+    assert own < 0.4 * beside, (own, beside)
+
+
+def test_without_faces_it_sees_the_generator_s(folder):
+    training = Amortisation(load_model(folder), None, TINY, CPU)
+    rng = np.random.default_rng(3)
+    images = training._images(rng)
+    z = torch.from_numpy(np.random.default_rng(3).standard_normal((4, 100), dtype=np.float32))
+    with torch.no_grad():
+        assert_close(images, to_unit(load_model(folder).generator(z)), rtol=0, atol=1e-5)
+
+
+def run(folder, faces, images=32, **options):
+    model = load_model(folder)
+    train_encoder(folder, model, faces, TINY, images=images, device=CPU, **({"checkpoint_minutes": 0} | options))
+
+
+def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
+    monkeypatch.setattr(run_module, "LOG_EVERY", 2)
+    before = read_config(folder)
+    assert load_model(folder).encoder is None
+    run(folder, faces, cooldown=8)
+    after = read_config(folder)
+    described = after.pop("encoder")
+    assert described.pop("seconds") >= 0
+    assert described == {
+        "width": 2,
+        "batch": 4,
+        "learning_rate": 1e-3,
+        "precision": "fp32",
+        "seed": 5,
+        "images": 32,
+        "cooldown": 8,
+        "faces": 16,
+    }
+    digest = after["sha256"].pop("encoder")
+    assert after == before
+    encoder = load_model(folder).encoder
+    assert not encoder.training
+    with torch.no_grad():
+        z = encoder(torch.zeros(2, 4, 64, 64))
+    assert z.shape == (2, 100)
+    log = [json.loads(line) for line in (folder / "training" / "encoder" / "log.jsonl").read_text().splitlines()]
+    assert [line["images"] for line in log] == [8, 16, 24, 32]
+    # killed at any time, it goes on to the same weights
+    (folder / "training" / "encoder" / "state.pt").unlink()
+    run(folder, faces, images=16, cooldown=0)
+    run(folder, faces, cooldown=8)
+    assert read_config(folder)["sha256"]["encoder"] == digest
+
+
+def test_a_run_does_not_go_on_with_another_generator(folder, faces, generator, discriminator):
+    run(folder, faces, images=16)
+    generator.layers[0].weight.data += 1
+    save_model(folder, generator, discriminator, width=4, training={})
+    with pytest.raises(ModelError, match=r"state\.pt: .* expected a run with this generator, got one with another"):
+        run(folder, faces, images=16)
+    assert load_model(folder).encoder is None
+
+
+def test_a_kill_while_it_is_written_leaves_a_model(folder, monkeypatch):
+    model, encoder = load_model(folder), DCGANEncoder(width=2)
+    save_encoder(folder, model, encoder, training={"width": 2})
+    monkeypatch.setattr("faceinpaint_fast.models.hashlib", None)
+    with pytest.raises(AttributeError):
+        save_encoder(folder, model, DCGANEncoder(width=2), training={"width": 2})
+    monkeypatch.undo()
+    assert load_model(folder).encoder is None
+
+
+def test_an_encoder_goes_with_its_generator(folder, generator, discriminator):
+    save_encoder(folder, load_model(folder), DCGANEncoder(width=2), training={"width": 2})
+    with_encoder = load_model(folder)
+    assert with_encoder.encoder is not None
+    # saved again, as another model may be: without
+    save_model(folder, with_encoder.generator, discriminator, width=4, training={})
+    assert load_model(folder).encoder is None
+    generator.layers[0].weight.data += 1
+    save_model(folder, generator, discriminator, width=4, training={})
+    with pytest.raises(ModelError, match="expected the generator it was trained for, got another"):
+        save_encoder(folder, with_encoder, DCGANEncoder(width=2), training={"width": 2})
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        ({"width": 0}, "expected sizes between 1 and"),
+        ({"width": 3}, "expected DCGANEncoder's weights"),
+        ({}, "expected a model's description"),
+    ],
+)
+def test_a_damaged_description_is_refused(folder, encoder, message):
+    save_encoder(folder, load_model(folder), DCGANEncoder(width=2), training={"width": 2})
+    config = read_config(folder) | {"encoder": encoder}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=message):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"width": 0}, {"batch": 0}, {"seed": -1}, {"learning_rate": 0}, {"precision": "fp16"}], ids=str
+)
+def test_a_config_checks_itself(wrong):
+    with pytest.raises(InputError, match=f"{next(iter(wrong))}.*: expected"):
+        EncoderConfig(**wrong)
+
+
+def test_fewer_faces_than_a_batch(folder, faces):
+    with pytest.raises(InputError, match="data: expected at least one batch, 4 faces, got 3"):
+        Amortisation(load_model(folder), faces[:3], TINY, CPU)
