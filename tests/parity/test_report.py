@@ -14,6 +14,7 @@ from faceinpaint_fast import InpaintConfig, Inpainting, _cpu
 from faceinpaint_fast.blend import doors as blend
 from faceinpaint_fast.models import Model
 from faceinpaint_fast.networks import adjoint
+from faceinpaint_fast.parity import engine, functions
 from faceinpaint_fast.parity.engine import (
     CONFIGS,
     Problem,
