@@ -7,16 +7,13 @@ import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from faceinpaint_fast.errors import InputError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORIENTATION = 0x0112  # the EXIF tag, and what undoes its values
 TURNS = {
@@ -112,15 +109,6 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     # ValueError: more pixels a side than the format has room for
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a picture that can be written there, got: {error}") from error
-
-
-def write_figure(path: Path, figure: Figure) -> None:
-    """Draw a figure of matplotlib's and write it as `write_image` does."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    write_image(path, np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
