@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from faceinpaint_fast.arrays import pick_device
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import check_place, write_atomically
+from faceinpaint_fast.files import check_place, write_atomically
 from faceinpaint_fast.models import Model
 from faceinpaint_fast.networks.adjoint import ExplicitNetwork, MatrixProduct
 from faceinpaint_fast.networks.dcgan import DCGAN, IMAGE_SIZE, frozen, to_unit, visible

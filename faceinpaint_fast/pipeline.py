@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.arrays import ImageBatch, like, pick_device
-from faceinpaint_fast.blend.doors import blended, check_finite
+from faceinpaint_fast.arrays import like, pick_device
+from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of
+from faceinpaint_fast.blend.doors import blended
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.masks import holes_of
 from faceinpaint_fast.models import Model, load_model
 from faceinpaint_fast.networks.adjoint import Differentiable, differentiable
 from faceinpaint_fast.networks.dcgan import Discriminator, Encoder, Generator, frozen, to_unit, visible
