@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from faceinpaint_fast import masks, reference
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks.adjoint import Differentiable, differentiable
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, frozen
+from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
+from faceinpaint_fast.networks.protocols import Differentiable, frozen
 from faceinpaint_fast.parity import report as parity
 from faceinpaint_fast.parity.report import OPERATION, Check, compare
 from faceinpaint_fast.pictures.demonstration import HOLES, astronaut_face

@@ -21,7 +21,7 @@ from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.evaluation.methods import Restore
 from faceinpaint_fast.images import check_writable, write_image
-from faceinpaint_fast.networks.dcgan import to_unit
+from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.pictures.contact_sheet import contact_sheet
 from faceinpaint_fast.pictures.demonstration import astronaut_face
 from faceinpaint_fast.pictures.panels import panels
