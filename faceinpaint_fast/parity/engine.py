@@ -15,8 +15,9 @@ from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks.adjoint import Differentiable, differentiable
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, frozen
+from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
+from faceinpaint_fast.networks.protocols import Differentiable, frozen
 from faceinpaint_fast.parity import report as parity
 from faceinpaint_fast.parity.report import OPERATION, Check, compare
 from faceinpaint_fast.pipeline import Inpainter, Inpainting

@@ -23,7 +23,8 @@ from faceinpaint_fast.evaluation.methods import Restore
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import check_writable, write_image
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, to_unit
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
+from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.pictures.contact_sheet import contact_sheet
 from faceinpaint_fast.pictures.panels import panels
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
