@@ -57,8 +57,9 @@ def bench(
     import torch
 
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.benchmarks.comparison import machine, markdown, measure
+    from faceinpaint_fast.benchmarks.comparison import markdown, measure
     from faceinpaint_fast.benchmarks.search import comparisons
+    from faceinpaint_fast.doctor import machine
 
     if out is not None:
         # before minutes of measuring, not after
@@ -81,8 +82,8 @@ def bench(
 def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, out: Report = None) -> None:
     """Hold every fast function and a short search against the plain reference; exit status 1 if one is off."""
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.benchmarks.comparison import machine
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.doctor import machine
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.parity.functions import checks
     from faceinpaint_fast.parity.report import TITLES, line, markdown
@@ -177,7 +178,7 @@ def _run(
     asked: Protocol, methods: dict[str, Method], data: list[Path], limit: int | None, out: Path, device: torch.device
 ) -> None:
     """Runs the methods on the first faces of each data set, and shows how it goes on."""
-    from faceinpaint_fast.benchmarks.comparison import machine
+    from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.evaluation import protocol
 
     with console.counting_bar() as bar:
@@ -221,7 +222,7 @@ def _draw_figures(
 ) -> None:
     """Draws Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
     from faceinpaint_fast.evaluation.protocol import data_sets
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.pictures import figures, plots
     from faceinpaint_fast.pipeline import Inpainter
     from faceinpaint_fast.training import calibration

@@ -34,11 +34,11 @@ def inpaint(
     save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
 ) -> None:
     """Restore the missing part of a face."""
-    from faceinpaint_fast import images
+    from faceinpaint_fast import files, images
 
     images.check_writable(out)
     if save_steps is not None:
-        images.check_place(save_steps / "weights.png")
+        files.check_place(save_steps / "weights.png")
     damaged = images.read_image(image)
     missing = _hole(hole, damaged.shape[:2], seed, invert=invert)
     chosen = _config(config, iterations)
@@ -67,8 +67,8 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """Restore a real face under four kinds of hole, and draw what came of it."""
-    from faceinpaint_fast import images
-    from faceinpaint_fast.pictures.demonstration import HOLES, demo_sheet, restore_astronaut
+    from faceinpaint_fast import images, masks
+    from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_astronaut
     from faceinpaint_fast.pipeline import Inpainter
 
     images.check_writable(out)
@@ -76,7 +76,7 @@ def demo(
     inpainter = Inpainter.from_pretrained(model, config=config, device=device)
     inpainter.warm_up()
     with console.progress(transient=True) as bar:
-        tasks = {name: bar.add_task(name, total=1.0) for name in HOLES}
+        tasks = {name: bar.add_task(name, total=1.0) for name in masks.KINDS}
         rows = restore_astronaut(
             inpainter, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
         )

@@ -56,7 +56,7 @@ def train(
 ) -> None:
     """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.pictures import plots
     from faceinpaint_fast.training import game
 
@@ -106,7 +106,7 @@ def train_encoder(
 ) -> None:
     """Train what gives a model's searches their start; kill it whenever you like, the same command goes on."""
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.training import encoder
 
@@ -225,7 +225,7 @@ def _compared(
     """Returns a folder's model, and what `measure` finds between its samples and held-out faces."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.faces import load_faces
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
 
     check_place(folder / "config.json")
