@@ -57,8 +57,8 @@ def bench(
     import torch
 
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.benchmarks.comparison import markdown, measure
-    from faceinpaint_fast.benchmarks.search import comparisons
+    from faceinpaint_fast.benchmarks.comparison import measure
+    from faceinpaint_fast.benchmarks.report import comparisons, markdown
     from faceinpaint_fast.doctor import machine
 
     if out is not None:

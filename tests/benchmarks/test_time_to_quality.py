@@ -78,5 +78,5 @@ def test_what_is_shown():
     lines = table(points).splitlines()
     assert "| paper | 100 | 15.00 / 0.500 | 15.00 / 0.500 | 15.00 / 0.500 | 15.00 / 0.500 |" in lines
     # Adam's last of four budgets has 18 dB; guided's fourth as well
-    assert "| guided, as good as 1000 of Adam after | | 4 | 4 | 4 | 4 |" in lines
+    assert "| guided, as good as 1000 of Adam after |  | 4 | 4 | 4 | 4 |" in lines
     assert any(line.startswith("| paper, as good as") and "not reached" in line for line in lines)

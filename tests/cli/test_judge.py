@@ -225,11 +225,11 @@ def test_evaluate_without_table_1(faceinpaint, faces, grey, tmp_path):
 
 
 def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypatch):
-    from faceinpaint_fast.benchmarks import search as comparisons
-    from faceinpaint_fast.benchmarks.comparison import Row
+    from faceinpaint_fast.benchmarks import report
+    from faceinpaint_fast.benchmarks.comparison import Comparison
 
-    quick = Row(what="this", rival="that", ours=lambda: None, theirs=lambda: None, at_least=None)
-    monkeypatch.setattr(comparisons, "comparisons", lambda _: {"quick": lambda: quick})
+    quick = Comparison(what="this", rival="that", ours=lambda: None, theirs=lambda: None, at_least=None)
+    monkeypatch.setattr(report, "comparisons", lambda _: {"quick": lambda: quick})
     out = tmp_path / "new" / "table.md"
     status, said, _ = faceinpaint("bench", "--device", "cpu", "--out", out)
     assert status == 0
