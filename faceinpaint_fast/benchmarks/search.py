@@ -8,7 +8,9 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast import masks
@@ -16,10 +18,9 @@ from faceinpaint_fast.benchmarks.blend import poisson_comparisons
 from faceinpaint_fast.benchmarks.comparison import Row
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.faces import astronaut
-from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import Model, load_model
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
+from faceinpaint_fast.networks.layers import layers_of
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 from faceinpaint_fast.pipeline import Inpainter
@@ -28,9 +29,6 @@ from faceinpaint_fast.search.loop import Engine, Loop
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS
 from faceinpaint_fast.weight_map import weight_map
-
-# a multiplication and an addition for every weight that meets a pixel, forwards and backwards through G and D
-FLOPS_OF_AN_ITERATION = 834e6
 
 
 def comparisons(device: torch.device) -> dict[str, Callable[[], Row]]:
@@ -51,10 +49,10 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Row]]:
         "iteration-16-fp32": partial(iteration, device, 16, "fp32", 2.4),
         "iteration-16-bf16": partial(iteration, device, 16, "bf16", 4.2),
         "rate-16-fp32": partial(iteration_rate, device, 16, "fp32", 0.95),
-        "pair-1": partial(pair, device, (1, 3, 64, 64), 12.0),
-        "pair-64": partial(pair, device, (64, 3, 64, 64), 15.0),
-        "ops-1": partial(ops, device, (1, 3, 64, 64)),
-        "ops-64": partial(ops, device, (64, 3, 64, 64)),
+        "pair-1": partial(pair, device, (1, *image_shape()), 12.0),
+        "pair-64": partial(pair, device, (64, *image_shape()), 15.0),
+        "ops-1": partial(ops, device, (1, *image_shape())),
+        "ops-64": partial(ops, device, (64, *image_shape())),
         "ssim-large": partial(alone, device, (1, 3, 1024, 1024), 15.0),
         "batch-invariance": partial(batch_invariance, device, 16),
         "restoration-fp32": partial(restoration, device, "fp32", 50.0),
@@ -70,10 +68,30 @@ def model() -> Model:
     return load_model()
 
 
+def image_shape() -> tuple[int, int, int]:
+    """(C, H, W) of the model's images."""
+    config = model().config
+    return config.channels, config.size, config.size
+
+
+def centre_hole() -> NDArray[np.bool_]:
+    """A hole (H, W) in the middle of the model's images."""
+    return masks.centre(image_shape()[1:])
+
+
+def flop_of_an_iteration() -> int:
+    """A multiplication and an addition for each weight and pixel that meet, forwards and backwards through G and D."""
+    meetings = 0
+    for network in (model().generator, model().discriminator):
+        layers = sorted(layers_of(network), key=lambda layer: -layer.weight.shape[1])
+        # from the fewest pixels to the most: 1x1, where all connects with all, then 4x4, 8x8 ...
+        meetings += sum(layer.weight.numel() * (4 ** (i + 1) if i else 1) for i, layer in enumerate(layers))
+    return 4 * meetings
+
+
 def problem(device: torch.device, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Images, known and weights of a centre hole, on the device."""
-    images = torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    hole = masks.centre((64, 64))
+    images, hole = torch.rand(count, *image_shape(), generator=torch.Generator().manual_seed(0)), centre_hole()
     known, weights = torch.from_numpy(~hole).float(), torch.from_numpy(weight_map(hole))
     return images.to(device), known.expand(count, -1, -1).to(device), weights.expand(count, -1, -1).to(device)
 
@@ -85,7 +103,9 @@ def engine_s(device: torch.device, count: int, precision: Precision) -> tuple[Ca
     D = differentiable(inpainter.discriminator, device, precision)
     images, known, weights = problem(device, count)
     objective = Objective(images, known, weights, D, config)
-    starts = torch.randn(ATTEMPTS, count, 100, generator=torch.Generator().manual_seed(1)).to(device)
+    starts = torch.randn(ATTEMPTS, count, model().config.latent_size, generator=torch.Generator().manual_seed(1)).to(
+        device
+    )
     engine = Engine(inpainter.generator, config, device)
     loop, advance = engine.loop(objective, starts)
 
@@ -101,7 +121,11 @@ def user_s(device: torch.device, count: int) -> tuple[Callable[[], Any], Callabl
     G, D = (network.to(device).eval().requires_grad_(True) for network in (model().generator, model().discriminator))
     images, known, weights = problem(device, count)
     W = (known * weights)[:, None]
-    z = torch.randn(ATTEMPTS, count, 100, generator=torch.Generator().manual_seed(1))[0].to(device).requires_grad_()
+    z = (
+        torch.randn(ATTEMPTS, count, model().config.latent_size, generator=torch.Generator().manual_seed(1))[0]
+        .to(device)
+        .requires_grad_()
+    )
     adam = torch.optim.Adam([z], lr=0.03)
     similarity = user_ssim()
 
@@ -165,7 +189,7 @@ def iteration_rate(device: torch.device, count: int, precision: Precision, at_le
         ours=engine_s(device, count, precision)[0],
         theirs=lambda: torch.mm(a, b, out=c),
         at_least=at_least,
-        work=(count * FLOPS_OF_AN_ITERATION, 2 * size**3),
+        work=(float(count * flop_of_an_iteration()), 2 * size**3),
     )
 
 
@@ -173,7 +197,8 @@ def restoration(device: torch.device, precision: Precision, at_least: float) -> 
     """A face from beginning to end, beside the eager iterations that reach the same quality (test_time_to_quality)."""
     inpainter = Inpainter.from_pretrained(config=InpaintConfig(precision=precision), device=device)
     inpainter.warm_up(1)
-    face, hole, iterations = astronaut(CELEBA_108, IMAGE_SIZE), masks.centre((64, 64)), InpaintConfig.paper().iterations
+    face, iterations = astronaut(model().config.framing, model().config.size), InpaintConfig.paper().iterations
+    hole = centre_hole()
     return Row(
         what=f"a face restored, {precision}, as good as {iterations} iterations",
         rival=f"one of {iterations} iterations, eager autograd, networks not frozen, {rival_ssim()}, torch's Adam",
@@ -295,7 +320,7 @@ def ssim_l1_bandwidth(device: torch.device, shape: tuple[int, ...], at_least: fl
 
 def batch_invariance(device: torch.device, count: int) -> Row:
     images, _, _ = problem(device, count)
-    hole = masks.centre((64, 64))
+    hole = centre_hole()
     config = InpaintConfig(iterations=5)
     default, invariant = (
         Inpainter.from_pretrained(config=replace(config, batch_invariant=flag), device=device) for flag in (False, True)

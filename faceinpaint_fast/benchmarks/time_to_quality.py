@@ -75,7 +75,7 @@ def measure(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Point]:
-    """Every trial's points, mask by mask; faces (N, 64, 64, 3)."""
+    """Every trial's points, mask by mask; faces (N, H, W, 3)."""
     for name, trial in TRIALS.items():
         for budget in trial.budgets:
             config = replace(trial.config, iterations=budget, precision=precision)

@@ -26,6 +26,7 @@ from faceinpaint_fast.evaluation import methods, results, tables
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
 from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import read_grey, read_image, write_image
 from faceinpaint_fast.models import load_model, read_config, save_model, write_config
 from faceinpaint_fast.pictures import demonstration as demo
@@ -71,7 +72,7 @@ def refused(faceinpaint, tmp_path):
 @pytest.fixture
 def model(tmp_path, generator, discriminator):
     """A model folder with the tests' small networks."""
-    save_model(tmp_path / "model", generator, discriminator, width=4, training={"images": 640})
+    save_model(tmp_path / "model", generator, discriminator, framing=CELEBA_108, training={"images": 640})
     return tmp_path / "model"
 
 
@@ -473,7 +474,7 @@ def test_train_then_calibrate_then_inpaint(faceinpaint, refused, faces, picture,
     status, said, err = faceinpaint("train", faces, "--out", model, *TINY, "--images", 16, "--precision", "fp32")
     assert (status, err) == (0, "")
     assert said.startswith(f"{model}: a model that has seen 16 images")
-    training = load_model(model).config["training"]
+    training = load_model(model).config.training
     assert {key: training[key] for key in ("width", "batch", "images", "faces", "precision")} == {
         "width": 2,
         "batch": 4,
@@ -492,7 +493,7 @@ def test_train_then_calibrate_then_inpaint(faceinpaint, refused, faces, picture,
     assert (status, err) == (0, "")
     described = json.loads(said)
     assert (described["images"], described["samples"]) == (3, 5)
-    assert read_config(model)["calibration"] == described
+    assert read_config(model).calibration == described
     assert load_model(model).normalization.c_max == described["c_max"]
     assert read_image(plot).shape == (400, 1100, 3)
 
@@ -503,7 +504,7 @@ def test_train_then_calibrate_then_inpaint(faceinpaint, refused, faces, picture,
     status, _, _ = faceinpaint("train", faces, "--out", model, *TINY, "--images", 24, "--precision", "fp32")
     assert status == 0
     assert load_model(model).normalization is None
-    assert load_model(model).config["training"]["images"] == 24
+    assert load_model(model).config.training["images"] == 24
 
 
 def test_train_shows_how_fast_it_is_and_how_long_it_takes(faceinpaint, faces, tmp_path, monkeypatch):
@@ -523,7 +524,7 @@ def test_train_takes_what_the_device_has(faceinpaint, faces, tmp_path, monkeypat
     for best in ("fp32", "bf16"):
         monkeypatch.setattr(run, "best_precision", lambda _, best=best: best)
         assert faceinpaint("train", faces, "--out", tmp_path / best, *TINY, "--images", 4)[0] == 0
-        assert load_model(tmp_path / best).config["training"]["precision"] == best
+        assert load_model(tmp_path / best).config.training["precision"] == best
 
 
 def test_train_passes_every_option_on(faceinpaint, faces, tmp_path, monkeypatch):
@@ -587,7 +588,7 @@ def test_calibrate_refuses_weights_that_were_replaced_meanwhile(refused, faces, 
     def replace_then_calibrate(generator, *args, **options):
         found = calibrate(generator, *args, **options)
         generator.layers[12].bias.data += 1
-        save_model(model, generator, discriminator, width=4, training={})
+        save_model(model, generator, discriminator, framing=CELEBA_108, training={})
         return found
 
     calibrate = calibration.calibrate
@@ -613,7 +614,7 @@ def test_train_encoder_gives_a_model_its_guess(faceinpaint, faces, model, with_f
     assert (status, err) == (0, "")
     assert said == f"{model}: with an encoder that has seen 8 images\n"
     assert load_model(model).encoder is not None
-    described = read_config(model)["encoder"]
+    described = read_config(model).encoder
     assert (described["images"], described["cooldown"]) == (8, 4)
     assert (described["faces"] is not None) == with_faces
 
@@ -673,8 +674,8 @@ def test_what_another_command_finds_out_meanwhile_is_kept(faceinpaint, faces, mo
 
     monkeypatch.setattr(frechet, "frechet", measure)
     assert faceinpaint("frechet", model, faces)[0] == 0
-    assert read_config(model)["calibration"] == {"meanwhile": 1}
-    assert read_config(model)["frechet"] == {"hog": 0.5}
+    assert read_config(model).calibration == {"meanwhile": 1}
+    assert read_config(model).frechet == {"hog": 0.5}
 
 
 def test_frechet_takes_all_faces_by_default(faceinpaint, faces, model, monkeypatch):
