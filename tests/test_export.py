@@ -37,7 +37,7 @@ PAPER = dataclasses.replace(InpaintConfig.paper(), iterations=ITERATIONS)
 def folder(tmp_path, generator, discriminator, encoder):
     """A model folder with the tests' small networks."""
     folder = tmp_path / "model"
-    save_model(folder, generator, discriminator, width=4, training={})
+    save_model(folder, generator, discriminator, framing=CELEBA_108, training={})
     save_encoder(folder, load_model(folder), encoder, training={"width": 4})
     return folder
 

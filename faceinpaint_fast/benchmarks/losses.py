@@ -15,15 +15,15 @@ from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 from faceinpaint_fast.reference.objective import ssim_map
 
 
-def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
-    """Returns what there is to compare on the device, by name."""
+def comparisons(device: torch.device, image_shape: tuple[int, int, int]) -> dict[str, Callable[[], Comparison]]:
+    """Returns what there is to compare on the device, by name; image_shape is (C, H, W) of a model's images."""
     if device.type == "cuda":
         return {"bandwidth": partial(bandwidth, device, (64, 3, 1024, 1024), 0.6)}
     return {
-        "pair-1": partial(pair, device, (1, 3, 64, 64), 12.0),
-        "pair-64": partial(pair, device, (64, 3, 64, 64), 15.0),
-        "ops-1": partial(ops, device, (1, 3, 64, 64)),
-        "ops-64": partial(ops, device, (64, 3, 64, 64)),
+        "pair-1": partial(pair, device, (1, *image_shape), 12.0),
+        "pair-64": partial(pair, device, (64, *image_shape), 15.0),
+        "ops-1": partial(ops, device, (1, *image_shape)),
+        "ops-64": partial(ops, device, (64, *image_shape)),
         "ssim-large": partial(alone, device, (1, 3, 1024, 1024), 15.0),
     }
 

@@ -15,7 +15,8 @@ HEADS = ("what", "ours", "beside", "theirs", "ratio", "at least")
 
 def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
     """Returns what there is to compare on the device, by name; a comparison takes memory from when it is built."""
-    return search.comparisons(device) | losses.comparisons(device) | blend.comparisons(device)
+    of_losses = losses.comparisons(device, search.image_shape())
+    return search.comparisons(device) | of_losses | blend.comparisons(device)
 
 
 def markdown(measurements: Sequence[Measurement], machine: Mapping[str, str]) -> str:

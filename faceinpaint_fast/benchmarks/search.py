@@ -7,7 +7,9 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from faceinpaint_fast import masks
@@ -15,10 +17,8 @@ from faceinpaint_fast.benchmarks.comparison import Comparison
 from faceinpaint_fast.benchmarks.losses import eager_ssim, rival_ssim
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.faces import astronaut
-from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import Model, load_model
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
 from faceinpaint_fast.pipeline import Inpainter
 from faceinpaint_fast.search.loop import Engine, Loop
 from faceinpaint_fast.search.objective import Objective
@@ -58,10 +58,21 @@ def model() -> Model:
     return load_model()
 
 
-def centre_hole(device: torch.device, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns images (B, 3, H, W), known (B, H, W) and W (B, H, W) of a centre hole, on the device."""
-    images = torch.rand(count, 3, IMAGE_SIZE, IMAGE_SIZE, generator=torch.Generator().manual_seed(0))
-    hole = masks.centre((IMAGE_SIZE, IMAGE_SIZE))
+def image_shape() -> tuple[int, int, int]:
+    """Returns (C, H, W) of the shipped model's images."""
+    config = model().config
+    return config.channels, config.size, config.size
+
+
+def centre_hole() -> NDArray[np.bool_]:
+    """Returns a hole (H, W) in the middle of the shipped model's images."""
+    return masks.centre(image_shape()[1:])
+
+
+def damaged(device: torch.device, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns images (B, C, H, W), known (B, H, W) and W (B, H, W) of a centre hole, on the device."""
+    images = torch.rand(count, *image_shape(), generator=torch.Generator().manual_seed(0))
+    hole = centre_hole()
     known, weights = torch.from_numpy(~hole).float(), torch.from_numpy(weight_map(hole))
     return images.to(device), known.expand(count, -1, -1).to(device), weights.expand(count, -1, -1).to(device)
 
@@ -69,7 +80,7 @@ def centre_hole(device: torch.device, count: int) -> tuple[Tensor, Tensor, Tenso
 def codes(count: int) -> Tensor:
     """Returns random codes (ATTEMPTS, B, latent_size), those of the first attempt first."""
     random = torch.Generator().manual_seed(1)
-    return torch.randn(ATTEMPTS, count, model().generator.latent_size, generator=random)
+    return torch.randn(ATTEMPTS, count, model().config.latent_size, generator=random)
 
 
 def our_iteration(device: torch.device, count: int, precision: Precision) -> tuple[Callable[[], None], Loop]:
@@ -77,7 +88,7 @@ def our_iteration(device: torch.device, count: int, precision: Precision) -> tup
     config = replace(InpaintConfig.paper(), normalization="masked", precision=precision)
     inpainter = Inpainter.of(model(), config=config, device=device)
     D = differentiable(inpainter.discriminator, device, precision)
-    objective = Objective(*centre_hole(device, count), D, config)
+    objective = Objective(*damaged(device, count), D, config)
     engine = Engine(inpainter.generator, config, device)
     loop, advance = engine.loop(objective, codes(count).to(device))
 
@@ -94,7 +105,7 @@ def eager_iteration(device: torch.device, count: int) -> tuple[Callable[[], Any]
     Autograd goes through networks that are not frozen, and Adam is torch's.
     """
     G, D = (network.to(device).eval().requires_grad_(True) for network in (model().generator, model().discriminator))
-    images, known, weights = centre_hole(device, count)
+    images, known, weights = damaged(device, count)
     W = (known * weights)[:, None]
     z = codes(count)[0].to(device).requires_grad_()
     adam = torch.optim.Adam([z], lr=0.03)
@@ -182,7 +193,7 @@ def restoration(device: torch.device, precision: Precision, at_least: float) -> 
     """Compares a face from beginning to end with the eager iterations that reach its quality (time_to_quality)."""
     inpainter = Inpainter.of(model(), config=InpaintConfig(precision=precision), device=device)
     inpainter.warm_up(1)
-    face, hole = astronaut(CELEBA_108, IMAGE_SIZE), masks.centre((IMAGE_SIZE, IMAGE_SIZE))
+    face, hole = astronaut(model().config.framing, model().config.size), centre_hole()
     iterations = InpaintConfig.paper().iterations
     return Comparison(
         what=f"a face restored, {precision}, as good as {iterations} iterations",
@@ -196,8 +207,7 @@ def restoration(device: torch.device, precision: Precision, at_least: float) -> 
 
 def batch_invariance(device: torch.device, count: int) -> Comparison:
     """Compares a search whose bits do not depend on the batch's size with the default."""
-    images, _, _ = centre_hole(device, count)
-    hole = masks.centre((IMAGE_SIZE, IMAGE_SIZE))
+    (images, _, _), hole = damaged(device, count), centre_hole()
     config = InpaintConfig(iterations=5)
     default, invariant = (
         Inpainter.of(model(), config=replace(config, batch_invariant=flag), device=device) for flag in (False, True)

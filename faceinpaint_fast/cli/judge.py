@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from faceinpaint_fast.config import Precision as ConfigPrecision
     from faceinpaint_fast.evaluation.methods import Method
     from faceinpaint_fast.evaluation.protocol import Protocol
-    from faceinpaint_fast.models import Model
+    from faceinpaint_fast.models import Model, ModelConfig
 
 DataSets = Annotated[
     list[Path] | None, typer.Argument(help="Folders and tar shards of faces, each a data set; none: report only.")
@@ -146,7 +146,7 @@ def evaluate(
             config = configured(InpaintConfig(), cast("ConfigPrecision", precision), differing)
             _draw_figures(figures, data or [], chosen, loaded, config, place, seed)
         if data and out is not None:
-            _run(asked, chosen, data, faces, out, place)
+            _run(asked, chosen, loaded.config, data, faces, out, place)
     if out is not None:
         _report(out, update or [], with_table1=table1)
 
@@ -175,7 +175,13 @@ def _chosen(
 
 
 def _run(
-    asked: Protocol, methods: dict[str, Method], data: list[Path], limit: int | None, out: Path, device: torch.device
+    asked: Protocol,
+    methods: dict[str, Method],
+    images: ModelConfig,
+    data: list[Path],
+    limit: int | None,
+    out: Path,
+    device: torch.device,
 ) -> None:
     """Runs the methods on the first faces of each data set, and shows how it goes on."""
     from faceinpaint_fast.doctor import machine
@@ -183,7 +189,14 @@ def _run(
 
     with console.counting_bar() as bar:
         reading = bar.add_task("reading", total=None)
-        sets = protocol.data_sets(data, limit, lambda count: bar.update(reading, completed=count))
+        sets = protocol.data_sets(
+            data,
+            size=images.size,
+            framing=images.framing,
+            limit=limit,
+            progress=lambda count: bar.update(reading, completed=count),
+            tell=console.remark,
+        )
         bar.update(reading, visible=False)
         task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
         protocol.run(
@@ -222,20 +235,22 @@ def _draw_figures(
 ) -> None:
     """Draws Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
     from faceinpaint_fast.evaluation.protocol import data_sets
+    from faceinpaint_fast.faces import astronaut
     from faceinpaint_fast.files import check_place
     from faceinpaint_fast.pictures import figures, plots
     from faceinpaint_fast.pipeline import Inpainter
     from faceinpaint_fast.training import calibration
 
     check_place(folder / "fig01.png")
-    sets = data_sets(data, HELD_OUT)
+    size, framing = model.config.size, model.config.framing
+    sets = data_sets(data, size=size, framing=framing, limit=HELD_OUT)
     restorer = figures.Restorer(
         inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
         config=config,
         methods={name: method.restore for name, method in methods.items()},
         seed=seed,
     )
-    own = figures.default_faces(restorer.inpainter(config))
+    own = figures.default_faces(astronaut(framing, size), restorer.inpainter(config))
     shown = {number: own for number in figures.FIGURES if number < 12}
     for number, (name, faces) in zip((12, 13, 14), sets.items(), strict=False):
         shown[number] = {f"{name} {i}": face for i, face in enumerate(faces[: len(own)])}

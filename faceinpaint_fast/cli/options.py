@@ -32,7 +32,10 @@ Iterations = Annotated[int | None, typer.Option(help="Steps of the search; by de
 Config = Annotated[ConfigName, typer.Option(help="The best default, or the paper as printed.")]
 ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder; by default the one that is shipped.")]
 Precision = Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")]
-Crop = Annotated[int | None, typer.Option(min=1, help="Centred square to cut, in pixels: 108 for CelebA's 178x218.")]
+Crop = Annotated[
+    str | None,
+    typer.Option(help="Square of each picture: celeba-108, celeba-148, or x,y,side in pixels; by default the model's."),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, for default and paper.")
 ]

@@ -68,19 +68,23 @@ def demo(
 ) -> None:
     """Restore a real face under four kinds of hole, and draw what came of it."""
     from faceinpaint_fast import images, masks
-    from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_astronaut
+    from faceinpaint_fast.faces import astronaut
+    from faceinpaint_fast.models import load_model
+    from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_kinds
     from faceinpaint_fast.pipeline import Inpainter
 
     images.check_writable(out)
     config = _config(ConfigName.default, iterations)
-    inpainter = Inpainter.from_pretrained(model, config=config, device=device)
+    loaded = load_model(model)
+    inpainter = Inpainter.of(loaded, config=config, device=device)
     inpainter.warm_up()
+    face = astronaut(loaded.config.framing, loaded.config.size)
     with console.progress(transient=True) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in masks.KINDS}
-        rows = restore_astronaut(
-            inpainter, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
+        rows = restore_kinds(
+            inpainter, face, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
         )
-    images.write_image(out, demo_sheet(rows))
+    images.write_image(out, demo_sheet(face, rows))
     heads = ("hole", "PSNR in it", "SSIM in it", "PSNR", "SSIM", "seconds")
     console.print_table(f"{config.iterations} iterations", heads, map(_figures, rows))
     print(f"{out}: damaged, generated, stitched, blended, original")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -12,7 +12,8 @@ import typer
 
 from faceinpaint_fast.cli import console
 from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, Seed
-from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.framing import CELEBA_108, Framing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,7 @@ def train(
     learning_rate: LearningRate = 2e-4,
     ema: Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")] = 0.999,
     precision: AnyPrecision = "auto",
+    size: Annotated[int, typer.Option(help="Pixels across an image: 32, 64, 128 or 256; the paper's are 64.")] = 64,
     crop: Crop = None,
     checkpoint_minutes: Minutes = 5.0,
     plot: Annotated[Path | None, typer.Option(help="Picture of the losses (needs the extra `plots`).")] = None,
@@ -62,13 +64,21 @@ def train(
 
     place = pick_device(device)
     exact = _precision(precision, place)
+    framing = CELEBA_108 if crop is None else Framing.parse(crop)
     config = game.TrainConfig(
-        width=width, batch=batch, learning_rate=learning_rate, ema=ema, precision=exact, seed=seed
+        size=size,
+        framing=framing,
+        width=width,
+        batch=batch,
+        learning_rate=learning_rate,
+        ema=ema,
+        precision=exact,
+        seed=seed,
     )
     check_place(out / "config.json")
     _check_plot(plot)
     with _training_bar() as bar:
-        faces = _read_faces(bar, data, crop)
+        faces = _read_faces(bar, data, size, framing)
         game.train(
             faces,
             out,
@@ -115,8 +125,9 @@ def train_encoder(
     config = encoder.EncoderConfig(width=width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed)
     check_place(model / "config.json")
     loaded = load_model(model)
+    framing = loaded.config.framing if crop is None else Framing.parse(crop)
     with _training_bar() as bar:
-        faces = _read_faces(bar, data, crop) if data else None
+        faces = _read_faces(bar, data, loaded.config.size, framing) if data else None
         encoder.train_encoder(
             model,
             loaded,
@@ -142,13 +153,14 @@ def calibrate(
     device: Device = "auto",
 ) -> None:
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
+    from faceinpaint_fast.models import save_measured
     from faceinpaint_fast.pictures import plots
     from faceinpaint_fast.training import calibration
 
     _check_plot(plot)
     loaded, found = _compared(calibration.calibrate, model, data, images, crop, samples, seed, device)
     described = found.describe()
-    _keep(model, loaded, "calibration", described)
+    save_measured(model, loaded, "calibration", described)
     if plot is not None:
         plots.draw_scatter(found, plot)
     print(json.dumps(described, indent=2))
@@ -164,10 +176,11 @@ def frechet(
     device: Device = "auto",
 ) -> None:
     """Measure how far a model's faces are from held-out ones, in shape and colour, and those from each other."""
+    from faceinpaint_fast.models import save_measured
     from faceinpaint_fast.training import frechet
 
     loaded, found = _compared(frechet.frechet, model, data, images, crop, samples, seed, device)
-    _keep(model, loaded, "frechet", found)
+    save_measured(model, loaded, "frechet", found)
     print(json.dumps(found, indent=2))
 
 
@@ -185,22 +198,28 @@ def _training_bar() -> Progress:
     return console.counting_bar(TextColumn("{task.fields[note]}"))
 
 
-def _read_faces(bar: Progress, data: list[Path], crop: int | None) -> NDArray[np.uint8]:
-    """Returns the faces (N, H, W, 3) of these sources; the bar says how many are read."""
+def _read_faces(bar: Progress, data: list[Path], size: int, framing: Framing) -> NDArray[np.uint8]:
+    """Returns the faces (N, size, size, 3) of these sources; the bar says how many are read."""
     from faceinpaint_fast.faces import load_faces
 
     reading = bar.add_task("reading", total=None, note="faces")
-    faces = load_faces(data, crop=crop, progress=lambda count: bar.update(reading, completed=count))
+    faces = load_faces(
+        data,
+        size=size,
+        framing=framing,
+        progress=lambda count: bar.update(reading, completed=count),
+        tell=console.remark,
+    )
     bar.update(reading, total=len(faces))
     return faces
 
 
-def _shown(bar: Progress, images: int) -> Callable[[run.Progress], None]:
+def _shown(bar: Progress, images: int) -> Callable[[run.LogLine], None]:
     """Returns what shows on the bar how a training run of so many images goes on."""
     training = bar.add_task("training", total=images, note="")
     before = None
 
-    def show(now: run.Progress) -> None:
+    def show(now: run.LogLine) -> None:
         nonlocal before
         note = "  ".join(f"{name} {loss:.3f}" for name, loss in now.losses.items())
         if before is not None:
@@ -217,7 +236,7 @@ def _compared(
     folder: Path,
     data: list[Path],
     images: int | None,
-    crop: int | None,
+    crop: str | None,
     samples: int,
     seed: int,
     device: str,
@@ -230,7 +249,8 @@ def _compared(
 
     check_place(folder / "config.json")
     loaded = load_model(folder)
-    faces = load_faces(data, crop=crop, limit=images)
+    framing = loaded.config.framing if crop is None else Framing.parse(crop)
+    faces = load_faces(data, size=loaded.config.size, framing=framing, limit=images, tell=console.remark)
     with console.progress(transient=True) as bar:
         task = bar.add_task("comparing", total=samples)
         found = measure(
@@ -252,14 +272,3 @@ def _check_plot(path: Path | None) -> None:
         check_writable(path)
         if find_spec("matplotlib") is None:
             raise InputError("--plot: expected matplotlib, of the extra faceinpaint_fast[plots], got none")
-
-
-def _keep(folder: Path, measured: Model, name: str, found: Mapping[str, float]) -> None:
-    """Writes what was found out about a model into its folder."""
-    from faceinpaint_fast.models import read_config, write_config
-
-    # anew: a training run that goes on may have replaced the weights meanwhile, and this was not found of them
-    config = read_config(folder)
-    if config.get("sha256") != measured.config["sha256"]:
-        raise ModelError(f"{folder}: expected the weights that were measured, got others that were written since")
-    write_config(folder, config | {name: found})

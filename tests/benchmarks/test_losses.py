@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("name", ["pair-1", "ops-1"])
 def test_what_is_compared_does_the_same(name):
-    comparison = comparisons(CPU)[name]()
+    comparison = comparisons(CPU, (3, 64, 64))[name]()
     comparison.check()
     comparison.ours()
     comparison.theirs()

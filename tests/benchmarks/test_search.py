@@ -25,4 +25,4 @@ def test_flops_are_counted_from_the_layers(generator, discriminator):
     between = sum(16 * a * b * n for a, b, n in zip(channels, channels[1:], pixels, strict=False))
     first_of_g, last_of_d = 100 * 16 * 32, 16 * 32
     expected = 4 * (2 * between + first_of_g + last_of_d)
-    assert flops_of_an_iteration(Model(generator, discriminator, {}, None)) == expected
+    assert flops_of_an_iteration(Model(generator, discriminator, None, None)) == expected

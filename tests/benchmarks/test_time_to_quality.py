@@ -15,7 +15,7 @@ from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
-from faceinpaint_fast.models import Model
+from faceinpaint_fast.models import Model, ModelConfig
 
 CPU = torch.device("cpu")
 
@@ -52,7 +52,8 @@ def test_a_point_is_what_a_user_would_get(generator, discriminator, encoder, mon
     monkeypatch.setattr(time_to_quality, "MASKS", ("centre", "drop-80"))
     monkeypatch.setattr(time_to_quality, "BATCH", 2)
     faces = np.stack([astronaut(CELEBA_108, 64), astronaut(CELEBA_108, 64)[:, ::-1], astronaut(CELEBA_108, 64)[::-1]])
-    model = Model(generator, discriminator, {}, encoder)
+    described = ModelConfig(size=64, channels=3, framing=CELEBA_108, latent_size=100, width=4, sha256={})
+    model = Model(generator, discriminator, encoder, described)
     points = list(measure(model, faces, CPU, "fp32", seed=5))
     assert [(p.evaluations, p.mask) for p in points] == [(1, "centre"), (1, "drop-80"), (3, "centre"), (3, "drop-80")]
     assert all(p.seconds > 0 for p in points)

@@ -11,6 +11,7 @@ from skimage import data, transform
 
 from faceinpaint_fast import InpaintConfig, Inpainter
 from faceinpaint_fast.cli.main import main
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import save_model
 
@@ -50,7 +51,7 @@ def refused(faceinpaint, tmp_path):
 @pytest.fixture
 def model(tmp_path, generator, discriminator):
     """A model folder with the tests' small networks."""
-    save_model(tmp_path / "model", generator, discriminator, width=4, training={"images": 640})
+    save_model(tmp_path / "model", generator, discriminator, framing=CELEBA_108, training={"images": 640})
     return tmp_path / "model"
 
 

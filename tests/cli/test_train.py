@@ -13,8 +13,9 @@ from rich.console import Console
 from faceinpaint_fast import masks
 from faceinpaint_fast.cli import train
 from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import read_image, write_image
-from faceinpaint_fast.models import load_model, read_config, save_model, write_config
+from faceinpaint_fast.models import load_model, read_config, save_measured, save_model
 from faceinpaint_fast.training import calibration, encoder, frechet, run
 from faceinpaint_fast.training import game as dcgan
 
@@ -29,7 +30,7 @@ def test_train_then_calibrate_then_inpaint(
     status, said, err = faceinpaint("train", faces, "--out", model, *TINY, "--images", 16, "--precision", "fp32")
     assert (status, err) == (0, "")
     assert said.startswith(f"{model}: a model that has seen 16 images")
-    training = load_model(model).config["training"]
+    training = load_model(model).config.training
     assert {key: training[key] for key in ("width", "batch", "images", "faces", "precision")} == {
         "width": 2,
         "batch": 4,
@@ -48,8 +49,8 @@ def test_train_then_calibrate_then_inpaint(
     assert (status, err) == (0, "")
     described = json.loads(said)
     assert (described["images"], described["samples"]) == (3, 5)
-    assert read_config(model)["calibration"] == described
-    assert load_model(model).normalization.c_max == described["c_max"]
+    assert read_config(model).calibration == described
+    assert load_model(model).config.normalization.c_max == described["c_max"]
     assert read_image(plot).shape == (400, 1100, 3)
 
     status, _, err = faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 2)
@@ -58,8 +59,8 @@ def test_train_then_calibrate_then_inpaint(
 
     status, _, _ = faceinpaint("train", faces, "--out", model, *TINY, "--images", 24, "--precision", "fp32")
     assert status == 0
-    assert load_model(model).normalization is None
-    assert load_model(model).config["training"]["images"] == 24
+    assert load_model(model).config.normalization is None
+    assert load_model(model).config.training["images"] == 24
 
 
 def test_train_shows_how_fast_it_is_and_how_long_it_takes(faceinpaint, faces, tmp_path, monkeypatch):
@@ -79,7 +80,7 @@ def test_train_takes_what_the_device_has(faceinpaint, faces, tmp_path, monkeypat
     for best in ("fp32", "bf16"):
         monkeypatch.setattr(run, "best_precision", lambda _, best=best: best)
         assert faceinpaint("train", faces, "--out", tmp_path / best, *TINY, "--images", 4)[0] == 0
-        assert load_model(tmp_path / best).config["training"]["precision"] == best
+        assert load_model(tmp_path / best).config.training["precision"] == best
 
 
 def test_train_passes_every_option_on(faceinpaint, faces, tmp_path, monkeypatch):
@@ -143,13 +144,13 @@ def test_calibrate_refuses_weights_that_were_replaced_meanwhile(refused, faces, 
     def replace_then_calibrate(generator, *args, **options):
         found = calibrate(generator, *args, **options)
         generator.layers[12].bias.data += 1
-        save_model(model, generator, discriminator, width=4, training={})
+        save_model(model, generator, discriminator, framing=CELEBA_108, training={})
         return found
 
     calibrate = calibration.calibrate
     monkeypatch.setattr(calibration, "calibrate", replace_then_calibrate)
     assert "expected the weights that were measured" in refused("calibrate", model, faces, "--samples", "3")
-    assert load_model(model).normalization is None
+    assert load_model(model).config.normalization is None
 
 
 @pytest.mark.parametrize("command", ["calibrate", "train"])
@@ -169,7 +170,7 @@ def test_train_encoder_gives_a_model_its_guess(faceinpaint, faces, model, with_f
     assert (status, err) == (0, "")
     assert said == f"{model}: with an encoder that has seen 8 images\n"
     assert load_model(model).encoder is not None
-    described = read_config(model)["encoder"]
+    described = read_config(model).encoder
     assert (described["images"], described["cooldown"]) == (8, 4)
     assert (described["faces"] is not None) == with_faces
 
@@ -224,13 +225,13 @@ def test_frechet_is_kept_beside_what_calibration_found(faceinpaint, faces, model
 
 def test_what_another_command_finds_out_meanwhile_is_kept(faceinpaint, faces, model, monkeypatch):
     def measure(*_, **__):
-        write_config(model, read_config(model) | {"calibration": {"meanwhile": 1}})
+        save_measured(model, load_model(model), "calibration", {"meanwhile": 1} | bounds)
         return {"hog": 0.5}
 
     monkeypatch.setattr(frechet, "frechet", measure)
     assert faceinpaint("frechet", model, faces)[0] == 0
-    assert read_config(model)["calibration"] == {"meanwhile": 1}
-    assert read_config(model)["frechet"] == {"hog": 0.5}
+    assert read_config(model).calibration == {"meanwhile": 1}
+    assert read_config(model).frechet == {"hog": 0.5}
 
 
 def test_frechet_takes_all_faces_by_default(faceinpaint, faces, model, monkeypatch):

@@ -13,8 +13,9 @@ from skimage.metrics import structural_similarity
 from faceinpaint_fast import reference
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.models import load_model, read_config, save_model, write_config
-from faceinpaint_fast.training import calibration
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.models import load_model, read_config, save_measured, save_model
+from faceinpaint_fast.training import samples
 from faceinpaint_fast.training.calibration import Calibration, calibrate
 
 CPU = torch.device("cpu")
@@ -37,7 +38,7 @@ def drawn(generator):
 
 def test_every_pair_is_compared(generator, images, drawn, monkeypatch):
     """Against scikit-image's SSIM and the plain definition of L1, pair by pair, over batches of 2, 2 and 1."""
-    monkeypatch.setattr(calibration, "BATCH", 2)
+    monkeypatch.setattr(samples, "BATCH", 2)
     heard = []
     found = calibrate(generator, images, samples=5, device=CPU, progress=heard.append)
     assert heard == [2, 4, 5]
@@ -123,11 +124,11 @@ def test_too_few_to_spread(generator, images):
 
 
 def test_a_model_folder_remembers_its_bounds_until_it_is_trained_again(tmp_path, generator, discriminator, images):
-    save_model(tmp_path, generator, discriminator, width=4, training={})
+    save_model(tmp_path, generator, discriminator, framing=CELEBA_108, training={})
     loaded = load_model(tmp_path)
     found = calibrate(loaded.generator, images, samples=3, device=CPU)
-    write_config(tmp_path, loaded.config | {"calibration": found.describe()})
-    assert load_model(tmp_path).normalization == found.normalization
-    assert read_config(tmp_path)["calibration"]["images"] == 3
-    save_model(tmp_path, generator, discriminator, width=4, training={})
-    assert "calibration" not in read_config(tmp_path)
+    save_measured(tmp_path, loaded, "calibration", found.describe())
+    assert load_model(tmp_path).config.normalization == found.normalization
+    assert read_config(tmp_path).calibration["images"] == 3
+    save_model(tmp_path, generator, discriminator, framing=CELEBA_108, training={})
+    assert read_config(tmp_path).calibration is None
