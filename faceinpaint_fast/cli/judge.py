@@ -85,21 +85,20 @@ def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, o
     from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
-    from faceinpaint_fast.parity.functions import checks
-    from faceinpaint_fast.parity.report import TITLES, line, markdown
+    from faceinpaint_fast.parity import report
 
     if out is not None:
         check_place(out)
     where, loaded = pick_device(device), load_model(model)
     found = []
-    print(line(TITLES))
-    for check in checks(loaded, where, seed):
-        print(line(check.cells), flush=True)
+    print(report.line(report.TITLES))
+    for check in report.checks(loaded, where, seed):
+        print(report.line(report.cells(check)), flush=True)
         found.append(check)
     failed = sum(not check.passed for check in found)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(markdown(found, machine(where)))
+        out.write_text(report.markdown(found, machine(where)))
     print(f"{len(found)} rows on {where}, {failed} failed")
     if failed:
         raise typer.Exit(1)

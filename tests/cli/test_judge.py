@@ -238,8 +238,8 @@ def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypa
 
 
 def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, monkeypatch):
-    from faceinpaint_fast.parity import functions as checks
-    from faceinpaint_fast.parity.report import Check
+    from faceinpaint_fast.parity import report
+    from faceinpaint_fast.parity.check import Check
 
     asked = []
 
@@ -247,7 +247,7 @@ def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, mon
         asked.append(arguments)
         yield Check("this", (2, 3), "float32", 3e-7, 1e-5)
 
-    monkeypatch.setattr(checks, "checks", quick)
+    monkeypatch.setattr(report, "checks", quick)
     out = tmp_path / "new" / "table.md"
     status, said, err = faceinpaint("parity", "--device", "cpu", "--model", model, "--seed", 5, "--out", out)
     assert (status, err) == (0, "")
@@ -270,9 +270,9 @@ def test_parity_refuses_before_any_work(refused, model, tmp_path):
 
 def test_a_broken_kernel_fails_parity(faceinpaint, model, tmp_path, monkeypatch):
     from faceinpaint_fast import _cpu
-    from faceinpaint_fast.parity import functions as checks
+    from faceinpaint_fast.parity import functions, report
 
-    monkeypatch.setattr(checks, "checks", lambda _, device, __: checks.weights(device))
+    monkeypatch.setattr(report, "checks", lambda _, device, __: functions.weights(device, [(64, 64)]))
     assert faceinpaint("parity", "--device", "cpu", "--model", model)[0] == 0
     kernel = _cpu.weight_map
 
