@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +18,6 @@ from faceinpaint_fast import markdown, masks
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
-from faceinpaint_fast.images import write_figure
 from faceinpaint_fast.models import Model
 from faceinpaint_fast.pipeline import Inpainter
 
@@ -141,25 +139,3 @@ def table(points: Sequence[Point]) -> str:
 
 def _or_never(evaluations: int | None) -> str:
     return "not reached" if evaluations is None else str(evaluations)
-
-
-def draw(points: Sequence[Point], path: Path) -> None:
-    """PSNR, SSIM and loss over evaluations and over seconds, a column a mask."""
-    from matplotlib.figure import Figure
-
-    rows = (
-        ("hole_psnr", "evaluations", "PSNR in the hole, dB"),
-        ("hole_ssim", "evaluations", "SSIM in the hole"),
-        ("loss", "evaluations", "loss"),
-        ("hole_psnr", "seconds", "PSNR in the hole, dB"),
-    )
-    figure = Figure(figsize=(3.6 * len(MASKS), 2.8 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), len(MASKS), squeeze=False)
-    for axes_row, (y, x, label) in zip(grid, rows, strict=True):
-        for axes, mask in zip(axes_row, MASKS, strict=True):
-            for name in TRIALS:
-                line = [p for p in points if (p.trial, p.mask) == (name, mask)]
-                axes.plot([getattr(p, x) for p in line], [getattr(p, y) for p in line], marker=".", label=name)
-            axes.set(xscale="log", xlabel=f"{x} a face" if x == "seconds" else x, ylabel=label, title=mask)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(TRIALS))
-    write_figure(path, figure)

@@ -1,7 +1,7 @@
 """The paper's figures of restored faces, drawn anew: Fig. 1 and 5 to 14 of Qiang et al. 2019.
 
 Each is a contact sheet of damaged, restored and original faces; `FIGURES` says under which holes, and what stands
-between the damaged and the original.  (Fig. 4 shows no faces: `training.calibration.scatter` draws it.)
+between the damaged and the original.  (Fig. 4 shows no faces: `plots.draw_scatter` draws it.)
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import write_figure
 from faceinpaint_fast.networks.dcgan import DCGANGenerator
 from faceinpaint_fast.ops import ssim
 from faceinpaint_fast.training.samples import samples_of
@@ -79,24 +77,3 @@ def calibrate(
 
 def _against(image: Tensor, drawn: Tensor) -> Tensor:
     return ssim(drawn, image.expand_as(drawn))
-
-
-def scatter(calibration: Calibration, path: Path, *, points: int = 20_000) -> None:
-    """Draw Fig. 4: SSIM and L1 of `points` pairs, evenly taken, with mean and bounds."""
-    from matplotlib.figure import Figure
-
-    bounds = calibration.normalization
-    panels = (
-        ("SSIM", calibration.ssim, bounds.s_min, bounds.s_max),
-        ("L1", calibration.l1, bounds.c_min, bounds.c_max),
-    )
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    for axes, (name, values, low, high) in zip(figure.subplots(1, 2), panels, strict=True):
-        shown = values.ravel()[:: max(1, values.size // points)]
-        axes.plot(shown, ".", markersize=1, alpha=0.4)
-        axes.axhline(values.mean(dtype=np.float64), color="black")
-        for bound in (low, high):
-            axes.axhline(bound, color="tab:red", linestyle="--")
-        axes.set(title=f"{name} of held-out against generated images", xlabel="pair", ylabel=name)
-        axes.set_xticks([])
-    write_figure(path, figure)
