@@ -11,12 +11,15 @@ import typer
 from faceinpaint_fast.cli import console
 from faceinpaint_fast.cli.options import (
     HELD_OUT,
+    Crop,
     Device,
     ModelFolder,
     Precision,
     Report,
     Seed,
     Settings,
+    Size,
+    geometry,
     listed,
     settings_of,
 )
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
     from faceinpaint_fast.config import Precision as ConfigPrecision
     from faceinpaint_fast.evaluation.methods import Method
     from faceinpaint_fast.evaluation.protocol import Protocol
-    from faceinpaint_fast.models import Model, ModelConfig
+    from faceinpaint_fast.framing import Framing
+    from faceinpaint_fast.models import Model
 
 DataSets = Annotated[
     list[Path] | None, typer.Argument(help="Folders and tar shards of faces, each a data set; none: report only.")
@@ -115,6 +119,8 @@ def evaluate(
     model: ModelFolder = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    size: Size = None,
+    crop: Crop = None,
     settings: Settings = None,
     name: Annotated[str | None, typer.Option("--as", help="What to call the results of one method.")] = None,
     table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
@@ -140,12 +146,13 @@ def evaluate(
     place, differing = pick_device(device), settings_of(settings)
     if data or figures is not None:
         loaded = load_model(model)
+        shape = geometry(loaded.config, size, crop)
         chosen = _chosen(listed(methods), name, loaded, place, precision, differing)
         if figures is not None:
             config = configured(InpaintConfig(), cast("ConfigPrecision", precision), differing)
-            _draw_figures(figures, data or [], chosen, loaded, config, place, seed)
+            _draw_figures(figures, data or [], shape, chosen, loaded, config, place, seed)
         if data and out is not None:
-            _run(asked, chosen, loaded.config, data, faces, out, place)
+            _run(asked, chosen, data, shape, faces, out, place)
     if out is not None:
         _report(out, update or [], with_table1=table1)
 
@@ -176,8 +183,8 @@ def _chosen(
 def _run(
     asked: Protocol,
     methods: dict[str, Method],
-    images: ModelConfig,
     data: list[Path],
+    shape: tuple[int, Framing],
     limit: int | None,
     out: Path,
     device: torch.device,
@@ -190,8 +197,8 @@ def _run(
         reading = bar.add_task("reading", total=None)
         sets = protocol.data_sets(
             data,
-            size=images.size,
-            framing=images.framing,
+            size=shape[0],
+            framing=shape[1],
             limit=limit,
             progress=lambda count: bar.update(reading, completed=count),
             tell=console.remark,
@@ -226,6 +233,7 @@ def _report(out: Path, documents: list[Path], *, with_table1: bool) -> None:
 def _draw_figures(
     folder: Path,
     data: list[Path],
+    shape: tuple[int, Framing],
     methods: dict[str, Method],
     model: Model,
     config: InpaintConfig,
@@ -241,15 +249,15 @@ def _draw_figures(
     from faceinpaint_fast.training import calibration
 
     check_place(folder / "fig01.png")
-    size, framing = model.config.size, model.config.framing
-    sets = data_sets(data, size=size, framing=framing, limit=HELD_OUT)
+    sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT)
     restorer = figures.Restorer(
         inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
         config=config,
         methods={name: method.restore for name, method in methods.items()},
         seed=seed,
     )
-    own = figures.default_faces(astronaut(framing, size), restorer.inpainter(config))
+    face = astronaut(model.config.framing, model.config.size)
+    own = figures.default_faces(face, restorer.inpainter(config))
     shown = {number: own for number in figures.FIGURES if number < 12}
     for number, (name, faces) in zip((12, 13, 14), sets.items(), strict=False):
         shown[number] = {f"{name} {i}": face for i, face in enumerate(faces[: len(own)])}
