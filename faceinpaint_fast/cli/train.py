@@ -79,20 +79,12 @@ def train(
         precision=exact,
         seed=seed,
     )
+    run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
     check_place(out / "config.json")
     _check_plot(plot)
     with _training_bar() as bar:
         faces = _read_faces(bar, data, config.size, config.framing)
-        game.train(
-            faces,
-            out,
-            config,
-            images=images,
-            cooldown=cooldown,
-            device=place,
-            checkpoint_minutes=checkpoint_minutes,
-            on_progress=_shown(bar, images),
-        )
+        game.train(faces, out, config, **run, device=place, on_progress=_shown(bar, images))
     if plot is not None:
         plots.draw_curves(out, plot)
     following = f"faceinpaint calibrate {out} HELD_OUT, faceinpaint train-encoder {out} DATA"
@@ -128,22 +120,14 @@ def train_encoder(
     place = pick_device(device)
     exact = _precision(precision, place)
     config = encoder.EncoderConfig(width=width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed)
+    falling = images // 2 if cooldown is None else cooldown
+    run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
     check_place(model / "config.json")
     loaded = load_model(model)
     asked = geometry(loaded.config, size, crop)
     with _training_bar() as bar:
         faces = _read_faces(bar, data, *asked) if data else None
-        encoder.train_encoder(
-            model,
-            loaded,
-            faces,
-            config,
-            images=images,
-            cooldown=images // 2 if cooldown is None else cooldown,
-            device=place,
-            checkpoint_minutes=checkpoint_minutes,
-            on_progress=_shown(bar, images),
-        )
+        encoder.train_encoder(model, loaded, faces, config, **run, device=place, on_progress=_shown(bar, images))
     print(f"{model}: with an encoder that has seen {images} images")
 
 
