@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.config import Precision as ConfigPrecision
     from faceinpaint_fast.evaluation.methods import Method
-    from faceinpaint_fast.evaluation.protocol import Protocol
+    from faceinpaint_fast.evaluation.protocol import Evaluation
     from faceinpaint_fast.framing import Framing
     from faceinpaint_fast.models import Model
 
@@ -136,13 +136,13 @@ def evaluate(
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation.methods import configured
-    from faceinpaint_fast.evaluation.protocol import MASKS, Protocol
+    from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation
     from faceinpaint_fast.models import load_model
 
     if out is None and figures is None:
         raise InputError("evaluate: expected --out for results, or --figures, got neither")
     markdown.check(update or [])
-    asked = Protocol(masks=listed(masks) or MASKS, seed=seed, batch=batch)
+    asked = Evaluation(masks=listed(masks) or MASKS, seed=seed, batch=batch)
     place, differing = pick_device(device), settings_of(settings)
     if data or figures is not None:
         loaded = load_model(model)
@@ -175,13 +175,13 @@ def _chosen(
     methods = build(found, model=model, device=device, precision=exact, settings=settings)
     if renamed is None:
         return methods
-    if len(methods) != 1 or Path(renamed).name != renamed:
-        raise InputError(f"--as: expected a name, and one method to be called so, got {renamed!r} and {found}")
+    if len(methods) != 1:
+        raise InputError(f"--as: expected one method to be called {renamed!r}, got {found}")
     return {renamed: methods[found[0]]}
 
 
 def _run(
-    asked: Protocol,
+    asked: Evaluation,
     methods: dict[str, Method],
     data: list[Path],
     shape: tuple[int, Framing],
@@ -205,7 +205,7 @@ def _run(
         )
         bar.update(reading, visible=False)
         task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
-        protocol.run(
+        protocol.evaluate(
             asked,
             methods,
             sets,

@@ -100,11 +100,11 @@ def test_evaluate_under_a_name_with_other_settings(faceinpaint, faces, model, tm
     line = ["evaluate", faces, "--out", tmp_path / "out", "--masks", "left", "--faces", 1, "--model", model,
             "--methods", "default", "--device", "cpu"]  # fmt: skip
     assert faceinpaint(*line, "--set", "iterations=2")[0] == 0
-    assert faceinpaint(*line, "--set", "iterations=3", "--set", "blend=none", "--as", "stitched")[0] == 0
+    assert faceinpaint(*line, "--set", "iterations=3", "--set", "blend=none", "--as", "Stitched, as it is")[0] == 0
     folder = tmp_path / "out" / faces.name
-    names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched")]
+    names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched-as-it-is")]
     assert [(config["iterations"], config["blend"]) for config in names] == [(2, "tension"), (3, "none")]
-    assert "| stitched |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
+    assert "| Stitched, as it is |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
 
 
 def test_evaluate_draws_the_figures(faceinpaint, two_sets, model, tmp_path, monkeypatch):
@@ -181,8 +181,8 @@ def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, taken, tmp_path, mo
         (["--model", "nowhere"], "nowhere: expected a model folder"),
         (["--set", "iterations"], "--set: expected FIELD=VALUE"),
         (["--set", "steps=3"], "set: expected one of iterations"),
-        (["--as", "a/b"], "--as: expected a name, and one method"),
-        (["--as", "both", "--methods", "TV"], "--as: expected a name, and one method"),
+        (["--as", "?!"], "method: expected a name with a letter or a digit, got '?!'"),
+        (["--as", "both", "--methods", "TV"], "--as: expected one method to be called 'both', got"),
         (["--update", "nowhere.md"], "nowhere.md: expected a text file to update"),
         (["nowhere"], "nowhere: expected a folder of images or a tar file"),
         (["--out", "face.png"], "face.png/faces/harmonic.jsonl: expected a place that can be written to"),
@@ -301,7 +301,7 @@ def test_evaluate_takes_faces_of_the_model_alone(faceinpaint, refused, celeba, m
         given.append(data)
         raise InputError("enough")
 
-    monkeypatch.setattr(protocol, "run", judge)
+    monkeypatch.setattr(protocol, "evaluate", judge)
     line = ["evaluate", celeba, "--model", model, "--methods", "harmonic", "--out", tmp_path / "out"]
     assert "(35, 55) is drawn with 64x64\nfaceinpaint: enough" in faceinpaint(*line)[2]
     assert faceinpaint(*line, "--size", 64, "--crop", "celeba-108")[2].endswith("enough\n")
