@@ -250,21 +250,19 @@ def _draw_figures(
 
     check_place(folder / "fig01.png")
     sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT)
-    restorer = figures.Restorer(
+    settings = figures.FigureSettings(
         inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
         config=config,
         methods={name: method.restore for name, method in methods.items()},
         seed=seed,
     )
     face = astronaut(model.config.framing, model.config.size)
-    own = figures.default_faces(face, restorer.inpainter(config))
-    shown = {number: own for number in figures.FIGURES if number < 12}
-    for number, (name, faces) in zip((12, 13, 14), sets.items(), strict=False):
-        shown[number] = {f"{name} {i}": face for i, face in enumerate(faces[: len(own)])}
+    own = figures.default_faces(face, settings.inpainter(config))
+    shown = figures.rows_of_figures(own, sets)
     with console.progress(transient=True) as bar:
         task = bar.add_task("drawing", total=len(shown) + bool(sets))
         for number, rows in shown.items():
-            figures.write(folder, number, rows, restorer)
+            figures.write_figure(folder, number, rows, settings)
             bar.advance(task)
         if sets:
             held_out = next(iter(sets.values()))
