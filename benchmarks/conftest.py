@@ -11,7 +11,8 @@ import pytest
 import scipy
 import torch
 
-from faceinpaint_fast.benchmarks.comparison import Measured, machine, markdown
+from faceinpaint_fast.benchmarks.comparison import Measured, markdown
+from faceinpaint_fast.doctor import machine
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

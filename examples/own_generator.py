@@ -7,8 +7,9 @@ import torch
 
 from faceinpaint_fast import Inpainter, images, masks
 from faceinpaint_fast.evaluation import metrics
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.pictures import contact_sheet as sheet
-from faceinpaint_fast.pictures import demonstration as demo
 
 
 class Mixture(torch.nn.Module):
@@ -23,7 +24,7 @@ class Mixture(torch.nn.Module):
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--out", type=Path, default="restored.png", help="the picture to write: filled, restored, original")
-shipped, face, hole = Inpainter.from_pretrained(device="cpu"), demo.astronaut_face(), masks.centre((64, 64))
+shipped, face, hole = Inpainter.from_pretrained(device="cpu"), astronaut(CELEBA_108, 64), masks.centre((64, 64))
 faces = shipped.generator(torch.randn(128, 100, generator=torch.Generator().manual_seed(0)))
 restored = Inpainter(Mixture(faces), shipped.discriminator)(face, hole).image  # or any module of yours that judges
 filled = (face * ~hole[..., None] + face[~hole].mean(axis=0) * hole[..., None]).astype("uint8")

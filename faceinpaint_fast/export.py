@@ -21,10 +21,12 @@ from torch.nn import functional as F
 from faceinpaint_fast.arrays import pick_device
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import check_place, write_atomically
+from faceinpaint_fast.files import check_place, write_atomically
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks.adjoint import ExplicitNetwork, MatrixProduct
-from faceinpaint_fast.networks.dcgan import DCGAN, IMAGE_SIZE, frozen, to_unit, visible
+from faceinpaint_fast.networks.adjoint import AdjointNetwork
+from faceinpaint_fast.networks.dcgan import DCGAN, IMAGE_SIZE
+from faceinpaint_fast.networks.products import MatrixProduct
+from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.ops.plain import DECOMPOSITIONS
 from faceinpaint_fast.search.latent_search import around
 from faceinpaint_fast.search.loop import loss_and_gradient
@@ -93,8 +95,8 @@ class Search(nn.Module):
         super().__init__()
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
 
-        def differentiable(network: DCGAN) -> ExplicitNetwork:
-            return ExplicitNetwork(frozen(network, device), MatrixProduct, dtype)
+        def differentiable(network: DCGAN) -> AdjointNetwork:
+            return AdjointNetwork(frozen(network, device), MatrixProduct, dtype)
 
         self._G, self._D = differentiable(model.generator), differentiable(model.discriminator)
         encoder = model.encoder if config.search == "guided" else None

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import ModelError
-from faceinpaint_fast.images import write_atomically
+from faceinpaint_fast.files import write_atomically
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
 SHIPPED = Path(__file__).parent / "weights"

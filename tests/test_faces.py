@@ -12,7 +12,8 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.faces import astronaut, load_faces
+from faceinpaint_fast.framing import CELEBA_108, CELEBA_148
 from faceinpaint_fast.images import write_image
 
 
@@ -121,3 +122,13 @@ def test_no_faces_at_all(tmp_path):
     for source in (tmp_path / "nowhere", tmp_path / "notes.txt"):
         with pytest.raises(InputError, match=f"{source}: expected a folder of images or a tar file"):
             load_faces([source])
+
+
+def test_the_astronaut_has_any_size_and_framing():
+    small = astronaut(CELEBA_108, 64)
+    assert (small.shape, small.dtype) == ((64, 64, 3), np.uint8)
+    # the same face with twice the pixels a side, and with more around it
+    halved = astronaut(CELEBA_108, 128).reshape(64, 2, 64, 2, 3).mean(axis=(1, 3))
+    assert abs(halved - small).mean() < 2
+    wider = astronaut(CELEBA_148, 148)[20:128, 20:128]
+    assert abs(wider - astronaut(CELEBA_108, 108).astype(float)).mean() < 2

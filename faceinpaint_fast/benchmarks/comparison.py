@@ -8,17 +8,15 @@ shared machine the ratios of two runs of this differ by up to NOISE.
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
+
+from faceinpaint_fast.markdown import page, table
 
 NOISE = 0.1
 TURNS, RUNS = 9, 3
@@ -83,52 +81,12 @@ def seconds(function: Callable[[], Any], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def machine(device: torch.device) -> dict[str, str]:
-    """What decides speed, by name."""
-    found = {"python": platform.python_version(), "processor": processor(), "threads": str(torch.get_num_threads())}
-    if device.type == "cuda":
-        query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-        found["GPU"] = torch.cuda.get_device_name(device)
-        found["driver"] = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]
-        found["CUDA"] = str(torch.version.cuda)
-    for package in (
-        "torch",
-        "triton",
-        "numpy",
-        "cupy-cuda12x",
-        "cupy-cuda13x",
-        "pytorch-msssim",
-        "scipy",
-        "pyamg",
-        "opencv-python-headless",
-    ):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def processor() -> str:
-    """Its name, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
-
-
 def markdown(measured: list[Measured], found: dict[str, str]) -> str:
-    """The table, and below it what it was measured on."""
-    lines = ["| what | ours | beside | theirs | ratio | at least |", "| --- | --- | --- | --- | --- | --- |"]
+    """Returns a page with a table of the comparisons, and below it what they were measured on."""
+    rows = []
     for one in measured:
         wanted = "" if one.row.at_least is None else f"{one.row.at_least:g}{', missed' if one.falls_short else ''}"
         times = [f"{1e3 * seconds:.3g} ms" for seconds in (one.ours, one.theirs)]
-        lines.append(f"| {one.row.what} | {times[0]} | {one.row.rival} | {times[1]} | {one.ratio:.2f} | {wanted} |")
-    return page(lines, found)
-
-
-def page(lines: list[str], found: dict[str, str]) -> str:
-    """The lines of a table, and below them what `machine` found."""
-    return "\n".join([*lines, "", *(f"- {name}: {value}" for name, value in found.items()), ""])
+        rows.append([one.row.what, times[0], one.row.rival, times[1], f"{one.ratio:.2f}", wanted])
+    heads = ["what", "ours", "beside", "theirs", "ratio", "at least"]
+    return page(table(heads, rows), found)

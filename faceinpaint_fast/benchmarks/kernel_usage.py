@@ -19,6 +19,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
+from faceinpaint_fast import markdown
 from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 from faceinpaint_fast.ops.window import LARGEST, Window
 
@@ -104,21 +105,18 @@ def table() -> str:
         _launch(torch.bfloat16, Window().size)
         for name, kernel in {_name(kernel): kernel for kernel in compiled}.items():
             usage.setdefault(name, []).append(_usage(kernel))
-    targets = " | ".join(f"sm_{capability}" for capability in CAPABILITIES)
-    lines = [
-        "# What the Triton kernels take",
-        "",
-        f"Compiled by Triton {triton.__version__}, without a GPU: registers a thread, bytes spilled a thread,",
-        "bytes of shared memory a program.",
-        "",
-        f"| kernel | {targets} |",
-        "| --- |" + " --- |" * len(CAPABILITIES),
-    ]
-    lines += [
-        f"| {name} | " + " | ".join(", ".join(map(str, numbers)) for numbers in row) + " |"
-        for name, row in sorted(usage.items())
-    ]
-    return "\n".join(lines)
+    heads = ["kernel", *(f"sm_{capability}" for capability in CAPABILITIES)]
+    rows = [[name, *(", ".join(map(str, numbers)) for numbers in row)] for name, row in sorted(usage.items())]
+    return "\n".join(
+        [
+            "# What the Triton kernels take",
+            "",
+            f"Compiled by Triton {triton.__version__}, without a GPU: registers a thread, bytes spilled a thread,",
+            "bytes of shared memory a program.",
+            "",
+            markdown.table(heads, rows),
+        ]
+    )
 
 
 if __name__ == "__main__":

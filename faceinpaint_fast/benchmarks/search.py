@@ -15,11 +15,13 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.benchmarks.blend import poisson_comparisons
 from faceinpaint_fast.benchmarks.comparison import Row
 from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import Model, load_model
 from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
-from faceinpaint_fast.pictures.demonstration import astronaut_face
 from faceinpaint_fast.pipeline import Inpainter
 from faceinpaint_fast.reference.objective import ssim_map
 from faceinpaint_fast.search.loop import Engine, Loop
@@ -171,7 +173,7 @@ def restoration(device: torch.device, precision: Precision, at_least: float) -> 
     """A face from beginning to end, beside the eager iterations that reach the same quality (test_time_to_quality)."""
     inpainter = Inpainter.from_pretrained(config=InpaintConfig(precision=precision), device=device)
     inpainter.warm_up(1)
-    face, hole, iterations = astronaut_face(), masks.centre((64, 64)), InpaintConfig.paper().iterations
+    face, hole, iterations = astronaut(CELEBA_108, IMAGE_SIZE), masks.centre((64, 64)), InpaintConfig.paper().iterations
     return Row(
         what=f"a face restored, {precision}, as good as {iterations} iterations",
         rival=f"one of {iterations} iterations, eager autograd, networks not frozen, {rival_ssim()}, torch's Adam",

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faceinpaint_fast import masks
+from faceinpaint_fast import markdown, masks
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
@@ -123,8 +123,8 @@ def reached(points: Sequence[Point], trial: str, mask: str) -> int | None:
 
 
 def table(points: Sequence[Point]) -> str:
-    """Markdown: each trial at its last budget and what it needs for the yardstick's quality, mask by mask."""
-    lines = ["| search | evaluations | " + " | ".join(MASKS) + " |", "| --- | --- |" + " --- |" * len(MASKS)]
+    """Returns a table of each trial at each budget, and of what it needs for the yardstick's quality, mask by mask."""
+    rows = []
     for name, trial in TRIALS.items():
         for budget in trial.budgets:
             cells = [
@@ -133,12 +133,10 @@ def table(points: Sequence[Point]) -> str:
                 for p in points
                 if (p.trial, p.mask, p.evaluations) == (name, mask, budget)
             ]
-            lines.append(f"| {name} | {budget} | " + " | ".join(cells) + " |")
-        needed = [reached(points, name, mask) for mask in MASKS]
-        lines.append(
-            f"| {name}, as good as {LONG} of {YARDSTICK} after | | " + " | ".join(map(_or_never, needed)) + " |"
-        )
-    return "\n".join(lines)
+            rows.append([name, str(budget), *cells])
+        needed = [_or_never(reached(points, name, mask)) for mask in MASKS]
+        rows.append([f"{name}, as good as {LONG} of {YARDSTICK} after", "", *needed])
+    return markdown.table(["search", "evaluations", *MASKS], rows)
 
 
 def _or_never(evaluations: int | None) -> str:

@@ -73,12 +73,12 @@ def inpaint(
     save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
 ) -> None:
     """Restore the missing part of a face."""
-    from faceinpaint_fast import images, masks
+    from faceinpaint_fast import files, images, masks
     from faceinpaint_fast.config import InpaintConfig
 
     images.check_writable(out)
     if save_steps is not None:
-        images.check_place(save_steps / "weights.png")
+        files.check_place(save_steps / "weights.png")
     damaged = images.read_image(image)
     is_file = Path(hole).exists() or Path(hole).suffix.lower() in images.EXTENSIONS
     missing = masks.read_hole(hole if is_file else masks.draw(hole, damaged.shape[:2], seed), invert=invert)
@@ -118,9 +118,9 @@ def demo(
     from rich.console import Console
     from rich.table import Table
 
-    from faceinpaint_fast import images
+    from faceinpaint_fast import images, masks
     from faceinpaint_fast.config import InpaintConfig
-    from faceinpaint_fast.pictures.demonstration import HOLES, demo_sheet, restore_astronaut
+    from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_astronaut
     from faceinpaint_fast.pipeline import Inpainter
 
     images.check_writable(out)
@@ -128,7 +128,7 @@ def demo(
     inpainter = Inpainter.from_pretrained(model, config=config, device=device)
     inpainter.warm_up()
     with _progress(transient=True) as bar:
-        tasks = {name: bar.add_task(name, total=1.0) for name in HOLES}
+        tasks = {name: bar.add_task(name, total=1.0) for name in masks.KINDS}
         rows = restore_astronaut(
             inpainter, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
         )
@@ -174,7 +174,7 @@ def train(
 ) -> None:
     """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.pictures import plots as curves
     from faceinpaint_fast.training import game as dcgan
     from faceinpaint_fast.training import run
@@ -230,7 +230,7 @@ def train_encoder(
 ) -> None:
     """Train what gives a model's searches their start; kill it whenever you like, the same command goes on."""
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.training import encoder, run
 
@@ -370,7 +370,7 @@ def _compared(
     """A model, and what is measured between its samples and held-out faces."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.faces import load_faces
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
 
     check_place(folder / "config.json")
@@ -433,8 +433,9 @@ def bench(
     from rich.markdown import Markdown
 
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.benchmarks.comparison import machine, markdown, measure
+    from faceinpaint_fast.benchmarks.comparison import markdown, measure
     from faceinpaint_fast.benchmarks.search import comparisons
+    from faceinpaint_fast.doctor import machine
 
     if out is not None:
         # before minutes of measuring, not after
@@ -463,8 +464,8 @@ def parity(
 ) -> None:
     """Hold every fast function and a short search against the plain reference; exit status 1 if one is off."""
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.benchmarks.comparison import machine
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.doctor import machine
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.parity.functions import checks
     from faceinpaint_fast.parity.report import TITLES, line, markdown
@@ -569,7 +570,7 @@ def _run_protocol(
 ) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from faceinpaint_fast.benchmarks.comparison import machine
+    from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.evaluation import protocol
 
     with _progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
@@ -598,7 +599,7 @@ def _draw_figures(
 ) -> None:
     """Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
     from faceinpaint_fast.evaluation.protocol import data_sets
-    from faceinpaint_fast.images import check_place
+    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.pictures import figures
     from faceinpaint_fast.pipeline import Inpainter
     from faceinpaint_fast.training import calibration

@@ -1,70 +1,17 @@
-"""The generator G, the discriminator D of DCGAN (Radford et al. 2015) and an encoder, and the Protocols of any others.
+"""DCGAN's generator G and discriminator D (Radford et al. 2015), and an encoder of D's layers.
 
 Qiang et al. 2019, section 3.4: z (100) -> 4x4 -> 8x8 -> 16x16 -> 32x32 -> 64x64x3, tanh; D mirrors it.  The paper's
 D ends in a two-class softmax, which equals the one logit and the sigmoid used here.
-
-Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `to_signed` lead to [0, 1] and back.
 """
 
 from __future__ import annotations
 
-import copy
 from itertools import pairwise
-from typing import Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
-
-from faceinpaint_fast.errors import InputError
 
 IMAGE_SIZE = 64
 LATENT_SIZE = 100
-
-Network = TypeVar("Network")
-
-
-class Generator(Protocol):
-    """Any module that draws images from latent codes: (B, latent_size) -> (B, 3, H, W) in [-1, 1].
-
-    In eval mode an image must depend on its own z alone.
-    """
-
-    latent_size: int
-
-    def __call__(self, z: Tensor, /) -> Tensor: ...
-
-
-class Discriminator(Protocol):
-    """Any module that judges images: (B, 3, H, W) in [-1, 1] -> logit (B,), positive for "real"."""
-
-    def __call__(self, x: Tensor, /) -> Tensor: ...
-
-
-class Encoder(Protocol):
-    """Any module that guesses the latent codes of images from what is known of them, as `visible` puts it:
-    (B, 4, H, W) -> (B, latent_size).
-    """
-
-    def __call__(self, seen: Tensor, /) -> Tensor: ...
-
-
-def to_unit(x: Tensor) -> Tensor:
-    """[-1, 1] -> [0, 1]."""
-    return (x + 1) / 2
-
-
-def to_signed(x: Tensor) -> Tensor:
-    """[0, 1] -> [-1, 1]."""
-    return 2 * x - 1
-
-
-def visible(images: Tensor, known: Tensor) -> Tensor:
-    """What an encoder sees of images (B, 3, H, W) in [0, 1], known (B, H, W) where 1: (B, 4, H, W).
-
-    The image in [-1, 1], 0 where it is missing, and `known`.
-    """
-    known = known.unsqueeze(1)
-    return torch.cat([to_signed(images) * known, known], dim=1)
 
 
 class DCGANGenerator(nn.Module):
@@ -141,10 +88,3 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
-
-
-def frozen(network: Network, device: torch.device) -> Network:
-    """A copy for inference alone: eval mode, no gradient in its weights; the caller may be training the original."""
-    if not isinstance(network, nn.Module):
-        raise InputError(f"network: expected a torch module, got {type(network).__name__}")
-    return copy.deepcopy(network).to(device).eval().requires_grad_(False)

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from faceinpaint_fast import masks, reference
 from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks.adjoint import Differentiable, differentiable
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, frozen
+from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
+from faceinpaint_fast.networks.protocols import Differentiable, frozen
 from faceinpaint_fast.parity import report as parity
 from faceinpaint_fast.parity.report import OPERATION, Check, compare
-from faceinpaint_fast.pictures.demonstration import HOLES, astronaut_face
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 from faceinpaint_fast.search.objective import Objective
 
@@ -44,9 +46,14 @@ class Problem:
 
     @classmethod
     def of(cls, model: Model, device: torch.device, count: int) -> Problem:
-        names = list(HOLES.values())
+        names = list(masks.KINDS.values())
         holes = [masks.draw(names[i % len(names)], (IMAGE_SIZE, IMAGE_SIZE)) for i in range(count)]
-        return cls(model, device, np.repeat(astronaut_face()[None] / np.float32(255), count, axis=0), np.stack(holes))
+        return cls(
+            model,
+            device,
+            np.repeat(astronaut(CELEBA_108, IMAGE_SIZE)[None] / np.float32(255), count, axis=0),
+            np.stack(holes),
+        )
 
     def ours(self, config: InpaintConfig, images: Sequence[int] | None = None) -> Inpainting:
         """Of all images, or of these, in this order."""
@@ -80,7 +87,7 @@ def objectives(model: Model, device: torch.device, rng: np.random.Generator) -> 
     """Eq. 8 of what G draws against a face under four holes, and its gradient in x; with D in float32 alone."""
     exact_G, exact_D, *_ = exact_networks(model)
     D = differentiable(frozen(model.discriminator, device), device, "fp32")
-    problem = Problem.of(model, device, len(HOLES))
+    problem = Problem.of(model, device, len(masks.KINDS))
     images, known = torch.from_numpy(problem.faces).movedim(-1, 1), torch.from_numpy(~problem.holes)
     W = torch.from_numpy(reference.weight_map(problem.holes)).float()
     z = torch.from_numpy(rng.standard_normal((len(images), model.generator.latent_size)))

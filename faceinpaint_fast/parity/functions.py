@@ -30,7 +30,6 @@ from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 from faceinpaint_fast.parity import report as parity
 from faceinpaint_fast.parity.engine import networks, objectives, searches
 from faceinpaint_fast.parity.report import OPERATION, Check, as_float64, compare, pixels
-from faceinpaint_fast.pictures.demonstration import HOLES
 from faceinpaint_fast.search.objective import context_loss, structural_loss
 from faceinpaint_fast.weight_map import weight_map
 
@@ -169,7 +168,7 @@ def solvers(images: Array, holes: NDArray[np.bool_]) -> Iterator[Check]:
 
 def drawn(size: tuple[int, int]) -> NDArray[np.bool_]:
     """The demonstration's holes: (4, H, W)."""
-    return np.stack([masks.draw(name, size) for name in HOLES.values()])
+    return np.stack([masks.draw(name, size) for name in masks.KINDS.values()])
 
 
 def photographs(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:

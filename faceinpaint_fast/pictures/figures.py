@@ -20,10 +20,12 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.evaluation.methods import Restore
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import check_writable, write_image
-from faceinpaint_fast.networks.dcgan import to_unit
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
+from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.pictures.contact_sheet import contact_sheet
-from faceinpaint_fast.pictures.demonstration import astronaut_face
 from faceinpaint_fast.pictures.panels import panels
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 
@@ -144,7 +146,7 @@ def default_faces(inpainter: Inpainter, *, count: int = 3) -> dict[str, Pictures
     drawn = to_unit(inpainter.generator(torch.from_numpy(z).float().to(inpainter.device)))
     pictures = (255 * drawn).round().byte().movedim(1, -1).cpu().numpy()
     own = {f"G's own face {i} (flattering)": picture for i, picture in enumerate(pictures, 1)}
-    return {"astronaut": astronaut_face()} | own
+    return {"astronaut": astronaut(CELEBA_108, IMAGE_SIZE)} | own
 
 
 def draw(number: int, faces: Mapping[str, Pictures], restorer: Restorer) -> Pictures:

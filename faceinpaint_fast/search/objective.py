@@ -21,8 +21,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from faceinpaint_fast.config import InpaintConfig, Normalization
-from faceinpaint_fast.networks.adjoint import Differentiable
-from faceinpaint_fast.networks.dcgan import to_unit
+from faceinpaint_fast.networks.protocols import Differentiable, to_unit
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1, window_statistics
 from faceinpaint_fast.ops.window import Window
 

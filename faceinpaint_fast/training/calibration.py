@@ -17,7 +17,8 @@ from torch import Tensor
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import write_figure
-from faceinpaint_fast.networks.dcgan import DCGANGenerator, frozen, to_unit
+from faceinpaint_fast.networks.dcgan import DCGANGenerator
+from faceinpaint_fast.networks.protocols import frozen, to_unit
 from faceinpaint_fast.ops import ssim
 
 BATCH = 64  # samples at a time

@@ -21,7 +21,8 @@ from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.models import Model, save_encoder
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, DCGANEncoder, frozen, to_unit, visible
+from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, DCGANEncoder
+from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.search.loop import loss_and_gradient
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.training.run import batch_of_step, check_enough, run

@@ -21,7 +21,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import save_model
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, to_signed, to_unit
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.networks.protocols import to_signed, to_unit
 from faceinpaint_fast.training.run import batch_of_step, check_enough, run
 
 GRID = 8  # the sample grid is GRID x GRID faces

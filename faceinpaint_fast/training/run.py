@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast.errors import InputError, ModelError
-from faceinpaint_fast.images import write_atomically
+from faceinpaint_fast.files import write_atomically
 
 LOG_EVERY = 50  # steps between lines of the log
 

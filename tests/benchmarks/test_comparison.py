@@ -13,7 +13,7 @@ from faceinpaint_fast import PoissonSolver, reference
 from faceinpaint_fast.benchmarks import blend as poisson_comparisons
 from faceinpaint_fast.benchmarks import comparison as bench
 from faceinpaint_fast.benchmarks.blend import batch, direct, linearity, multigrid, problem, seamless_clone
-from faceinpaint_fast.benchmarks.comparison import NOISE, Measured, Row, machine, markdown, measure
+from faceinpaint_fast.benchmarks.comparison import NOISE, Measured, Row, markdown, measure
 from faceinpaint_fast.benchmarks.search import assert_same_gradient, comparisons, images, user_pair
 
 CPU = torch.device("cpu")
@@ -85,7 +85,6 @@ def test_the_table():
     assert "| this | 1 ms | that | 1.2 ms | 1.20 | 2, missed |" in text
     assert "| this | 500 ms | that | 1e+03 ms | 2.00 |  |" in text
     assert "- threads: 1" in text
-    assert {"python", "processor", "threads", "torch", "triton", "pytorch-msssim"} <= machine(CPU).keys()
 
 
 @pytest.mark.parametrize("name", ["iteration-1-fp32", "iteration-1-bf16", "pair-1", "ops-1", "batch-invariance"])

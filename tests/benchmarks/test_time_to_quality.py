@@ -14,8 +14,9 @@ from faceinpaint_fast.benchmarks import time_to_quality
 from faceinpaint_fast.benchmarks.time_to_quality import TRIALS, YARDSTICK, Point, Trial, draw, measure, reached, table
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.pictures.demonstration import astronaut_face
 
 CPU = torch.device("cpu")
 
@@ -51,7 +52,7 @@ def test_a_point_is_what_a_user_would_get(generator, discriminator, encoder, mon
     monkeypatch.setattr(time_to_quality, "TRIALS", {"guided": Trial(config=config, budgets=(1, 3))})
     monkeypatch.setattr(time_to_quality, "MASKS", ("centre", "drop-80"))
     monkeypatch.setattr(time_to_quality, "BATCH", 2)
-    faces = np.stack([astronaut_face(), astronaut_face()[:, ::-1], astronaut_face()[::-1]])
+    faces = np.stack([astronaut(CELEBA_108, 64), astronaut(CELEBA_108, 64)[:, ::-1], astronaut(CELEBA_108, 64)[::-1]])
     model = Model(generator, discriminator, {}, encoder)
     points = list(measure(model, faces, CPU, "fp32", seed=5))
     assert [(p.evaluations, p.mask) for p in points] == [(1, "centre"), (1, "drop-80"), (3, "centre"), (3, "drop-80")]

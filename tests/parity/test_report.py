@@ -13,7 +13,7 @@ import faceinpaint_fast
 from faceinpaint_fast import InpaintConfig, Inpainting, _cpu
 from faceinpaint_fast.blend import doors as blend
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks import adjoint
+from faceinpaint_fast.networks import layers
 from faceinpaint_fast.parity import engine, functions
 from faceinpaint_fast.parity.engine import (
     CONFIGS,
@@ -198,9 +198,9 @@ def test_a_term_that_is_left_out_of_the_gradient_is_noticed(term, monkeypatch, m
 
 
 def test_a_slope_that_is_off_is_noticed(monkeypatch, model):
-    slope_of = adjoint.slope_of
+    slope_of = layers.slope_of
     # of the leaky ReLU alone, which is D's and the encoder's
-    monkeypatch.setattr(adjoint, "slope_of", lambda activation: {0.2: 0.2002}.get(*[slope_of(activation)] * 2))
+    monkeypatch.setattr(layers, "slope_of", lambda activation: {0.2: 0.2002}.get(*[slope_of(activation)] * 2))
     found = failing(networks(model, CPU, np.random.default_rng(0)))
     assert {name.partition(",")[0] for name in found} == {"discriminator", "encoder"}
     assert {"discriminator, fp32", "discriminator, fp32, pullback, median of 8"} <= found

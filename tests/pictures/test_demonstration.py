@@ -10,9 +10,11 @@ from numpy.testing import assert_array_equal
 
 from faceinpaint_fast import InpaintConfig, Inpainter, masks, poisson_blend, reference
 from faceinpaint_fast.evaluation.metrics import quality
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import SHIPPED, load_model
 from faceinpaint_fast.pictures.contact_sheet import contact_sheet
-from faceinpaint_fast.pictures.demonstration import COLUMNS, HOLES, astronaut_face, demo_sheet, restore_astronaut
+from faceinpaint_fast.pictures.demonstration import COLUMNS, demo_sheet, restore_astronaut
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,7 @@ def rows():
 
 
 def test_the_face_is_framed_as_the_training_data():
-    face = astronaut_face() / 255
+    face = astronaut(CELEBA_108, 64) / 255
     assert face.shape == (64, 64, 3)
     # pupils where CelebA has them, at about (20, 33) and (43, 33): darker than the cheeks below by far
     for column in (20, 43):
@@ -29,8 +31,8 @@ def test_the_face_is_framed_as_the_training_data():
 
 
 def test_large_holes_are_restored_with_more_structure_than_a_smooth_fill_has(rows):
-    face = astronaut_face()
-    assert [row.name for row in rows] == list(HOLES)
+    face = astronaut(CELEBA_108, 64)
+    assert [row.name for row in rows] == list(masks.KINDS)
     for row in rows:
         assert_array_equal(row.inpainting.image[~row.hole], face[~row.hole])
         smooth = quality(poisson_blend(face, np.zeros_like(face), row.hole) / 255, face / 255, row.hole)
@@ -47,11 +49,11 @@ def test_large_holes_are_restored_with_more_structure_than_a_smooth_fill_has(row
 
 def test_the_sheet_shows_every_row(rows):
     sheet = demo_sheet(rows)
-    height, width = 28 + (28 + 3 * 64 + 12) * len(HOLES), 12 + (3 * 64 + 12) * len(COLUMNS)
+    height, width = 28 + (28 + 3 * 64 + 12) * len(masks.KINDS), 12 + (3 * 64 + 12) * len(COLUMNS)
     assert sheet.shape == (height, width, 3)
     # the last column is the original, enlarged threefold, in every row
-    original = astronaut_face().repeat(3, axis=0).repeat(3, axis=1)
-    for j in range(len(HOLES)):
+    original = astronaut(CELEBA_108, 64).repeat(3, axis=0).repeat(3, axis=1)
+    for j in range(len(masks.KINDS)):
         top = 28 + (28 + 3 * 64 + 12) * j + 28
         assert_array_equal(sheet[top : top + 192, -204:-12], original)
 
@@ -80,7 +82,7 @@ def test_shipped_weights_are_small_calibrated_and_described():
 def test_the_same_bits_with_other_neighbours_and_in_another_order():
     """On the shipped model, whose sums are long enough to notice another order of summation."""
     inpainter = Inpainter.from_pretrained(config=InpaintConfig(iterations=3), device="cpu")
-    face = astronaut_face()
+    face = astronaut(CELEBA_108, 64)
     faces = np.stack([face, face[:, ::-1], 255 - face])
     holes = np.stack([masks.draw(name, (64, 64)) for name in ("centre", "left", "drop-80")])
     found = inpainter(faces, holes, seed=[1, 2, 3])
@@ -104,7 +106,7 @@ def test_ten_iterations_of_the_paper_are_the_reference_s():
     model = load_model()
     config = dataclasses.replace(InpaintConfig.paper(), iterations=10)
     seeds = list(range(12))
-    faces = np.stack([astronaut_face()] * len(seeds))
+    faces = np.stack([astronaut(CELEBA_108, 64)] * len(seeds))
     names = ("centre", "left", "drop-80", "free-form")
     holes = np.stack([masks.draw(names[seed % 4], (64, 64), seed) for seed in seeds])
     found = Inpainter(model.generator, model.discriminator, config=config, device="cpu")(faces, holes, seed=seeds)

@@ -15,7 +15,8 @@ from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.models import Model, load_model, read_config, save_encoder, save_model
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.dcgan import DCGANEncoder, frozen, to_unit, visible
+from faceinpaint_fast.networks.dcgan import DCGANEncoder
+from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.reference.objective import objective as reference_objective
 from faceinpaint_fast.training import run as run_module
 from faceinpaint_fast.training.encoder import Amortisation, EncoderConfig, random_hole, train_encoder
