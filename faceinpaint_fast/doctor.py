@@ -22,7 +22,7 @@ MEASURED_WITH = ("torch", "triton", "numpy", *CUPY, "pytorch-msssim", "scipy", "
 def examine(model: Path | None = None) -> dict[str, str]:
     """Returns findings by name, in the order to print; raises ModelError if the model is damaged."""
     loaded = load_model(model)
-    training = loaded.config.get("training")
+    training = loaded.config.training
     seen = training.get("images", "?") if isinstance(training, dict) else "?"
     cupy = next((name for name in CUPY if _version(name) != "not installed"), CUPY[0])
     return {
@@ -37,7 +37,8 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "bfloat16": "the GPU's" if torch.cuda.is_available() else "matrix tiles" if _cpu.has_tiles() else "as float32",
         "poisson": "C++, multigrid",
         "model": f"{model or SHIPPED}, {seen} images seen",
-        **{name: f"sha256 {digest}" for name, digest in loaded.config["sha256"].items()},
+        "images": f"{loaded.config.size}x{loaded.config.size}, {loaded.config.framing.name}",
+        **{name: f"sha256 {digest}" for name, digest in loaded.config.sha256.items()},
     }
 
 

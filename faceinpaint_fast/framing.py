@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +34,16 @@ class Framing:
     points: tuple[Point, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (self.x >= 0 and self.y >= 0 and self.side >= 1):
-            raise InputError(f"framing: expected x, y >= 0 and a side >= 1, got {self.x}, {self.y}, {self.side}")
+        numbers = self.x, self.y, self.side, *(self.picture or ())
+        if not (all(type(number) is int for number in numbers) and self.x >= 0 and self.y >= 0 and self.side >= 1):
+            raise InputError(f"framing: expected whole x, y >= 0 and side >= 1, got {self.x}, {self.y}, {self.side}")
         if self.picture is not None and not self.lies_in(*self.picture):
-            raise InputError(f"framing: expected a square within {self.picture[0]}x{self.picture[1]}, got {self.name}")
+            raise InputError(f"framing: expected a square within {self.pictures} pixels, got {self.name}")
         if len(self.points) not in (0, 5):
             raise InputError(f"framing: expected five points or none, got {len(self.points)}")
+
+    def __str__(self) -> str:
+        return self.name
 
     @classmethod
     def parse(cls, text: str) -> Framing:
@@ -49,6 +55,24 @@ class Framing:
         except ValueError:
             raise InputError(f"crop: expected {', '.join(FRAMINGS)} or x,y,side in pixels, got {text!r}") from None
         return cls(f"{x},{y},{side}", x, y, side)
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> Framing:
+        """Returns the framing that a model's config.json describes, field by field.
+
+        Raises InputError, TypeError or ValueError for what is none.
+        """
+        picture, points = described["picture"], described["points"]
+        width_and_height = None if picture is None else tuple(picture)
+        return cls(
+            **{**described, "picture": width_and_height, "points": tuple((float(x), float(y)) for x, y in points)}
+        )
+
+    @property
+    def pictures(self) -> str:
+        """Of how many pixels pictures have the square, as a message puts it."""
+        width, height = self.picture or (self.x + self.side, self.y + self.side)
+        return f"{'' if self.picture else 'at least '}{width}x{height}"
 
     def lies_in(self, width: int, height: int) -> bool:
         """Whether a picture of so many pixels has the square, and is of the framing's own size, where that is known."""
@@ -62,10 +86,7 @@ class Framing:
         """
         height, width = image.shape[:2]
         if not self.lies_in(width, height):
-            asked = (
-                f"with the square {self.name}" if self.picture is None else f"of {self.picture[0]}x{self.picture[1]}"
-            )
-            raise InputError(f"image: expected a picture {asked}, got {width}x{height}")
+            raise InputError(f"image: expected {self.pictures} pixels to be cut to {self.name}, got {width}x{height}")
         square = image[self.y : self.y + self.side, self.x : self.x + self.side]
         if self.side == size:
             return square

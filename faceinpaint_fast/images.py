@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from PIL import Image
 
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.files import check_place, write_atomically
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ORIENTATION = 0x0112  # the EXIF tag, and what undoes its values
 TURNS = {
@@ -97,12 +94,3 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     # ValueError: more pixels a side than the format has room for
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a picture that can be written there, got: {error}") from error
-
-
-def write_figure(path: Path, figure: Figure) -> None:
-    """Draw a figure of matplotlib's and write it as `write_image` does."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    write_image(path, np.asarray(canvas.buffer_rgba())[..., :3])

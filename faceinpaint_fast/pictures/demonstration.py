@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast import masks
 from faceinpaint_fast.evaluation.metrics import Quality, quality
-from faceinpaint_fast.faces import astronaut
-from faceinpaint_fast.framing import CELEBA_108
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
 from faceinpaint_fast.pictures.contact_sheet import contact_sheet
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 
@@ -32,11 +29,14 @@ class Restored:
     seconds: float
 
 
-def restore_astronaut(
-    inpainter: Inpainter, *, seed: int = 0, progress: Callable[[str, float], None] = lambda *_: None
+def restore_kinds(
+    inpainter: Inpainter,
+    face: NDArray[np.uint8],
+    *,
+    seed: int = 0,
+    progress: Callable[[str, float], None] = lambda *_: None,
 ) -> list[Restored]:
-    """Restore the face under each of masks.KINDS, one after the other as a user would."""
-    face = astronaut(CELEBA_108, IMAGE_SIZE)
+    """Restores a face (H, W, 3) under each of `masks.KINDS`, one after the other as a user would."""
     rows = []
     for name, drawn in masks.KINDS.items():
         hole = masks.draw(drawn, face.shape[:2], seed)
@@ -47,9 +47,8 @@ def restore_astronaut(
     return rows
 
 
-def demo_sheet(rows: list[Restored]) -> NDArray[np.uint8]:
-    """The contact sheet of COLUMNS, one row a hole."""
-    face = astronaut(CELEBA_108, IMAGE_SIZE)
+def demo_sheet(face: NDArray[np.uint8], rows: list[Restored]) -> NDArray[np.uint8]:
+    """Returns the contact sheet of COLUMNS, one row a hole."""
     pictures = {}
     for row in rows:
         damaged = np.where(row.hole[..., None], np.uint8(255), face)

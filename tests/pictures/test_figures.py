@@ -164,7 +164,7 @@ def test_a_figure_is_written_under_its_number(tmp_path, faces, restorer):
 
 
 def test_default_faces_say_which_of_them_flatter(generator, restorer):
-    faces = default_faces(restorer.inpainter(restorer.config), count=2)
+    faces = default_faces(astronaut(CELEBA_108, 64), restorer.inpainter(restorer.config), count=2)
     real, *own = faces
     assert real == "astronaut"
     assert_array_equal(faces[real], astronaut(CELEBA_108, 64))
