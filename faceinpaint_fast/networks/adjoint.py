@@ -181,7 +181,7 @@ class Product(ABC):
 
 
 class PackedProduct(Product):
-    """On a CPU: products with packed weights, csrc/convolution.hpp; in large float32 batches csrc/winograd.hpp."""
+    """On a CPU: products with packed weights, csrc/layers/convolution.hpp; in large float32 batches winograd.hpp."""
 
     def __init__(self, layer: Layer, dtype: torch.dtype, batch_invariant: bool) -> None:
         self.layer, self.connects, self.dtype, self.batch_invariant = layer, layer.connects, dtype, batch_invariant
@@ -276,7 +276,7 @@ class TorchProduct(Product):
 
 
 class MatrixProduct(Product):
-    """In an exported program: products with unfolded images, csrc/convolution.hpp in torch.
+    """In an exported program: products with unfolded images, csrc/layers/convolution.hpp in torch.
 
     A convolution of torch's reorders its weights in every iteration: a search took 1.5 times as long with it.
     """
