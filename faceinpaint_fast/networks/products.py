@@ -54,7 +54,7 @@ class Product(ABC):
 
 
 class PackedProduct(Product):
-    """On a CPU: products with packed weights, csrc/convolution.hpp; in large float32 batches csrc/winograd.hpp.
+    """On a CPU: products with packed weights, csrc/layers/convolution.hpp; in large float32 batches csrc/layers/winograd.hpp.
 
     Threads cut between images, whose bits depend on no other image.
     """
@@ -162,7 +162,7 @@ class TorchProduct(Product):
 
 
 class MatrixProduct(Product):
-    """In an exported program: products with unfolded images, csrc/convolution.hpp in torch.
+    """In an exported program: products with unfolded images, csrc/layers/convolution.hpp in torch.
 
     A convolution of torch's reorders its weights in every iteration: a search took 1.5 times as long with it.
     """

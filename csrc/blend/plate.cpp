@@ -1,4 +1,4 @@
-#include "biharmonic.hpp"
+#include "blend/plate.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,6 +6,7 @@
 #include "vectors.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 using Level = Biharmonic::Level;
@@ -677,4 +678,5 @@ std::int64_t Biharmonic::add_solution(double* r, double* squares, const double* 
     return most;
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -1,12 +1,13 @@
 // Enough images at a time for products of many rows, since the weights are read anew for each, and so few that the
 // products stay near an L2 cache until they are summed.  What goes into a product is made just before it.
-#include "winograd.hpp"
+#include "layers/winograd.hpp"
 
 #include <algorithm>
 
 #include "parallel.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 // products along an axis
@@ -234,4 +235,5 @@ void WinogradDoubling::operator()(const float* half, Halving shape, Finish<float
     multiply_transformed(matrices_, shape, threads, transform, combine);
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -1,7 +1,7 @@
 // An image's columns are the 4x4 patches that a convolution of stride 2 sees, a row for each pixel of the half: with
 // them, halving is a product (im2col), and doubling a product whose columns are then summed where they overlap (col2im).
 // Both go a few images at a time, so that the columns stay in an L2 cache.
-#include "convolution.hpp"
+#include "layers/convolution.hpp"
 
 #include <algorithm>
 #include <vector>
@@ -9,6 +9,7 @@
 #include "parallel.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 constexpr std::int64_t CACHED = 3 << 19;  // bytes
@@ -184,4 +185,5 @@ INSTANTIATE(BFloat16, BFloat16)
 // the ends of a network are float
 INSTANTIATE(BFloat16, float)
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -3,11 +3,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "losses.hpp"
+#include "losses/ssim_l1.hpp"
 #include "parallel.hpp"
 #include "vectors.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 template <class T>
 void weighted_l1(const T* x, const T* y, Batch batch, Weights<T> w, int threads, T* out) {
@@ -56,4 +57,5 @@ void weighted_l1_gradient(const T* grad, const T* x, const T* y, Batch batch, We
 INSTANTIATE(float)
 INSTANTIATE(double)
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

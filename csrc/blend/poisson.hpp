@@ -16,7 +16,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "level.hpp"
+
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 class Grid {
 public:
@@ -89,4 +92,5 @@ private:
     std::vector<float> left_, right_;  // (pitch): 1 where a pixel has a neighbour there, else 0
 };
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

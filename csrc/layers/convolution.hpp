@@ -5,10 +5,11 @@
 
 #include <cstdint>
 
-#include "finish.hpp"
-#include "matrix_product.hpp"
+#include "layers/finish.hpp"
+#include "layers/matrix_product.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // half[y, x] = finish(sum over ky, kx of images[2 y - 1 + ky, 2 x - 1 + kx] weights[ky, kx]), zeros beyond the border.
 // weights: (k, depth), where k >= 16 channels counts (ky, kx, channel), and the rest of its rows does not matter.
@@ -27,4 +28,5 @@ template <class Number, class Out>
 void connect(const Number* a, std::int64_t m, const PackedMatrix<Number>& weights, Finish<Out> finish, int threads,
              Out* out);
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

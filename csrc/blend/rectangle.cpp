@@ -1,4 +1,4 @@
-#include "rectangle.hpp"
+#include "blend/rectangle.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,6 +7,7 @@
 #include "vectors.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 using V = Vector<float>;
@@ -72,4 +73,5 @@ void solve_rectangle(const Grid& finest, const Rectangle& rectangle, const doubl
     }
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -1,6 +1,6 @@
 // A block of a few rows of A times one panel of B stays in registers while it is summed along k.  B is packed in the
 // order of its use, so that it is read from its first byte to its last: DEPTH rows of it, of these panel by panel.
-#include "matrix_product.hpp"
+#include "layers/matrix_product.hpp"
 
 #include <algorithm>
 #include <new>
@@ -20,6 +20,7 @@
 #endif
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 // rows of a block, such that its sums fit the registers: 32 of 64 bytes, 16 of 32, or of 16
@@ -274,4 +275,5 @@ void PackedMatrix<Number>::multiply(const Number* a, std::int64_t m, float* c) c
 template class PackedMatrix<float>;
 template class PackedMatrix<BFloat16>;
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

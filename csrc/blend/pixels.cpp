@@ -1,10 +1,11 @@
-#include "planes.hpp"
+#include "blend/pixels.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 // Calls work(image, channel, row of f, row of missing, y) for all rows of all planes.
@@ -63,4 +64,5 @@ INSTANTIATE_ALL(std::uint8_t)
 INSTANTIATE_ALL(float)
 INSTANTIATE_ALL(double)
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

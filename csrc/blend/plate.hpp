@@ -19,7 +19,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "level.hpp"
+
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 class Biharmonic {
 public:
@@ -64,4 +67,5 @@ private:
     std::vector<float> inverse_;          // of its K
 };
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

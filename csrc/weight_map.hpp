@@ -3,7 +3,10 @@
 
 #include <cstdint>
 
+#include "level.hpp"
+
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // Images of one size, one after the other, each row by row.
 struct Planes {
@@ -22,4 +25,5 @@ template <class Pixel>
 void weight_map(const Pixel* hole, Pixel threshold, Planes planes, std::int64_t radius, double scale, int threads,
                 float* weights);
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -10,7 +10,10 @@
 #include <cstring>
 #include <memory>
 
+#include "level.hpp"
+
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // The upper half of a float.
 struct BFloat16 {
@@ -65,4 +68,5 @@ private:
     std::unique_ptr<void, Free> packed_;
 };
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

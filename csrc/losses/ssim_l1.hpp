@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "level.hpp"
+
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // Images of one size, one after the other, each its channels, each row by row; all sizes >= 1.
 struct Batch {
@@ -76,4 +79,5 @@ void weighted_l1(const T* x, const T* y, Batch batch, Weights<T> w, int threads,
 template <class T>
 void weighted_l1_gradient(const T* grad, const T* x, const T* y, Batch batch, Weights<T> w, int threads, T* out);
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

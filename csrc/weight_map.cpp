@@ -1,7 +1,7 @@
 // A window k rows high slides down each image, and for every column holds how many of its pixels there are missing: one
 // row enters at its foot, one leaves at its head.  A patch is then k neighbouring columns, summed.  All loops go along
 // a row, and in none does an x depend on the one before, so that the compiler can use vectors.
-#include "box_filter.hpp"
+#include "weight_map.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -11,6 +11,7 @@
 #include "parallel.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 // Counts summed in one go: several rows where rows are short, so that loops are long; small enough for an L1 cache.
@@ -158,4 +159,5 @@ template void weight_map(const std::uint8_t*, std::uint8_t, Planes, std::int64_t
 template void weight_map(const float*, float, Planes, std::int64_t, double, int, float*);
 template void weight_map(const double*, double, Planes, std::int64_t, double, int, float*);
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -11,6 +11,7 @@
 #include "vectors.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 constexpr int LARGEST_WINDOW = 31;
 
@@ -109,4 +110,5 @@ private:
     std::vector<T> rows_;
 };
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -8,18 +8,19 @@
 //     dE[u] = r (E[v] (n2 - n1) + E[u] S (d1 - d2))     dE[uv] = r n1     dE[u^2] = -r S d1 / 2
 //
 // so that, K^T the adjoint of taking local means, dS/du = K^T dE[u] + v K^T dE[uv] + 2 u K^T dE[u^2].
-#include "losses.hpp"
+#include "losses/ssim_l1.hpp"
 
 #include <algorithm>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "losses/window_filter.hpp"
 #include "parallel.hpp"
 #include "vectors.hpp"
-#include "window_filter.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 // Which rows of a band whose first is `first` lie within [0, height).
@@ -263,4 +264,5 @@ void ssim_l1(const T* x, Batch batch, SsimTarget<T> target, LocalWindow<T> windo
 INSTANTIATE(float)
 INSTANTIATE(double)
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -2,10 +2,11 @@
 
 #include <optional>
 
-#include "bindings.hpp"
-#include "biharmonic.hpp"
+#include "bindings/arrays.hpp"
+#include "blend/plate.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 Biharmonic bound_hole(const Array<bool>& missing, double tension) {
@@ -53,4 +54,5 @@ void define_biharmonic(py::module_& module) {
              "f"_a.noconvert());
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

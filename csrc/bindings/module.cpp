@@ -1,5 +1,5 @@
 // The module faceinpaint_fast._cpu.
-#include "bindings.hpp"
+#include "bindings/arrays.hpp"
 
 PYBIND11_MODULE(_cpu, module, pybind11::mod_gil_not_used()) {
     module.doc() = "The compiled kernels, for arrays in this machine's memory.";

@@ -3,9 +3,10 @@
 
 #include <cstdint>
 
-#include "poisson.hpp"
+#include "blend/poisson.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // A rectangle of missing pixels of a grid and, in rows of `pitch` numbers, whole vectors of them with zeros at the end:
 struct Rectangle {
@@ -22,4 +23,5 @@ struct Rectangle {
 void solve_rectangle(const Grid& finest, const Rectangle& rectangle, const double* v, double tolerance,
                      std::int64_t planes, double* f, double* reached);
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -1,11 +1,12 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "bindings.hpp"
-#include "convolution.hpp"
-#include "winograd.hpp"
+#include "bindings/arrays.hpp"
+#include "layers/convolution.hpp"
+#include "layers/winograd.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 // bfloat16 comes as uint16: NumPy has no such dtype
@@ -156,4 +157,5 @@ void define_convolution(py::module_& module) {
         "(B, H, W, D) -> (B, 2H, 2W, C), H and W even, weights (D, 16 C): winograd.hpp");
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <memory>
 
-#include "matrix_product.hpp"
+#include "layers/matrix_product.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // Images (count, 2 height, 2 width, channels); their halves (count, height, width, depth).
 struct Halving {
@@ -48,4 +49,5 @@ std::unique_ptr<Number[]> fresh(std::int64_t count) {
     return std::unique_ptr<Number[]>(new Number[count]);
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -2,12 +2,13 @@
 
 #include <optional>
 
-#include "bindings.hpp"
-#include "planes.hpp"
-#include "poisson.hpp"
-#include "rectangle.hpp"
+#include "bindings/arrays.hpp"
+#include "blend/pixels.hpp"
+#include "blend/poisson.hpp"
+#include "blend/rectangle.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 template <class T>
@@ -237,4 +238,5 @@ void define_poisson(py::module_& module) {
              "squares"_a.noconvert());
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -14,10 +14,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "finish.hpp"
-#include "matrix_product.hpp"
+#include "layers/finish.hpp"
+#include "layers/matrix_product.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // The half has an even height and width.
 class WinogradHalving {
@@ -49,4 +50,5 @@ private:
     std::vector<PackedMatrix<float>> matrices_;
 };
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

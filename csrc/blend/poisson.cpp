@@ -1,10 +1,11 @@
-#include "poisson.hpp"
+#include "blend/poisson.hpp"
 
 #include <algorithm>
 
 #include "vectors.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 using V = Vector<float>;
@@ -440,4 +441,5 @@ void Grid::residual(const double* f, const double* v, const bool* wanted, std::i
     }
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

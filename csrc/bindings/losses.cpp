@@ -2,11 +2,12 @@
 #include <initializer_list>
 #include <string>
 
-#include "bindings.hpp"
-#include "losses.hpp"
-#include "window_filter.hpp"
+#include "bindings/arrays.hpp"
+#include "losses/ssim_l1.hpp"
+#include "losses/window_filter.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 template <class T>
@@ -144,4 +145,5 @@ void define_losses(py::module_& module) {
     define_for<double>(module);
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -3,7 +3,10 @@
 
 #include <cstdint>
 
+#include "level.hpp"
+
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // Pixels (images, height, width, channels) anywhere in memory; strides in numbers of T.
 template <class T>
@@ -32,4 +35,5 @@ template <class T, class S>
 void put_sums(const double* f, const Pixels<const S>& source, const bool* missing, const Extent& extent,
               const Pixels<T>& out);
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -12,7 +12,10 @@
 #include <cstdint>
 #include <string>
 
+#include "level.hpp"
+
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 namespace py = pybind11;
 
@@ -53,4 +56,5 @@ void define_convolution(py::module_& module);
 void define_poisson(py::module_& module);
 void define_biharmonic(py::module_& module);
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

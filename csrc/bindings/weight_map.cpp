@@ -2,10 +2,11 @@
 #include <limits>
 #include <string>
 
-#include "bindings.hpp"
-#include "box_filter.hpp"
+#include "bindings/arrays.hpp"
+#include "weight_map.hpp"
 
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 namespace {
 
 template <class Pixel>
@@ -39,4 +40,5 @@ void define_weight_map(py::module_& module) {
     define_for<double>(module);
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint
