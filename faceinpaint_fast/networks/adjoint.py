@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -56,9 +56,17 @@ def differentiable(
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     if isinstance(network, DCGAN):
-        product = PackedProduct if device.type == "cpu" else TorchProduct
-        return ExplicitNetwork(network, product, dtype, batch_invariant=batch_invariant)
+        return ExplicitNetwork(network, product_for(device), dtype, batch_invariant=batch_invariant)
     return AnyNetwork(network, device, dtype)
+
+
+def product_for(device: torch.device) -> type[Product]:
+    """The product for tensors on that device."""
+    if device.type == "cuda":
+        from faceinpaint_fast.networks.triton_layers import TritonProduct
+
+        return TritonProduct
+    return PackedProduct if device.type == "cpu" else TorchProduct
 
 
 class AnyNetwork:
@@ -145,7 +153,7 @@ def scale_and_bias(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """What becomes of a product's sums: times scale, + bias; and times slope where that, or a gate at its place, is not
-    above 0.
+    above 0; and tanh of it, at the end of G.
 
     Forwards that is BatchNorm and the activation.  Backwards, with what an activation once gave as the gate, it is the
     way of the gradient back through both.
@@ -154,17 +162,19 @@ class Finish:
     scale: Tensor
     bias: Tensor
     slope: float
+    tanh: bool = False
 
     def for_pixels(self, count: int) -> Finish:
         """For that many pixels as one row of channels."""
-        return Finish(self.scale.repeat(count), self.bias.repeat(count), self.slope)
+        return replace(self, scale=self.scale.repeat(count), bias=self.bias.repeat(count))
 
 
 class Product(ABC):
     """A layer's weight for either direction; images are (B, H, W, C) here, the larger one's half is (B, H, W, D).
 
     Where the layer connects all with all, the half is (B, D), and the larger image has 4x4 pixels.  The result may take
-    the gate's place.
+    the gate's place.  What is handed over, and comes back, may be a view of other strides, as of a planar image, and of
+    another dtype.
     """
 
     @abstractmethod
@@ -172,12 +182,21 @@ class Product(ABC):
         """batch_invariant: asks for the same bits in batches of any size, which only some can keep to."""
 
     @abstractmethod
-    def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
-        """From the half to the larger image: the transposed convolution."""
+    def widen(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
+    ) -> Tensor:
+        """From the half to the larger image: the transposed convolution; added onto another image, where there is one,
+        which may happen in that image's place.
+        """
 
     @abstractmethod
-    def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
-        """From the larger image to the half: the convolution."""
+    def narrow(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, drawn: Tensor | None = None
+    ) -> Tensor:
+        """From the larger image to the half: the convolution.
+
+        drawn  what tanh gave: x is the gradient in it, and is led back through tanh first
+        """
 
 
 class PackedProduct(Product):
@@ -195,18 +214,24 @@ class PackedProduct(Product):
         missing = 0 if layer.connects or dtype != torch.bfloat16 else -16 * self.channels % 32
         self.widening, self.narrowing = packed(layer.matrix), packed(F.pad(layer.matrix.T, (0, 0, 0, missing)))
 
-    def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def widen(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
+    ) -> Tensor:
+        x = x.to(self.dtype)
         if self.connects:
             gate = None if gate is None else gate.view(len(x), -1)
             out = self._run(self.widening.connect, x, finish, gate, dtype, (len(x), 16 * self.channels))
-            return out.view(len(x), 4, 4, self.channels)
+            return added(out.view(len(x), 4, 4, self.channels), onto)
         count, height, width, _ = x.shape
         double = self._winograd_widening if self._filters(count, height, width) else self.widening.double
-        return self._run(double, x, finish, gate, dtype, (count, 2 * height, 2 * width, self.channels))
+        return added(self._run(double, x, finish, gate, dtype, (count, 2 * height, 2 * width, self.channels)), onto)
 
-    def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def narrow(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, drawn: Tensor | None = None
+    ) -> Tensor:
         if self.connects:
             return self._run(self.narrowing.connect, x.view(len(x), -1), finish, gate, dtype, (len(x), self.depth))
+        x = before_tanh(x, drawn).contiguous()
         count, height, width, _ = x.shape
         height, width = height // 2, width // 2
         halve = self._winograd_narrowing if self._filters(count, height, width) else self.narrowing.halve
@@ -241,7 +266,7 @@ class PackedProduct(Product):
         threads = threads_for(len(x), IMAGES_A_THREAD[self.dtype])
         scale, bias = finish.scale.numpy(), finish.bias.numpy()
         function(numbers(x), scale, bias, finish.slope, gate is not None, threads, numbers(out))
-        return out
+        return tanh_(out) if finish.tanh else out
 
 
 def numbers(tensor: Tensor) -> NDArray[Any]:
@@ -257,16 +282,20 @@ class TorchProduct(Product):
         self.matrix = layer.matrix.to(dtype).contiguous() if layer.connects else None
         self.weight = layer.weight.to(dtype, memory_format=torch.channels_last)
 
-    def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def widen(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
+    ) -> Tensor:
         if self.matrix is not None:
             gate = None if gate is None else gate.flatten(1)
-            return finished(x.to(self.dtype) @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1)
-        return finished(self._convolved(F.conv_transpose2d, x), finish, gate, dtype)
+            return added(finished(x.to(self.dtype) @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1), onto)
+        return added(finished(self._convolved(F.conv_transpose2d, x), finish, gate, dtype), onto)
 
-    def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def narrow(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, drawn: Tensor | None = None
+    ) -> Tensor:
         if self.matrix is not None:
             return finished(x.to(self.dtype).flatten(1) @ self.matrix.T, finish, gate, dtype)
-        return finished(self._convolved(F.conv2d, x), finish, gate, dtype)
+        return finished(self._convolved(F.conv2d, before_tanh(x, drawn).contiguous()), finish, gate, dtype)
 
     def _convolved(self, convolution: Callable[..., Tensor], x: Tensor) -> Tensor:
         # float32 means float32, and the same bits every time: cuDNN would take TF32, and sums in any order
@@ -284,15 +313,19 @@ class MatrixProduct(Product):
     def __init__(self, layer: Layer, dtype: torch.dtype, batch_invariant: bool) -> None:  # noqa: ARG002
         self.connects, self.dtype, self.matrix = layer.connects, dtype, layer.matrix.to(dtype).contiguous()
 
-    def widen(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def widen(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
+    ) -> Tensor:
         products = x.to(self.dtype) @ self.matrix
         if self.connects:
             gate = None if gate is None else gate.flatten(1)
-            return finished(products, finish, gate, dtype).view(len(x), 4, 4, -1)
-        return finished(folded(products), finish, gate, dtype)
+            return added(finished(products, finish, gate, dtype).view(len(x), 4, 4, -1), onto)
+        return added(finished(folded(products), finish, gate, dtype), onto)
 
-    def narrow(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
-        x = x.to(self.dtype)
+    def narrow(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, drawn: Tensor | None = None
+    ) -> Tensor:
+        x = before_tanh(x, drawn).contiguous().to(self.dtype)
         windows = x.flatten(1) if self.connects else unfolded(x)
         return finished(F.linear(windows, self.matrix), finish, gate, dtype)
 
@@ -323,7 +356,24 @@ def finished(y: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype)
     y = y * finish.scale + finish.bias
     if finish.slope != 1:
         y = torch.where((y if gate is None else gate) > 0, y, finish.slope * y)
-    return y.to(dtype)
+    return tanh_(y.to(dtype)) if finish.tanh else y.to(dtype)
+
+
+def tanh_(images: Tensor) -> Tensor:
+    """In place; one by one on a CPU, where threads would cut between images and round by the place in a vector."""
+    for image in images if images.device.type == "cpu" else [images]:
+        image.tanh_()
+    return images
+
+
+def before_tanh(gradient: Tensor, drawn: Tensor | None) -> Tensor:
+    """The gradient in what tanh was of, from the one in what it has drawn, if it has."""
+    return gradient if drawn is None else torch.ops.aten.tanh_backward(gradient, drawn)
+
+
+def added(y: Tensor, onto: Tensor | None) -> Tensor:
+    """Their sum, in the place of `onto` where that is."""
+    return y if onto is None else onto.add_(y)
 
 
 class ExplicitNetwork:
@@ -355,30 +405,31 @@ class ExplicitNetwork:
         ones = layers[0].scale.new_ones(layers[0].weight.shape[0 if self.draws else 1])
         backwards = [Finish(ones, torch.zeros_like(ones), 1.0)]
         backwards += [Finish(layer.scale, torch.zeros_like(layer.bias), layer.slope) for layer in layers[:-1]]
+        forwards[-1] = replace(forwards[-1], tanh=self.draws)
         self.finish = [fitted(*pair, self.draws) for pair in zip(forwards, layers, strict=True)]
         self.finish_back = [fitted(*pair, not self.draws) for pair in zip(backwards, layers, strict=True)]
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Pullback]:
-        """float32 to float32; the pullback may be called once."""
-        inputs = [x.to(self.dtype) if self.draws else x.permute(0, 2, 3, 1).contiguous()]
+        """float32 to float32; the pullback may be called once, and D's may add to a gradient that it is given."""
+        inputs = [x if self.draws else x.permute(0, 2, 3, 1)]
         for forward, finish in zip(self.forwards, self.finish, strict=True):
             dtype = torch.float32 if len(inputs) == len(self.forwards) else self.dtype
             inputs.append(forward(inputs[-1], finish, None, dtype))
         y = inputs.pop()
-        if self.draws:
-            # one by one on a CPU, where threads would cut between images and round by the place in a vector
-            for image in y if y.device.type == "cpu" else [y]:
-                image.tanh_()
-        y = y.permute(0, 3, 1, 2) if self.draws else y.squeeze(1)
 
-        def pull(gradient: Tensor) -> Tensor:
+        def pull(gradient: Tensor, onto: Tensor | None = None) -> Tensor:
+            gates: list[Tensor | None] = [None, *inputs[1:]]
+            # tanh lies behind G's last layer, and what D's gradient is added to before its first
+            beyond: list[Tensor | None] = [None] * len(inputs)
             if self.draws:
-                gradient = torch.ops.aten.tanh_backward(gradient, y).permute(0, 2, 3, 1).contiguous()
+                beyond[-1], gradient = y, gradient.permute(0, 2, 3, 1)
             else:
-                gradient = gradient.view(len(gradient), -1).to(self.dtype)
-            for index in range(len(inputs) - 1, 0, -1):
-                gradient = self.backwards[index](gradient, self.finish_back[index], inputs[index], self.dtype)
-            gradient = self.backwards[0](gradient, self.finish_back[0], None, torch.float32)
+                beyond[0] = None if onto is None else onto.permute(0, 2, 3, 1)
+                gradient = gradient.view(len(gradient), -1)
+            for index in range(len(inputs) - 1, -1, -1):
+                dtype = self.dtype if index else torch.float32
+                finish = self.finish_back[index]
+                gradient = self.backwards[index](gradient, finish, gates[index], dtype, beyond[index])
             return gradient if self.draws else gradient.permute(0, 3, 1, 2)
 
-        return y, pull
+        return y.permute(0, 3, 1, 2) if self.draws else y.squeeze(1), pull
