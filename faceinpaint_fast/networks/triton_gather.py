@@ -103,6 +103,40 @@ def _gathered_sums(
     return total
 
 
+@triton.jit
+def _put(
+    total, scale, bias, gate, out, rows, first, column, down, right,
+    HEIGHT: tl.constexpr, WIDTH: tl.constexpr, PHASES: tl.constexpr, N: tl.constexpr, IMAGE: tl.constexpr,
+    SLOPE: tl.constexpr, GATED: tl.constexpr, TANH: tl.constexpr, ADDED: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
+    """Finish sums [ROWS, columns] and store them."""
+    image = first // (HEIGHT * WIDTH)
+    row = first + tl.arange(0, ROWS)  # [ROWS]
+    y, z = row % (HEIGHT * WIDTH) // WIDTH, row % WIDTH
+    there = (row < rows)[:, None] & (column < N)[None, :]
+    if IMAGE:
+        # columns count (channel, parity of the row, parity of the column), out is (B, N / 4, H, W)
+        channel = column // 4
+        of_row = (row // (HEIGHT * WIDTH) - image) * (N * HEIGHT * WIDTH) + y * (4 * WIDTH) + z * 2
+        of_column = channel * (4 * HEIGHT * WIDTH) + column // 2 % 2 * (2 * WIDTH) + column % 2
+    else:
+        channel = column
+        y = (row // (HEIGHT * WIDTH) - image) * (PHASES * HEIGHT) + y * PHASES + down
+        of_row = (y * (PHASES * WIDTH) + z * PHASES + right) * N
+        of_column = column
+    images = image.to(tl.int64) * (PHASES * PHASES * N * HEIGHT * WIDTH)
+    gate, out = gate + images, out + images
+    at = of_row[:, None] + of_column[None, :]
+    factor = tl.load(scale + channel, column < N, 0.0)[None, :]
+    term = tl.load(bias + channel, column < N, 0.0)[None, :]
+    result = _finished(total, factor, term, gate + at, there, SLOPE, GATED)
+    if TANH:
+        result = _tanh(result)
+    if ADDED:
+        result += tl.load(out + at, there, 0.0)
+    tl.store(out + at, result.to(out.dtype.element_ty), there)
+
+
 # --- kernels ---
 
 
@@ -148,31 +182,23 @@ def gathered(
             tl.store(arrived + tile, 0)
 
     if last:
-        image = first // (HEIGHT * WIDTH)
-        row = first + tl.arange(0, ROWS)  # [ROWS]
-        y, z = row % (HEIGHT * WIDTH) // WIDTH, row % WIDTH
-        there = (row < rows)[:, None] & (column < N)[None, :]
-        if IMAGE:
-            # columns count (channel, parity of the row, parity of the column), out is (B, N / 4, H, W)
-            channel = column // 4
-            base = image.to(tl.int64) * (N * HEIGHT * WIDTH)
-            of_row = (row // (HEIGHT * WIDTH) - image) * (N * HEIGHT * WIDTH) + y * (4 * WIDTH) + z * 2
-            of_column = channel * (4 * HEIGHT * WIDTH) + column // 2 % 2 * (2 * WIDTH) + column % 2
+        if ROWS * COLUMNS < 16384:
+            _put(
+                total, scale, bias, gate, out, rows, first, column, down, right,
+                HEIGHT, WIDTH, PHASES, N, IMAGE, SLOPE, GATED, TANH, ADDED, ROWS,
+            )  # fmt: skip
         else:
-            channel = column
-            base = image.to(tl.int64) * (PHASES * PHASES * N * HEIGHT * WIDTH)
-            y = (row // (HEIGHT * WIDTH) - image) * (PHASES * HEIGHT) + y * PHASES + down
-            of_row = (y * (PHASES * WIDTH) + z * PHASES + right) * N
-            of_column = column
-        at = base + (of_row[:, None] + of_column[None, :])
-        factor = tl.load(scale + channel, column < N, 0.0)[None, :]
-        term = tl.load(bias + channel, column < N, 0.0)[None, :]
-        result = _finished(total, factor, term, gate + at, there, SLOPE, GATED)
-        if TANH:
-            result = _tanh(result)
-        if ADDED:
-            result += tl.load(out + at, there, 0.0)
-        tl.store(out + at, result.to(out.dtype.element_ty), there)
+            # gates for all of it at once would not fit the registers
+            left, rest = total.reshape(ROWS, 2, COLUMNS // 2).permute(0, 2, 1).split()
+            beginning = tile % tl.cdiv(N, COLUMNS) * COLUMNS + tl.arange(0, COLUMNS // 2)
+            _put(
+                left, scale, bias, gate, out, rows, first, beginning, down, right,
+                HEIGHT, WIDTH, PHASES, N, IMAGE, SLOPE, GATED, TANH, ADDED, ROWS,
+            )  # fmt: skip
+            _put(
+                rest, scale, bias, gate, out, rows, first, beginning + COLUMNS // 2, down, right,
+                HEIGHT, WIDTH, PHASES, N, IMAGE, SLOPE, GATED, TANH, ADDED, ROWS,
+            )  # fmt: skip
 
 
 @triton.jit(do_not_specialize=("rows",))
@@ -207,7 +233,9 @@ def from_image(
         total = _multiplied(a, w, (column < N)[None, :], N * C * 16, total, PARTS)
 
     there = (row < rows)[:, None] & (column < N)[None, :]
-    to = image.to(tl.int64) * (HEIGHT * WIDTH * N) + ((row - image * (HEIGHT * WIDTH))[:, None] * N + column[None, :])
+    gate += image.to(tl.int64) * (HEIGHT * WIDTH * N)
+    out += image.to(tl.int64) * (HEIGHT * WIDTH * N)
+    to = (row - image * (HEIGHT * WIDTH))[:, None] * N + column[None, :]
     factor = tl.load(scale + column, column < N, 0.0)[None, :]
     term = tl.load(bias + column, column < N, 0.0)[None, :]
     result = _finished(total, factor, term, gate + to, there, SLOPE, GATED)
