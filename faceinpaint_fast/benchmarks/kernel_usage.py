@@ -119,8 +119,8 @@ def table() -> str:
         _launch(torch.float32, LARGEST)
         _launch(torch.bfloat16, Window().size)
         bfgs, adam = BFGS(0.2, 9.0), Adam.of(InpaintConfig(search="adam"))
-        for rule, rows, n in ((bfgs, 1, 100), (bfgs, 1024, 100), (bfgs, 1, 512), (adam, 1, 100), (adam, 1, 16384)):
-            _launch_steps(rule, rows, n)
+        for rule, batch, n in ((bfgs, 1, 100), (bfgs, 1024, 100), (bfgs, 1, 512), (adam, 1, 100), (adam, 1, 16384)):
+            _launch_steps(rule, batch, n)
         triton_steps.discriminator_slope(torch.zeros(2), 0.003)
         for name, kernel in {_name(kernel): kernel for kernel in compiled}.items():
             usage.setdefault(name, []).append(_usage(kernel))
