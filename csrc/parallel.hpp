@@ -7,7 +7,10 @@
 #include <future>
 #include <vector>
 
+#include "level.hpp"
+
 namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 // Calls work(begin, end) on contiguous runs that make up [0, items), one a thread, the first on the caller's own.
 // A thread takes tens of microseconds to start: the caller asks for no more of them than the work is worth.
@@ -24,4 +27,5 @@ void parallel_runs(std::int64_t items, int threads, const Work& work) {
     for (auto& other : others) other.get();
 }
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -19,6 +19,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
+from faceinpaint_fast import markdown
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 from faceinpaint_fast.ops.window import LARGEST, Window
@@ -118,26 +119,23 @@ def table() -> str:
         _launch(torch.float32, LARGEST)
         _launch(torch.bfloat16, Window().size)
         bfgs, adam = BFGS(0.2, 9.0), Adam.of(InpaintConfig(search="adam"))
-        for rule, rows, n in ((bfgs, 1, 100), (bfgs, 1024, 100), (bfgs, 1, 512), (adam, 1, 100), (adam, 1, 16384)):
-            _launch_steps(rule, rows, n)
+        for rule, batch, n in ((bfgs, 1, 100), (bfgs, 1024, 100), (bfgs, 1, 512), (adam, 1, 100), (adam, 1, 16384)):
+            _launch_steps(rule, batch, n)
         triton_steps.discriminator_slope(torch.zeros(2), 0.003)
         for name, kernel in {_name(kernel): kernel for kernel in compiled}.items():
             usage.setdefault(name, []).append(_usage(kernel))
-    targets = " | ".join(f"sm_{capability}" for capability in CAPABILITIES)
-    lines = [
-        "# What the Triton kernels take",
-        "",
-        f"Compiled by Triton {triton.__version__}, without a GPU: registers a thread, bytes spilled a thread,",
-        "bytes of shared memory a program.",
-        "",
-        f"| kernel | {targets} |",
-        "| --- |" + " --- |" * len(CAPABILITIES),
-    ]
-    lines += [
-        f"| {name} | " + " | ".join(", ".join(map(str, numbers)) for numbers in row) + " |"
-        for name, row in sorted(usage.items())
-    ]
-    return "\n".join(lines)
+    heads = ["kernel", *(f"sm_{capability}" for capability in CAPABILITIES)]
+    rows = [[name, *(", ".join(map(str, numbers)) for numbers in row)] for name, row in sorted(usage.items())]
+    return "\n".join(
+        [
+            "# What the Triton kernels take",
+            "",
+            f"Compiled by Triton {triton.__version__}, without a GPU: registers a thread, bytes spilled a thread,",
+            "bytes of shared memory a program.",
+            "",
+            markdown.table(heads, rows),
+        ]
+    )
 
 
 if __name__ == "__main__":
