@@ -80,7 +80,7 @@ def _launch_steps(rule: BFGS | Adam, rows: int, n: int) -> None:
     # what is not read needs no memory
     z, ones = torch.zeros(1, 1).expand(rows, n), torch.ones(1).expand(rows)
     parts = ones[:, None].expand(rows, 12)
-    composition = triton_steps.Composition(ones, ones, ones, z, (0.003, 0.95, 0.05, 0.03))
+    composition = triton_steps.Composition(ones, ones, z, (0.003, 0.95, 0.05, 0.03))
     found = triton_steps.Found(parts, parts, z, ones)
     triton_steps.step_(rule, triton_steps.begin(rule, z), z.expand(ATTEMPTS, rows, n), z, composition, found)
 

@@ -42,13 +42,12 @@ SIZES = ("B", "p", "q")
 class Composition:
     """What Eq. 8 is composed with, beside what an iteration finds: see `objective.Objective`.
 
-    total_weight, structured, share  (B,)
-    centre                           (B, n), or (B, 1): where the prior draws to
-    lambdas                          of the discriminator, the context, the structural loss and the prior
+    total_weight, share  (B,)
+    centre               (B, n), or (B, 1): where the prior draws to
+    lambdas              of the discriminator, the context, the structural loss and the prior
     """
 
     total_weight: Tensor
-    structured: Tensor
     share: Tensor
     centre: Tensor
     lambdas: tuple[float, float, float, float]
@@ -57,19 +56,20 @@ class Composition:
     def none(cls, loss: Tensor) -> Composition:
         """For losses (B,) and gradients that are composed already: the loss stands for L1."""
         ones = torch.ones_like(loss)
-        return cls(ones, ones, ones, ones[:, None], (0.0, 1.0, 0.0, 0.0))
+        return cls(ones, ones, ones[:, None], (0.0, 1.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """What an iteration finds at z.
 
-    similarity, l1  (B, p), (B, q): partial sums of SSIM and of L1
-    pulled          (B, n): the gradient of Eq. 8 in z but the prior's
-    logit           (B,), D's; none where lambda_d is 0
+    structural  (B, p): parts that add up to the structural loss, of an image without one to 0
+    l1          (B, q): parts of L1
+    pulled      (B, n): the gradient of Eq. 8 in z but the prior's
+    logit       (B,), D's; none where lambda_d is 0
     """
 
-    similarity: Tensor
+    structural: Tensor
     l1: Tensor
     pulled: Tensor
     logit: Tensor | None = None
@@ -100,7 +100,7 @@ def _clipped(z, Z_MAX: tl.constexpr):
 
 @triton.jit
 def _eq8(
-    similarity, l1, logit, total_weight, structured, share, away_squares, row, p, q,
+    structural, l1, logit, total_weight, share, away_squares, row, p, q,
     LAMBDA_D: tl.constexpr, LAMBDA_C: tl.constexpr, LAMBDA_S: tl.constexpr, LAMBDA_Z: tl.constexpr, n: tl.constexpr,
 ):  # fmt: skip
     """Eq. 8 of a row; a term of weight 0 may be anything, NaN as well, and is left out."""
@@ -112,7 +112,7 @@ def _eq8(
     if LAMBDA_C != 0:
         total += LAMBDA_C * (_sum(l1, row, q) / tl.load(total_weight + row))
     if LAMBDA_S != 0:
-        total += LAMBDA_S * (tl.load(structured + row) - _sum(similarity, row, p))
+        total += LAMBDA_S * _sum(structural, row, p)
     if LAMBDA_Z != 0:
         total += LAMBDA_Z * (away_squares / n / tl.load(share + row))
     return total
@@ -147,7 +147,7 @@ def _block(inverse, first, learnt, n: tl.constexpr, N: tl.constexpr, ROWS: tl.co
 @triton.jit(do_not_specialize=SIZES)
 def _bfgs(
     z, found, loss, gradient, direction, size, inverse, learnt, attempt, iteration, starts, losses,
-    similarity, l1, logit, pulled, total_weight, structured, share, centre, B, p, q,
+    structural, l1, logit, pulled, total_weight, share, centre, B, p, q,
     LAMBDA_D: tl.constexpr, LAMBDA_C: tl.constexpr, LAMBDA_S: tl.constexpr, LAMBDA_Z: tl.constexpr,
     FIRST: tl.constexpr, Z_MAX: tl.constexpr, CENTRES: tl.constexpr,
     n: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr,
@@ -172,7 +172,7 @@ def _bfgs(
     if LAMBDA_Z != 0:
         slope += (2 * LAMBDA_Z / n) * away / tl.load(share + row)
     now = _eq8(
-        similarity, l1, logit, total_weight, structured, share, tl.sum(away * away), row, p, q,
+        structural, l1, logit, total_weight, share, tl.sum(away * away), row, p, q,
         LAMBDA_D, LAMBDA_C, LAMBDA_S, LAMBDA_Z, n,
     )  # fmt: skip
 
@@ -248,7 +248,7 @@ def _bfgs(
 @triton.jit(do_not_specialize=SIZES)
 def _adam(
     z, mean, square, age, attempt, iteration, starts, losses, sizes, means, squares,
-    similarity, l1, logit, pulled, total_weight, structured, share, centre, B, p, q,
+    structural, l1, logit, pulled, total_weight, share, centre, B, p, q,
     LAMBDA_D: tl.constexpr, LAMBDA_C: tl.constexpr, LAMBDA_S: tl.constexpr, LAMBDA_Z: tl.constexpr,
     MEAN: tl.constexpr, SQUARE: tl.constexpr, Z_MAX: tl.constexpr, CENTRES: tl.constexpr,
     n: tl.constexpr, BLOCK: tl.constexpr,
@@ -282,7 +282,7 @@ def _adam(
         tl.store(mean + at, mean_j, exists)
         tl.store(square + at, square_j, exists)
     now = _eq8(
-        similarity, l1, logit, total_weight, structured, share, tl.sum(away_squares), row, p, q,
+        structural, l1, logit, total_weight, share, tl.sum(away_squares), row, p, q,
         LAMBDA_D, LAMBDA_C, LAMBDA_S, LAMBDA_Z, n,
     )  # fmt: skip
     failed = ~_finite(now) | (tl.sum(lost) > 0)
@@ -343,8 +343,8 @@ def step_(
     """
     c = composition
     rows, n = state.z.shape
-    composed = found.similarity, found.l1, found.logit, found.pulled, c.total_weight, c.structured, c.share, c.centre
-    counts = rows, found.similarity.shape[1], found.l1.shape[1]
+    composed = found.structural, found.l1, found.logit, found.pulled, c.total_weight, c.share, c.centre
+    counts = rows, found.structural.shape[1], found.l1.shape[1]
     weights = dict(zip(("LAMBDA_D", "LAMBDA_C", "LAMBDA_S", "LAMBDA_Z"), c.lambdas, strict=True))
     options = {**weights, "Z_MAX": rule.z_max, "CENTRES": c.centre.shape[1], "n": n}
     with torch.cuda.device_of(state.z):

@@ -231,19 +231,16 @@ def test_eq_8_and_its_gradient_are_the_objective_s(rule, lambdas, counts, guesse
     x, z, pulled = drawn(4, 3, 16, 16).tanh(), drawn(4, 20, seed=1), drawn(4, 20, seed=2)
     expected, _, of_z = objective.with_gradients(x, z)
     terms = objective.terms(x, z)
-    l1, similarity = terms[:, 1] * objective.total_weight, objective.structured - terms[:, 2]
+    l1, structural = terms[:, 1] * objective.total_weight, terms[:, 2]
     # what has no part may be anything
     parts = [
         parts_of(sums, count) if weight else torch.full((4, count), torch.nan, device=DEVICE)
-        for sums, count, weight in ((similarity, counts[0], lambdas[2]), (l1, counts[1], lambdas[1]))
+        for sums, count, weight in ((structural, counts[0], lambdas[2]), (l1, counts[1], lambdas[1]))
     ]
     logit = objective.D(x)[0] if lambdas[0] else None
-    composition = Composition(
-        objective.total_weight, objective.structured, objective.share, objective.expected, lambdas
-    )
+    composition = Composition(objective.total_weight, objective.share, objective.expected, lambdas)
     state, losses = begin(rule, z), z.new_empty(12, 4)
     step_(rule, state, z.expand(ATTEMPTS, -1, -1), losses, composition, Found(*parts, pulled, logit))
-    # of SSIM some digits go with 1 - SSIM
     assert_close(losses[0], expected, rtol=1e-5, atol=1e-6)
     plain = rule.step(rule.begin(z), expected, pulled + of_z, z.expand(ATTEMPTS, -1, -1))
     assert_same(state, plain, rtol=1e-5, atol=2e-6)
