@@ -155,9 +155,7 @@ class TritonProduct(Product):
             )  # fmt: skip
         return out
 
-    def _from_image(
-        self, x: Tensor, finish: Finish, gate: Tensor | None, out: Tensor, drawn: Tensor | None
-    ) -> Tensor:
+    def _from_image(self, x: Tensor, finish: Finish, gate: Tensor | None, out: Tensor, drawn: Tensor | None) -> Tensor:
         count, height, width, _ = out.shape
         work = self.halving.work(count * height * width)
         tiles: Any = self.table.choice(work)
@@ -170,9 +168,7 @@ class TritonProduct(Product):
             )  # fmt: skip
         return out
 
-    def _by_cudnn(
-        self, direction: Direction, x: Tensor, finish: Finish, gate: Tensor | None, out: Tensor
-    ) -> Tensor:
+    def _by_cudnn(self, direction: Direction, x: Tensor, finish: Finish, gate: Tensor | None, out: Tensor) -> Tensor:
         convolution: Callable[..., Tensor] = F.conv_transpose2d if direction.kind == "double" else F.conv2d
         # the same bits every time
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
