@@ -148,8 +148,8 @@ def gathered(
     TANH: tl.constexpr, ADDED: tl.constexpr, PARTS: tl.constexpr, SPLITS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """A layer that reads channels last.  HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, which it sees
-    in an image STRIDE times as large, and PHASES x PHASES phases of a result; of an IMAGE these are columns.
+    """A layer that reads channels last.  HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, in an image
+    STRIDE times as large, and with PHASES x PHASES phases of a result; of an IMAGE the phases are columns.
     """
     tile, split = tl.program_id(0), tl.program_id(1)
     # neighbours run at the same time, and share rows in the caches

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from faceinpaint_fast.config import Precision
 from faceinpaint_fast.networks import triton_gather as kernels
 from faceinpaint_fast.networks.adjoint import Finish, Layer, Product
-from faceinpaint_fast.networks.tiles import CUDNN, Choice, Kind, Table, Tiles, Work
+from faceinpaint_fast.networks.tiles import Kind, Table, Tiles, Work
 
 IMAGE_CHANNELS = 7  # at most: with more, a layer's columns or depth are filled well enough
 FLAT = 1024  # numbers of a program that goes over a result once more

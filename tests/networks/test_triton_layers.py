@@ -265,7 +265,9 @@ NETWORKS = ["generator", "discriminator", "encoder"]
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("which", NETWORKS)
 def test_a_pass_is_five_launches_and_nothing_else(which, dtype, request, monkeypatch):
-    network, x, gradient = case(which, request, count=5)
+    _, x, gradient = case(which, request, count=5)
+    # with fewer channels some images would be copied
+    network = frozen(type(request.getfixturevalue(which))(width=8), DEVICE)
     function = ExplicitNetwork(network, TritonProduct, dtype)
     launches: list[str] = []
     # what the interpreter itself does with torch does not count
