@@ -63,7 +63,7 @@ def normal(*shape, dtype=torch.float32):
 def layer(deep: int, channels: int, dtype: torch.dtype, connects: bool = False) -> Layer:
     torch.manual_seed(deep + channels)
     weight = normal(deep, channels, 4, 4, dtype=dtype).float()
-    return Layer(weight, torch.ones(1), torch.zeros(1), 1.0, connects)
+    return Layer(weight, torch.ones(1), torch.zeros(1), slope=1.0, tanh=False, connects=connects)
 
 
 def finish(channels: int, slope: float, **changes) -> Finish:
