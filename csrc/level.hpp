@@ -6,10 +6,6 @@
 #define FACEINPAINT_LEVEL native
 #endif
 
-#if defined(__F16C__)
-#include <immintrin.h>
-#endif
-
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
