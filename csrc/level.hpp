@@ -1,5 +1,5 @@
 // What the processors of a level have: the one file that asks the compiler.  All code but bindings/module.cpp lives in
-// a namespace of its level's name, so that the same sources, compiled for several levels, can be linked into one module.
+// a namespace of its level's name, so that the same sources, compiled for several levels, link into one module.
 #pragma once
 
 #ifndef FACEINPAINT_LEVEL

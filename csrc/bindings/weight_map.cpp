@@ -27,8 +27,8 @@ void bound_weight_map(const Array<Pixel>& hole, Pixel threshold, std::int64_t ra
 
 template <class Pixel>
 void define_for(py::module_& module) {
-    module.def("weight_map", &bound_weight_map<Pixel>, py::arg("hole").noconvert(), py::arg("threshold"), py::arg("radius"),
-               py::arg("scale"), py::arg("threads"), py::arg("out").noconvert(),
+    module.def("weight_map", &bound_weight_map<Pixel>, py::arg("hole"), py::arg("threshold"), py::arg("radius"),
+               py::arg("scale"), py::arg("threads"), py::arg("out"),
                "out = 1 + scale * (pixels >= threshold among those within radius), (B, H, W) -> (B, H, W)");
 }
 
