@@ -15,25 +15,27 @@ import pytest
 import torch
 
 from faceinpaint_fast import InpaintConfig, Inpainter, masks
-from faceinpaint_fast.benchmarks.comparison import machine, page
 from faceinpaint_fast.config import Precision
-from faceinpaint_fast.pictures.demonstration import astronaut_face
+from faceinpaint_fast.doctor import machine
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.markdown import page, table
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 RUNS = 200  # of one face, fewer of batches
 LONGEST = 1.0  # seconds, the median of one face
 TAIL = 1.3  # its 99th percentile beside the median
 RESULTS = Path(__file__).parent / "results" / f"latency_{DEVICE.type}.md"
-HEAD = ["| faces | mask | precision | threads | p50 | p99 | a face |", "| --- | --- | --- | --- | --- | --- | --- |"]
+HEADS = ["faces", "mask", "precision", "threads", "p50", "p99", "a face"]
 
 
 @pytest.fixture(scope="module")
-def lines() -> Iterator[list[str]]:
+def lines() -> Iterator[list[list[str]]]:
     """Rows of the table, which is written at the end."""
-    rows: list[str] = []
+    rows: list[list[str]] = []
     yield rows
     if rows:
-        RESULTS.write_text(page([*HEAD, *rows], machine(DEVICE)))
+        RESULTS.write_text(page(table(HEADS, rows), machine(DEVICE)))
 
 
 @pytest.fixture(params=sorted({1, os.cpu_count() or 1}))
@@ -46,18 +48,20 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.mark.parametrize(("faces", "mask"), [(1, "centre"), (1, "drop-80"), (16, "centre"), (64, "centre")])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_latency(benchmark: Any, lines: list[str], threads: int, precision: Precision, faces: int, mask: str) -> None:
+def test_latency(
+    benchmark: Any, lines: list[list[str]], threads: int, precision: Precision, faces: int, mask: str
+) -> None:
     inpainter = Inpainter.from_pretrained(config=InpaintConfig(precision=precision), device=DEVICE)
     inpainter.warm_up(faces)
-    images, hole = np.repeat(astronaut_face()[None], faces, axis=0), masks.draw(mask, (64, 64))
+    images, hole = np.repeat(astronaut(CELEBA_108, 64)[None], faces, axis=0), masks.draw(mask, (64, 64))
     benchmark.group = f"{faces} faces, {mask}"
     benchmark.pedantic(inpainter, args=(images, hole), rounds=max(5, RUNS // faces), warmup_rounds=2)
     if not benchmark.stats:
         return
     median, tail = np.quantile(benchmark.stats.stats.data, [0.5, 0.99])
     benchmark.extra_info |= {"p50_ms": 1e3 * median, "p99_ms": 1e3 * tail, "threads": threads}
-    cells = faces, mask, precision, threads, f"{1e3 * median:.1f} ms", f"{1e3 * tail:.1f} ms"
-    lines.append("| " + " | ".join(map(str, cells)) + f" | {1e3 * median / faces:.1f} ms |")
+    times = (f"{1e3 * seconds:.1f} ms" for seconds in (median, tail, median / faces))
+    lines.append([str(faces), mask, precision, str(threads), *times])
     if faces == 1:
         assert median < LONGEST
         assert tail < TAIL * median

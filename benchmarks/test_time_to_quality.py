@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceinpaint_fast.benchmarks.comparison import machine, page
-from faceinpaint_fast.benchmarks.time_to_quality import LONG, MASKS, Point, draw, measure, reached, table
+from faceinpaint_fast.benchmarks.time_to_quality import LONG, MASKS, Point, measure, reached, table
+from faceinpaint_fast.doctor import machine
 from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.markdown import page
 from faceinpaint_fast.models import load_model
+from faceinpaint_fast.pictures.plots import draw_time_to_quality
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 FACES = 64
@@ -30,10 +32,12 @@ def points(pytestconfig: pytest.Config) -> list[Point]:
     source = pytestconfig.getoption("faces")
     if source is None:
         pytest.skip("needs --faces, a folder or tar shard of faces that the model has not seen")
-    found = list(measure(load_model(), load_faces([source], limit=FACES), DEVICE, "bf16"))
+    model = load_model()
+    faces = load_faces([source], size=model.config.size, framing=model.config.framing, limit=FACES)
+    found = list(measure(model, faces, DEVICE, "bf16"))
     title = f"PSNR in dB / SSIM in the hole, means over {FACES} faces of {source.name}, bf16:\n\n"
-    RESULTS.write_text(title + page(table(found).splitlines(), machine(DEVICE)))
-    draw(found, PLOT)
+    RESULTS.write_text(title + page(table(found), machine(DEVICE)))
+    draw_time_to_quality(found, PLOT)
     return found
 
 

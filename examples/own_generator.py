@@ -7,8 +7,9 @@ import torch
 
 from faceinpaint_fast import Inpainter, images, masks
 from faceinpaint_fast.evaluation import metrics
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.models import load_model
 from faceinpaint_fast.pictures import contact_sheet as sheet
-from faceinpaint_fast.pictures import demonstration as demo
 
 
 class Mixture(torch.nn.Module):
@@ -23,9 +24,11 @@ class Mixture(torch.nn.Module):
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--out", type=Path, default="restored.png", help="the picture to write: filled, restored, original")
-shipped, face, hole = Inpainter.from_pretrained(device="cpu"), demo.astronaut_face(), masks.centre((64, 64))
-faces = shipped.generator(torch.randn(128, 100, generator=torch.Generator().manual_seed(0)))
-restored = Inpainter(Mixture(faces), shipped.discriminator)(face, hole).image  # or any module of yours that judges
+model = load_model()
+face = astronaut(model.config.framing, model.config.size)
+hole = masks.centre(face.shape[:2])
+faces = model.generator(torch.randn(128, model.config.latent_size, generator=torch.Generator().manual_seed(0)))
+restored = Inpainter(Mixture(faces), model.discriminator)(face, hole).image  # or any module of yours that judges
 filled = (face * ~hole[..., None] + face[~hole].mean(axis=0) * hole[..., None]).astype("uint8")
 for name, image in (("mean colour", filled), ("restored", restored)):
     print(f"{name}: {metrics.quality(image / 255, face / 255, hole).hole_psnr:.2f} dB in the hole")

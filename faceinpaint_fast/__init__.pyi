@@ -16,3 +16,5 @@ from .pipeline import Inpainting as Inpainting
 from .search.objective import context_loss as context_loss
 from .search.objective import structural_loss as structural_loss
 from .weight_map import weight_map as weight_map
+
+__version__: str

@@ -1,9 +1,10 @@
-"""What this installation consists of, and what it would run on."""
+"""What this installation consists of, what it would run on, and what a number was measured on."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
+import subprocess
 from pathlib import Path
 
 import torch
@@ -14,12 +15,14 @@ from faceinpaint_fast.models import SHIPPED, load_model
 
 PACKAGES = ("faceinpaint_fast", "torch", "triton", "numpy", "scipy", "scikit-image")
 CUPY = ("cupy-cuda12x", "cupy-cuda13x")
+# what decides speed, ours or a rival's
+MEASURED_WITH = ("torch", "triton", "numpy", *CUPY, "pytorch-msssim", "scipy", "pyamg", "opencv-python-headless")
 
 
 def examine(model: Path | None = None) -> dict[str, str]:
-    """Findings by name, in the order to print; ModelError if the model is damaged."""
+    """Returns findings by name, in the order to print; raises ModelError if the model is damaged."""
     loaded = load_model(model)
-    training = loaded.config.get("training")
+    training = loaded.config.training
     seen = training.get("images", "?") if isinstance(training, dict) else "?"
     cupy = next((name for name in CUPY if _version(name) != "not installed"), CUPY[0])
     return {
@@ -34,8 +37,30 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "bfloat16": "the GPU's" if torch.cuda.is_available() else "matrix tiles" if _cpu.has_tiles() else "as float32",
         "poisson": "C++, multigrid",
         "model": f"{model or SHIPPED}, {seen} images seen",
-        **{name: f"sha256 {digest}" for name, digest in loaded.config["sha256"].items()},
+        "images": f"{loaded.config.size}x{loaded.config.size}, {loaded.config.framing.name}",
+        **{name: f"sha256 {digest}" for name, digest in loaded.config.sha256.items()},
     }
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """Returns what decides speed on a device, by name: what a number was measured on."""
+    found = {"python": platform.python_version(), "processor": processor(), "threads": str(torch.get_num_threads())}
+    if device.type == "cuda":
+        query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+        found["GPU"] = torch.cuda.get_device_name(device)
+        found["driver"] = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]
+        found["CUDA"] = str(torch.version.cuda)
+    return found | {name: _version(name) for name in MEASURED_WITH}
+
+
+def processor() -> str:
+    """Returns the processor's name, where the system tells, and the instructions that torch uses of it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _version(package: str) -> str:

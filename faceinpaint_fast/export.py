@@ -21,10 +21,12 @@ from torch.nn import functional as F
 from faceinpaint_fast.arrays import pick_device
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import check_place, write_atomically
+from faceinpaint_fast.files import check_place, write_atomically
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks.adjoint import ExplicitNetwork, MatrixProduct
-from faceinpaint_fast.networks.dcgan import DCGAN, IMAGE_SIZE, frozen, to_unit, visible
+from faceinpaint_fast.networks.adjoint import AdjointNetwork
+from faceinpaint_fast.networks.dcgan import DCGAN
+from faceinpaint_fast.networks.products import MatrixProduct
+from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.ops.plain import DECOMPOSITIONS
 from faceinpaint_fast.search.latent_search import around
 from faceinpaint_fast.search.loop import loss_and_gradient
@@ -46,8 +48,8 @@ def export(
     batch   images a call
 
     The package is for the kind of processor or GPU that it was made on, and for this version of torch.  Among its
-    metadata are AOTI_DEVICE_KEY, "cpu" or "cuda", and latent_size.  Raises InputError, before any work, for an `out`
-    that cannot be written to, a batch below 1 and a config with restarts.
+    metadata are AOTI_DEVICE_KEY, "cpu" or "cuda", latent_size, and size and channels of the images.  Raises
+    InputError, before any work, for an `out` that cannot be written to, a batch below 1 and a config with restarts.
     """
     if out.suffix != ".pt2":
         raise InputError(f"{out}: expected the extension .pt2, got {out.suffix!r}")
@@ -56,7 +58,7 @@ def export(
         raise InputError(f"batch: expected >= 1, got {batch}")
     if config.restarts != 1:
         raise InputError(f"restarts: expected 1 in a package, got {config.restarts}")
-    metadata = {"latent_size": str(model.generator.latent_size)}
+    metadata = {name: str(getattr(model.config, name)) for name in ("latent_size", "size", "channels")}
     package = BytesIO()
     with warnings.catch_warnings():
         # torch warns of what torch does
@@ -71,9 +73,9 @@ def export(
 
 def traced(model: Model, config: InpaintConfig, batch: int, device: torch.device) -> ExportedProgram:
     """The search for batches of that size, made of torch's own ops alone."""
-    side, latent_size = IMAGE_SIZE, model.generator.latent_size
+    size, channels, latent_size = model.config.size, model.config.channels, model.config.latent_size
     # a package never asks whether what it gets has the same strides
-    shapes = (batch, 3, side, side), (batch, side, side), (ATTEMPTS, batch, latent_size)
+    shapes = (batch, channels, size, size), (batch, size, size), (ATTEMPTS, batch, latent_size)
     inputs = tuple(torch.zeros(shape, device=device) for shape in shapes)
     return torch.export.export(Search(model, config, device), inputs).run_decompositions(DECOMPOSITIONS)
 
@@ -93,8 +95,8 @@ class Search(nn.Module):
         super().__init__()
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
 
-        def differentiable(network: DCGAN) -> ExplicitNetwork:
-            return ExplicitNetwork(frozen(network, device), MatrixProduct, dtype)
+        def differentiable(network: DCGAN) -> AdjointNetwork:
+            return AdjointNetwork(frozen(network, device), MatrixProduct, dtype)
 
         self._G, self._D = differentiable(model.generator), differentiable(model.discriminator)
         encoder = model.encoder if config.search == "guided" else None

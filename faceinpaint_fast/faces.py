@@ -1,4 +1,4 @@
-"""Aligned faces, to train on or to restore: folders of images and tar shards, decoded once into memory."""
+"""Aligned faces in memory, to train on or to restore: of folders and tar shards, and one that everybody has."""
 
 from __future__ import annotations
 
@@ -10,30 +10,52 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.framing import Framing
 from faceinpaint_fast.images import EXTENSIONS, read_image
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE
+
+# eyes, nose and the corners of the mouth of scikit-image's astronaut, (x, y) in pixels
+ASTRONAUT = np.array([(203.4, 100.6), (247.4, 103.0), (226.0, 126.0), (205.0, 141.0), (243.6, 142.0)])
+FINER = 4  # times: warping alone does not guard against aliasing, averaging afterwards does
+
+
+def astronaut(framing: Framing, size: int) -> NDArray[np.uint8]:
+    """Returns the face of scikit-image's astronaut, aligned as a framing has faces: (size, size, 3)."""
+    from skimage import data, transform
+
+    align = transform.estimate_transform("similarity", framing.points_in(FINER * size), ASTRONAUT)
+    face = transform.warp(data.astronaut() / 255, align, output_shape=(FINER * size, FINER * size))
+    return np.round(transform.downscale_local_mean(face, (FINER, FINER, 1)) * 255).astype(np.uint8)
 
 
 def load_faces(
     sources: Sequence[Path | str],
     *,
-    crop: int | None = None,
+    size: int,
+    framing: Framing,
     limit: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.uint8]:
-    """Decode the faces of folders and tar files, in the order given and by name within a folder: (N, 64, 64, 3).
+    """Returns the faces of folders and tar files, in the order given and by name within a folder: (N, size, size, 3).
 
-    A larger image is cut to its centred square, of `crop` pixels if given (108 for CelebA's 178x218), and resized.
-    `progress` hears how many are there.  12 KB of memory a face.  Raises InputError, naming the file, if one cannot
-    be read, and if there is none.
+    size      pixels; a picture that has size x size of them is taken as it is
+    framing   which square of any other picture is the face; it is drawn with size x size pixels
+    limit     how many faces to read, by default all
+    progress  hears how many are there
+    tell      hears what was done with the first picture, in a line
+
+    A face takes 3 size^2 bytes of memory.  Raises InputError, naming the file, if a picture cannot be read or is
+    neither of that size nor has that square, and if there is none.
     """
     faces: list[NDArray[np.uint8]] = []
     for source in sources:
         for name, file in _files(Path(source)):
-            faces.append(_fit(read_image(file, name=name), crop, name))
+            face, done = _fitted(read_image(file, name=name), size, framing, name)
+            if not faces:
+                tell(f"{name}: {done}")
+            faces.append(face)
             progress(len(faces))
             if len(faces) == limit:
                 return np.stack(faces)
@@ -58,13 +80,13 @@ def _files(source: Path) -> Iterator[tuple[str, Path | BinaryIO]]:
         raise InputError(f"{source}: expected a folder of images or a tar file, got: {error}") from error
 
 
-def _fit(image: NDArray[np.uint8], crop: int | None, name: str) -> NDArray[np.uint8]:
+def _fitted(image: NDArray[np.uint8], size: int, framing: Framing, name: str) -> tuple[NDArray[np.uint8], str]:
+    """A picture as (size, size, 3), and what was done with it."""
     height, width = image.shape[:2]
-    side = min(height, width) if crop is None else crop
-    if not 0 < side <= min(height, width):
-        raise InputError(f"{name}: expected at least the {side}x{side} to be cropped, got {width}x{height}")
-    top, left = (height - side) // 2, (width - side) // 2
-    square = image[top : top + side, left : left + side]
-    if side == IMAGE_SIZE:
-        return square
-    return np.asarray(Image.fromarray(square).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS))
+    if height == width == size:
+        return image, f"{size}x{size} pixels, taken as they are"
+    if not framing.lies_in(width, height):
+        either = f"{size}x{size} pixels, or {framing.pictures} to be cut to {framing.name}"
+        raise InputError(f"{name}: expected {either}, got {width}x{height}")
+    place = f"the square of {framing.side} pixels at ({framing.x}, {framing.y})"
+    return framing.cut(image, size), f"{width}x{height} pixels, of which {place} is drawn with {size}x{size}"

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from faceinpaint_fast.errors import InputError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from faceinpaint_fast.files import check_place, write_atomically
 
 ORIENTATION = 0x0112  # the EXIF tag, and what undoes its values
 TURNS = {
@@ -89,19 +84,6 @@ def check_writable(path: Path) -> None:
     check_place(path)
 
 
-def check_place(path: Path) -> None:
-    """InputError unless a file could be written there, in folders yet to be made if need be; leaves nothing behind."""
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: expected a file to write to, got a folder")
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        # permissions do not tell: root has them all, a read-only or full disk grants them
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"{path}: expected a place that can be written to, got: {error}") from error
-
-
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """Write (H, W, 3) or (H, W) uint8 in the format that the extension names; the whole file or none."""
     check_writable(path)
@@ -112,26 +94,3 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     # ValueError: more pixels a side than the format has room for
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a picture that can be written there, got: {error}") from error
-
-
-def write_figure(path: Path, figure: Figure) -> None:
-    """Draw a figure of matplotlib's and write it as `write_image` does."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    write_image(path, np.asarray(canvas.buffer_rgba())[..., :3])
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file beside `path`, then rename it: a reader sees the old file or the new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,16 +1,29 @@
-"""Tables within documents: what stands between `<!-- evaluate: NAME -->` and `<!-- end -->` is the table NAME."""
+"""Tables in Markdown: alone, as a page with the machine that they were measured on, and within documents.
+
+In a document, what stands between the lines `<!-- evaluate: NAME -->` and `<!-- end -->` is the table NAME.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import write_atomically
+from faceinpaint_fast.files import write_atomically
 
 # on a line of its own: a text may speak of marks
 MARK = re.compile(r"^<!-- (?:evaluate: (?P<name>.+)|end) -->[ \t\r]*$", re.MULTILINE)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table of rows of cells under their heads; every row has as many cells as there are heads."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
+
+
+def page(text: str, machine: Mapping[str, str]) -> str:
+    """Returns a text, mostly a table, with a list of what it was measured on below it (`doctor.machine`)."""
+    return "\n".join([text, "", *(f"- {name}: {value}" for name, value in machine.items()), ""])
 
 
 def check(documents: Iterable[Path]) -> None:

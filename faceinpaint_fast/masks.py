@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from faceinpaint_fast.arrays import to_numpy
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import read_grey
 
 Side = Literal["left", "right", "top", "bottom"]
+# one hole of each kind, as `draw` calls it, by what a caption calls it
+KINDS = {"centre": "centre", "left half": "left", "free-form": "free-form", "80 % dropped": "drop-80"}
 
 
 def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
@@ -44,36 +45,6 @@ def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
 def as_hole(hole: NDArray[Any], name: str = "hole") -> NDArray[np.bool_]:
     """`hole` as bool, True = missing; see `threshold`."""
     return np.asarray(hole >= threshold(hole, name))
-
-
-def partly_known(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`hole`, (H, W) or (B, H, W); InputError for another shape, and where nothing at all is known of an image."""
-    if hole.ndim not in (2, 3):
-        raise InputError(f"hole: expected shape (H, W) or (B, H, W), got {hole.shape}")
-    full = hole.all(axis=(-2, -1))
-    if full.any():
-        where = f"holes[{int(full.argmax())}]" if hole.ndim == 3 else "hole"
-        raise InputError(f"{where}: expected at least one known pixel, got none")
-    return hole
-
-
-def fitting(hole: NDArray[np.bool_], count: int | None, height: int, width: int) -> NDArray[np.bool_]:
-    """`hole` as (B, H, W) for `count` images, or for one if count is None; (H, W) serves all, as a view."""
-    expected = [(height, width)] + ([] if count is None else [(count, height, width)])
-    if hole.shape not in expected:
-        raise InputError(f"hole: expected shape {' or '.join(map(str, expected))}, got {hole.shape}")
-    return np.broadcast_to(hole, (count or 1, height, width))
-
-
-def holes_of(hole: Any, count: int | None, height: int, width: int) -> NDArray[np.bool_]:
-    """The holes (B, H, W), bool, of `count` images, or of one if count is None; one hole may serve all of them.
-
-    Raises InputError where shapes differ and where nothing at all is known of an image.
-    """
-    hole = as_hole(to_numpy(hole))
-    fits = fitting(hole, count, height, width)
-    partly_known(hole)
-    return fits
 
 
 def read_hole(source: Path | str | NDArray[Any], *, invert: bool = False) -> NDArray[np.bool_]:

@@ -1,17 +1,18 @@
 """A model folder: config.json, generator.safetensors, discriminator.safetensors and perhaps encoder.safetensors.
 
-config.json names the architecture and the SHA-256 of every weight file, and holds what training and calibration
-found out.  Convolution weights are stored as float16, everything else as float32; all are computed with in float32.
-Nothing in the folder is ever unpickled.
+config.json names the architecture, what images the networks draw and judge, and the SHA-256 of every weight file, and
+holds what training and calibration found out.  Convolution weights are stored as float16, everything else as float32;
+all are computed with in float32.  Nothing in the folder is ever unpickled.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors
 import safetensors.torch
@@ -19,13 +20,80 @@ import torch
 from torch import Tensor, nn
 
 from faceinpaint_fast.config import Normalization
-from faceinpaint_fast.errors import ModelError
-from faceinpaint_fast.images import write_atomically
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.files import write_atomically
+from faceinpaint_fast.framing import CELEBA_108, Framing
+from faceinpaint_fast.networks.dcgan import DCGAN, DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
 SHIPPED = Path(__file__).parent / "weights"
-FORMAT = 1
-MAX_SIZE = 4096  # channels or latent variables; far more than any DCGAN has
+ARCHITECTURE, FORMAT = "dcgan", 2
+MAX_SIZE = 4096  # pixels, channels or latent variables; far more than any DCGAN has
+# what was not said in format 1
+FORMAT_1 = {"size": 64, "channels": 3, "framing": asdict(CELEBA_108)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """What config.json says of a model.
+
+    size, channels  of the images that it draws and judges, (channels, size, size)
+    framing         which square of an aligned picture these are
+    latent_size     how many numbers a code has
+    width           number of channels of G and D at half the size
+    encoder_width   the same of the encoder; None: there is none
+    sha256          of every weight file, by the network's name
+    training, encoder, calibration, frechet
+                    what was found out by the run that G and D come from, by that of the encoder, and by measurements
+    """
+
+    size: int
+    channels: int
+    framing: Framing
+    latent_size: int
+    width: int
+    encoder_width: int | None = None
+    sha256: Mapping[str, str]
+    training: Any = None
+    encoder: Any = None
+    calibration: Any = None
+    frechet: Any = None
+
+    @property
+    def normalization(self) -> Normalization | None:
+        """The calibrated bounds of Eq. 5 and 6, if the model has been calibrated."""
+        if self.calibration is None:
+            return None
+        return Normalization(**{bound.name: self.calibration[bound.name] for bound in fields(Normalization)})
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> ModelConfig:
+        """Returns what is described as config.json does, in this format or an older one.
+
+        Raises ModelError, KeyError, TypeError, ValueError or OverflowError for what describes no model.
+        """
+        described = dict(described)
+        version, architecture = described.pop("format"), described.pop("architecture")
+        if version not in (1, FORMAT) or architecture != ARCHITECTURE:
+            raise ModelError(f"expected a {ARCHITECTURE} of format 1 or {FORMAT}, got {architecture} of {version}")
+        if version == 1:
+            described |= FORMAT_1
+            if "encoder" in described["sha256"]:
+                described["encoder_width"] = described["encoder"]["width"]
+        known = {field.name: described[field.name] for field in fields(cls) if field.name in described}
+        config = cls(**known | {"framing": Framing.of(described["framing"])})
+        sizes = {name: getattr(config, name) for name in ("size", "channels", "width", "latent_size")}
+        if "encoder" in config.sha256:
+            sizes["encoder_width"] = config.encoder_width
+        if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes.values()):
+            found = ", ".join(f"{name} {size!r}" for name, size in sizes.items())
+            raise ModelError(f"expected sizes between 1 and {MAX_SIZE}, got {found}")
+        _ = config.sha256["generator"], config.sha256["discriminator"], config.normalization
+        return config
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what config.json holds."""
+        told = {name: value for name, value in asdict(self).items() if value is not None}
+        return {"format": FORMAT, "architecture": ARCHITECTURE} | told
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,101 +102,108 @@ class Model:
 
     generator: DCGANGenerator
     discriminator: DCGANDiscriminator
-    config: dict[str, Any]
-    encoder: DCGANEncoder | None = None
+    encoder: DCGANEncoder | None
+    config: ModelConfig
 
     @property
-    def normalization(self) -> Normalization | None:
-        """Calibrated bounds of Eq. 5 and 6, if the model has been calibrated."""
-        calibration = self.config.get("calibration")
-        if calibration is None:
-            return None
-        return Normalization(**{name: calibration[name] for name in ("s_min", "s_max", "c_min", "c_max")})
+    def networks(self) -> dict[str, DCGAN]:
+        """Those that there are, by the name that their file has."""
+        named = {"generator": self.generator, "discriminator": self.discriminator, "encoder": self.encoder}
+        return {name: network for name, network in named.items() if network is not None}
 
 
 def load_model(folder: Path | str | None = None) -> Model:
-    """Load a model folder, the shipped one by default; ModelError says what is wrong with it."""
+    """Returns the model of a folder, by default the shipped one; raises ModelError, which says what is wrong with it."""
     folder = SHIPPED if folder is None else Path(folder)
     config = read_config(folder)
+    images: dict[str, Any] = {"size": config.size, "channels": config.channels}
+    encoder = None
     try:
-        if config["format"] != FORMAT or config["architecture"] != "dcgan":
-            raise ModelError(
-                f"{folder}: expected a dcgan of format {FORMAT}, got {config['architecture']} of {config['format']}"
-            )
-        width, latent_size, digests = config["width"], config["latent_size"], config["sha256"]
-        _check_sizes(folder, width=width, latent_size=latent_size)
         # without memory of their own: what config.json claims must not cost more than the weights that are there
         with torch.device("meta"):
-            generator = DCGANGenerator(width=width, latent_size=latent_size)
-            discriminator = DCGANDiscriminator(width=width)
-        _load_weights(generator, folder / "generator.safetensors", digests["generator"])
-        _load_weights(discriminator, folder / "discriminator.safetensors", digests["discriminator"])
-        encoder = None
-        if "encoder" in digests:
-            width = config["encoder"]["width"]
-            _check_sizes(folder, width=width)
-            with torch.device("meta"):
-                encoder = DCGANEncoder(width=width, latent_size=latent_size)
-            _load_weights(encoder, folder / "encoder.safetensors", digests["encoder"])
-        model = Model(generator, discriminator, config, encoder)
-        _ = model.normalization
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ModelError(f"{folder / 'config.json'}: expected a model's description, got: {error!r}") from error
+            generator = DCGANGenerator(**images, width=config.width, latent_size=config.latent_size)
+            discriminator = DCGANDiscriminator(**images, width=config.width)
+            if config.encoder_width is not None:
+                encoder = DCGANEncoder(**images, width=config.encoder_width, latent_size=config.latent_size)
+    except InputError as error:
+        raise ModelError(f"{folder / 'config.json'}: {error}") from error
+    model = Model(generator, discriminator, encoder, config)
+    for name, network in model.networks.items():
+        _load_weights(network, folder / f"{name}.safetensors", config.sha256[name])
     return model
 
 
-def _check_sizes(folder: Path, **sizes: Any) -> None:
-    if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes.values()):
-        found = ", ".join(f"{name} {size!r}" for name, size in sizes.items())
-        raise ModelError(f"{folder}: expected sizes between 1 and {MAX_SIZE}, got {found}")
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a model folder."""
+def read_config(folder: Path) -> ModelConfig:
+    """Returns what config.json of a model folder says; raises ModelError for what describes no model."""
+    path = folder / "config.json"
     try:
-        config = json.loads((folder / "config.json").read_text())
+        described = json.loads(path.read_text())
     except FileNotFoundError:
         raise ModelError(f"{folder}: expected a model folder, got no config.json there") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{folder / 'config.json'}: expected JSON, got: {error}") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{folder / 'config.json'}: expected an object, got {type(config).__name__}")
-    return config
-
-
-def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Replace config.json, atomically."""
-    write_atomically(folder / "config.json", lambda file: file.write((json.dumps(config, indent=2) + "\n").encode()))
+        raise ModelError(f"{path}: expected JSON, got: {error}") from error
+    if not isinstance(described, dict):
+        raise ModelError(f"{path}: expected an object, got {type(described).__name__}")
+    try:
+        return ModelConfig.of(described)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"{path}: expected a model's description, got: {error!r}") from error
 
 
 def save_model(
-    folder: Path, generator: DCGANGenerator, discriminator: DCGANDiscriminator, *, width: int, training: dict[str, Any]
+    folder: Path, generator: DCGANGenerator, discriminator: DCGANDiscriminator, *, framing: Framing, training: Any
 ) -> None:
-    """Write a model folder; the old weights' calibration and encoder go with them.
+    """Writes a model folder; the old weights' encoder and what was measured of them go with them.
 
     Each file is replaced atomically, config.json last: a kill in between leaves a folder that `load_model` refuses.
-    Raises ModelError, with nothing written, if a weight is not finite.
+    Raises ModelError, with nothing written, if a parameter is not finite.
     """
     digests = _write_weights(folder, {"generator": generator, "discriminator": discriminator})
-    sizes = {"width": width, "latent_size": generator.latent_size}
-    config = {"format": FORMAT, "architecture": "dcgan", **sizes, "sha256": digests, "training": training}
-    write_config(folder, config)
+    config = ModelConfig(
+        size=generator.size,
+        channels=generator.channels,
+        framing=framing,
+        latent_size=generator.latent_size,
+        width=generator.width,
+        sha256=digests,
+        training=training,
+    )
+    _write_config(folder, config)
 
 
-def save_encoder(folder: Path, model: Model, encoder: DCGANEncoder, *, training: dict[str, Any]) -> None:
-    """Put an encoder into the folder that its model was loaded from; ModelError if another is there by now."""
+def save_encoder(folder: Path, model: Model, encoder: DCGANEncoder, *, training: Any) -> None:
+    """Puts an encoder into the folder that its model was loaded from.
+
+    Raises ModelError if another generator is there by now, or if a parameter is not finite.
+    """
     config = read_config(folder)
-    if config.get("sha256", {}).get("generator") != model.config["sha256"]["generator"]:
+    if config.sha256["generator"] != model.config.sha256["generator"]:
         raise ModelError(f"{folder}: expected the generator it was trained for, got another that was written since")
-    digests = {name: digest for name, digest in config["sha256"].items() if name != "encoder"}
+    digests = {name: digest for name, digest in config.sha256.items() if name != "encoder"}
     # first without: a kill before the end leaves a model that can be loaded
-    write_config(folder, config | {"sha256": digests})
+    _write_config(folder, replace(config, sha256=digests, encoder_width=None, encoder=None))
     digests |= _write_weights(folder, {"encoder": encoder})
-    write_config(folder, config | {"sha256": digests, "encoder": training})
+    _write_config(folder, replace(config, sha256=digests, encoder_width=encoder.width, encoder=training))
 
 
-def _write_weights(folder: Path, networks: dict[str, nn.Module]) -> dict[str, str]:
-    """Their files' SHA-256."""
+def save_measured(folder: Path, model: Model, name: Literal["calibration", "frechet"], found: Any) -> None:
+    """Writes what was measured of a model into its folder; raises ModelError if other weights are there by now."""
+    # anew: a training run that goes on may have replaced the weights meanwhile, and this was not found of them
+    config = read_config(folder)
+    if config.sha256 != model.config.sha256:
+        raise ModelError(f"{folder}: expected the weights that were measured, got others that were written since")
+    _write_config(folder, replace(config, **{name: found}))
+
+
+def _write_config(folder: Path, config: ModelConfig) -> None:
+    text = json.dumps(config.describe(), indent=2) + "\n"
+    write_atomically(folder / "config.json", lambda file: file.write(text.encode()))
+
+
+def _write_weights(folder: Path, networks: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Writes the networks' parameters and returns their files' SHA-256."""
     files = {}
     for name, network in networks.items():
         stored = {key: _stored(tensor) for key, tensor in network.state_dict().items()}

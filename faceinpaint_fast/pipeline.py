@@ -14,14 +14,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.arrays import ImageBatch, like, pick_device
-from faceinpaint_fast.blend.doors import blended, check_finite
+from faceinpaint_fast.arrays import like, pick_device
+from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of
+from faceinpaint_fast.blend.doors import blended
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.masks import holes_of
 from faceinpaint_fast.models import Model, load_model
-from faceinpaint_fast.networks.adjoint import Differentiable, differentiable
-from faceinpaint_fast.networks.dcgan import Discriminator, Encoder, Generator, frozen, to_unit, visible
+from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.protocols import (
+    Differentiable,
+    Discriminator,
+    Encoder,
+    Generator,
+    frozen,
+    to_unit,
+    visible,
+)
 from faceinpaint_fast.search.latent_search import Starts, search
 from faceinpaint_fast.search.loop import Engine
 from faceinpaint_fast.search.objective import TERMS, Objective
@@ -48,9 +56,9 @@ class Inpainting:
 class Inpainter:
     """Restores missing parts of images by the method of Qiang et al. 2019 with a generator and a discriminator.
 
-    generator      module with a `latent_size`, (B, latent_size) -> (B, 3, H, W) in [-1, 1]: `generator.Generator`
-    discriminator  module, (B, 3, H, W) in [-1, 1] -> logit (B,): `generator.Discriminator`
-    encoder        module, (B, 4, H, W) -> (B, latent_size), the code guessed from what is known: `generator.Encoder`;
+    generator      module with a `latent_size`, (B, latent_size) -> (B, 3, H, W) in [-1, 1]: `protocols.Generator`
+    discriminator  module, (B, 3, H, W) in [-1, 1] -> logit (B,): `protocols.Discriminator`
+    encoder        module, (B, 4, H, W) -> (B, latent_size), the code guessed from what is known: `protocols.Encoder`;
                    without it a "guided" search is "bfgs"
     config         what to do, by default what works best
     device         "auto" is CUDA where there is a device, else the CPU

@@ -15,10 +15,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
-from faceinpaint_fast.cli import main as cli
+from faceinpaint_fast.cli.main import main
 from faceinpaint_fast.export import Search, export
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model, save_encoder, save_model
-from faceinpaint_fast.pictures.demonstration import astronaut_face
 from faceinpaint_fast.search.latent_search import Starts
 from faceinpaint_fast.search.optimisers import ATTEMPTS
 
@@ -36,7 +37,7 @@ PAPER = dataclasses.replace(InpaintConfig.paper(), iterations=ITERATIONS)
 def folder(tmp_path, generator, discriminator, encoder):
     """A model folder with the tests' small networks."""
     folder = tmp_path / "model"
-    save_model(folder, generator, discriminator, width=4, training={})
+    save_model(folder, generator, discriminator, framing=CELEBA_108, training={})
     save_encoder(folder, load_model(folder), encoder, training={"width": 4})
     return folder
 
@@ -49,7 +50,7 @@ def model(folder):
 @pytest.fixture
 def faces():
     """Two of them, (2, 3, 64, 64) in [0, 1]."""
-    face = torch.from_numpy(astronaut_face()).permute(2, 0, 1) / 255
+    face = torch.from_numpy(astronaut(CELEBA_108, 64)).permute(2, 0, 1) / 255
     return torch.stack([face, face.flip(-1)])
 
 
@@ -87,7 +88,7 @@ def test_a_program_without_python_restores_what_python_restores(folder, program,
         sys, "argv", ["faceinpaint", "export", str(folder), "-o", str(package), "--iterations", str(ITERATIONS)]
     )
     with pytest.raises(SystemExit) as exit_:
-        cli.main()
+        main()
     assert not exit_.value.code
     assert capsys.readouterr().out == f"{package}: {ITERATIONS} iterations for 1 image a call; next: examples/cpp\n"
     assert [path.name for path in package.parent.iterdir()] == ["inpaint.pt2"]
@@ -95,7 +96,7 @@ def test_a_program_without_python_restores_what_python_restores(folder, program,
         str(Path(torch.__file__).parent), ""
     )
 
-    face = astronaut_face()
+    face = astronaut(CELEBA_108, 64)
     Image.fromarray(face).save(tmp_path / "face.ppm")
     inpainter = Inpainter.from_pretrained(folder, config=InpaintConfig(iterations=ITERATIONS), device="cpu")
 

@@ -12,8 +12,14 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.faces import astronaut, load_faces
+from faceinpaint_fast.framing import CELEBA_108, CELEBA_148, Framing
 from faceinpaint_fast.images import write_image
+
+
+def loaded(sources, *, size=64, framing=CELEBA_108, **options):
+    """Faces as the shipped model has them."""
+    return load_faces(sources, size=size, framing=framing, **options)
 
 
 def shard(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
@@ -42,7 +48,7 @@ def test_faces_of_folders_and_shards_in_order(tmp_path, faces, monkeypatch):
     (folder / "not-a-picture.png").mkdir()
     tar = shard(tmp_path / "shard.tar", {"z.png": png(faces[4]), "README": b"not a face", "y.png": png(faces[5])})
     heard = []
-    found = load_faces([folder, str(tar), folder], progress=heard.append)
+    found = loaded([folder, str(tar), folder], progress=heard.append)
     assert found.dtype == np.uint8
     assert_array_equal(found, faces[[0, 1, 2, 3, 4, 5, 0, 1, 2, 3]])
     assert heard == list(range(1, 11))
@@ -50,45 +56,68 @@ def test_faces_of_folders_and_shards_in_order(tmp_path, faces, monkeypatch):
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_a_shard_may_be_compressed(tmp_path, faces, mode):
-    assert_array_equal(load_faces([shard(tmp_path / "a", {"a.png": png(faces[0])}, mode)]), faces[:1])
+    assert_array_equal(loaded([shard(tmp_path / "a", {"a.png": png(faces[0])}, mode)]), faces[:1])
 
 
 def test_a_limit_ends_the_reading(tmp_path, faces):
     tar = shard(tmp_path / "shard.tar", {"a.png": png(faces[0]), "b.png": png(faces[1]), "c.png": b"broken"})
-    assert_array_equal(load_faces([tar, tmp_path / "nowhere"], limit=2), faces[:2])
+    assert_array_equal(loaded([tar, tmp_path / "nowhere"], limit=2), faces[:2])
 
 
-def test_the_centred_square_is_cut_and_resized(tmp_path, draw_face, rng):
-    wide = rng.integers(0, 256, (64, 90, 3), dtype=np.uint8)
-    write_image(tmp_path / "wide.png", wide)
-    assert_array_equal(load_faces([tmp_path])[0], wide[:, 13:77])
-    # the framing of CelebA: of 178x218 the centred 108x108
+def test_a_picture_is_cut_to_the_framing_or_is_of_the_size(tmp_path, draw_face, faces):
+    """The framing of CelebA: of 178x218 the centred 108x108."""
     celeba = np.zeros((218, 178, 3), np.uint8)
     celeba[55:163, 35:143] = draw_face(0, 108)
-    write_image(tmp_path / "wide.png", celeba)
-    found = load_faces([tmp_path], crop=108)[0]
-    assert found.shape == (64, 64, 3)
+    write_image(tmp_path / "a.png", celeba)
+    write_image(tmp_path / "b.png", faces[0])
+    told = []
+    cut, as_it_is = loaded([tmp_path], tell=told.append)
+    assert_array_equal(cut, CELEBA_108.cut(celeba, 64))
+    assert_array_equal(as_it_is, faces[0])
+    # of the first alone
+    assert told == [
+        f"{tmp_path}/a.png: 178x218 pixels, of which the square of 108 pixels at (35, 55) is drawn with 64x64"
+    ]
     # the same head, drawn smaller: they differ along its outline alone
-    assert (abs(found.astype(int) - draw_face(0)).max(axis=-1) > 8).mean() < 0.1
-    # uncropped, it is smaller still
-    assert (abs(load_faces([tmp_path])[0].astype(int) - draw_face(0)).max(axis=-1) > 8).mean() > 0.2
+    assert (abs(cut.astype(int) - draw_face(0)).max(axis=-1) > 8).mean() < 0.1
+    # within the larger square it is smaller still
+    write_image(tmp_path / "b.png", celeba)
+    wide = loaded([tmp_path], framing=CELEBA_148)[0]
+    assert (abs(wide.astype(int) - draw_face(0)).max(axis=-1) > 8).mean() > 0.2
+    assert loaded([tmp_path], size=108)[0].tobytes() == draw_face(0, 108).tobytes()
 
 
-def test_a_face_smaller_than_the_crop_is_named(tmp_path, faces):
-    write_image(tmp_path / "small.png", faces[0])
-    for crop in (65, 0, -3):
-        with pytest.raises(InputError, match=rf"small\.png: expected at least the {crop}x{crop} to be cropped"):
-            load_faces([tmp_path], crop=crop)
+def test_the_size_is_told_as_well(tmp_path, faces):
+    write_image(tmp_path / "a.png", faces[0])
+    told = []
+    loaded([tmp_path], tell=told.append)
+    assert told == [f"{tmp_path}/a.png: 64x64 pixels, taken as they are"]
+
+
+@pytest.mark.parametrize(
+    ("framing", "expected"),
+    [
+        (CELEBA_108, "expected 64x64 pixels, or 178x218 to be cut to celeba-108, got 65x64"),
+        (Framing.parse("2,0,64"), "expected 64x64 pixels, or at least 66x64 to be cut to 2,0,64, got 65x64"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_picture_that_is_neither_is_named(tmp_path, faces, framing, expected):
+    write_image(tmp_path / "a.png", faces[0])
+    write_image(tmp_path / "odd.png", np.zeros((64, 65, 3), np.uint8))
+    with pytest.raises(InputError, match=rf"odd\.png: {expected}"):
+        loaded([tmp_path], framing=framing)
+    assert loaded([tmp_path], framing=Framing.parse("1,0,64")).shape == (2, 64, 64, 3)
 
 
 def test_a_broken_face_is_named(tmp_path, faces):
     write_image(tmp_path / "folder" / "a.png", faces[0])
     (tmp_path / "folder" / "b.png").write_bytes(png(faces[1])[:-100])
     with pytest.raises(InputError, match=r"folder/b\.png: expected an image file that can be read whole"):
-        load_faces([tmp_path / "folder"])
+        loaded([tmp_path / "folder"])
     tar = shard(tmp_path / "shard.tar", {"a.png": png(faces[0]), "inner/b.png": png(faces[1])[:-100]})
     with pytest.raises(InputError, match=r"shard\.tar:inner/b\.png: expected an image file that can be read whole"):
-        load_faces([tar])
+        loaded([tar])
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
@@ -99,7 +128,7 @@ def test_a_broken_shard_is_named(tmp_path, rng, mode):
     for share in (0, 0.3, 0.8):
         path.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(InputError, match="shard: expected a folder of images or a tar file, got: "):
-            load_faces([path])
+            loaded([path])
 
 
 def test_links_within_a_shard_are_no_faces(tmp_path, faces):
@@ -109,15 +138,25 @@ def test_links_within_a_shard_are_no_faces(tmp_path, faces):
             link = tarfile.TarInfo(name)
             link.type, link.linkname = tarfile.SYMTYPE, target
             tar.addfile(link)
-    assert_array_equal(load_faces([path]), faces[:1])
+    assert_array_equal(loaded([path]), faces[:1])
 
 
 def test_no_faces_at_all(tmp_path):
     (tmp_path / "notes.txt").write_text("not a face")
     with pytest.raises(InputError, match=f"data: expected images in {tmp_path}, got none"):
-        load_faces([tmp_path])
+        loaded([tmp_path])
     with pytest.raises(InputError, match="data: expected images in some source, got none"):
-        load_faces([])
+        loaded([])
     for source in (tmp_path / "nowhere", tmp_path / "notes.txt"):
         with pytest.raises(InputError, match=f"{source}: expected a folder of images or a tar file"):
-            load_faces([source])
+            loaded([source])
+
+
+def test_the_astronaut_has_any_size_and_framing():
+    small = astronaut(CELEBA_108, 64)
+    assert (small.shape, small.dtype) == ((64, 64, 3), np.uint8)
+    # the same face with twice the pixels a side, and with more around it
+    halved = astronaut(CELEBA_108, 128).reshape(64, 2, 64, 2, 3).mean(axis=(1, 3))
+    assert abs(halved - small).mean() < 2
+    wider = astronaut(CELEBA_148, 148)[20:128, 20:128]
+    assert abs(wider - astronaut(CELEBA_108, 108).astype(float)).mean() < 2

@@ -13,7 +13,8 @@ from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig, Inpainter, PoissonSolver, arrays, masks, poisson_blend, ssim, weighted_l1
 from faceinpaint_fast.models import load_model
-from faceinpaint_fast.networks.adjoint import ExplicitNetwork, PackedProduct, TorchProduct
+from faceinpaint_fast.networks.adjoint import AdjointNetwork
+from faceinpaint_fast.networks.products import PackedProduct, TorchProduct
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 
 pytestmark = pytest.mark.gpu
@@ -48,10 +49,10 @@ def test_networks_are_the_cpu_s(which, model):
     inputs = {"generator": torch.randn(5, 100), "discriminator": torch.rand(5, 3, 64, 64)}.get(
         which, torch.rand(5, 4, 64, 64)
     )
-    expected, pull = ExplicitNetwork(network, PackedProduct, torch.float32)(inputs)
+    expected, pull = AdjointNetwork(network, PackedProduct, torch.float32)(inputs)
     gradient = torch.randn_like(expected)
     network = network.to(CUDA)
-    found, pull_there = ExplicitNetwork(network, TorchProduct, torch.float32)(inputs.to(CUDA))
+    found, pull_there = AdjointNetwork(network, TorchProduct, torch.float32)(inputs.to(CUDA))
     assert_near(found, expected, 1e-5)
     assert_near(pull_there(gradient.to(CUDA)), pull(gradient), 1e-4)
     network.to(CPU)

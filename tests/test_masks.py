@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
 
@@ -239,34 +238,6 @@ def test_draw_too_many_per_cent():
         masks.draw("drop-101", (64, 64))
 
 
-def test_one_hole_serves_all_images():
-    found = masks.holes_of(PATTERN, 4, 2, 3)
-    assert_array_equal(found, np.stack([PATTERN] * 4))
-    assert_array_equal(masks.holes_of(PATTERN, None, 2, 3), PATTERN[None])
-
-
-def test_a_hole_for_each_image():
-    several = np.stack([PATTERN, ~PATTERN])
-    assert_array_equal(masks.holes_of(several, 2, 2, 3), several)
-    assert_array_equal(masks.holes_of(torch.from_numpy(several).float(), 2, 2, 3), several)
-
-
-@pytest.mark.parametrize(
-    ("shape", "count"),
-    [((3, 2), None), ((2, 3, 1), None), ((1, 2, 3), None), ((3, 2, 3), 2), ((1, 2, 3), 2), ((6,), None), ((), 1)],
-)
-def test_holes_of_another_shape_are_refused(shape, count):
-    with pytest.raises(InputError, match=r"hole: expected shape \(2, 3\)"):
-        masks.holes_of(np.zeros(shape, bool), count, 2, 3)
-
-
-def test_a_full_hole_is_refused_by_its_number():
-    full = np.ones_like(PATTERN)
-    with pytest.raises(InputError, match=r"^hole: expected at least one known pixel"):
-        masks.holes_of(full, None, 2, 3)
-    with pytest.raises(InputError, match=r"^holes\[2\]: expected at least one known pixel"):
-        masks.holes_of(np.stack([PATTERN, ~full, full, full]), 4, 2, 3)
-
-
-def test_an_empty_hole_is_nobodys_error():
-    assert not masks.holes_of(np.zeros_like(PATTERN), None, 2, 3).any()
+def test_one_hole_of_each_kind():
+    holes = [masks.draw(name, (64, 64)) for name in masks.KINDS.values()]
+    assert [hole.mean() for hole in holes] == pytest.approx([0.25, 0.5, 0.2, 0.8], abs=0.1)

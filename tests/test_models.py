@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,8 +18,9 @@ from torch.testing import assert_close
 from faceinpaint_fast import models as checkpoint
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import ModelError
-from faceinpaint_fast.models import load_model, read_config, save_model, write_config
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.framing import CELEBA_108, CELEBA_148, Framing
+from faceinpaint_fast.models import load_model, read_config, save_encoder, save_measured, save_model
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
 BOUNDS = {"s_min": 0.1, "s_max": 0.8, "c_min": 700.0, "c_max": 5000.0}
 
@@ -26,7 +28,7 @@ BOUNDS = {"s_min": 0.1, "s_max": 0.8, "c_min": 700.0, "c_max": 5000.0}
 @pytest.fixture
 def folder(tmp_path, generator, discriminator):
     """A model folder with the tests' small networks."""
-    save_model(tmp_path / "model", generator, discriminator, width=4, training={"images": 640})
+    save_model(tmp_path / "model", generator, discriminator, framing=CELEBA_108, training={"images": 640})
     return tmp_path / "model"
 
 
@@ -38,7 +40,7 @@ def change(folder, **entries):
 def replace_weights(folder, data, name="generator"):
     """Other bytes for a weight file, with config.json's SHA-256 to match."""
     (folder / f"{name}.safetensors").write_bytes(data)
-    digests = read_config(folder)["sha256"] | {name: hashlib.sha256(data).hexdigest()}
+    digests = {**read_config(folder).sha256, name: hashlib.sha256(data).hexdigest()}
     change(folder, sha256=digests)
 
 
@@ -81,23 +83,71 @@ def test_loading_leaves_torchs_random_numbers_alone(folder):
 
 
 def test_a_models_latent_size_and_width_are_its_own(tmp_path):
-    save_model(tmp_path, DCGANGenerator(width=2, latent_size=7), DCGANDiscriminator(width=2), width=2, training={})
+    save_model(
+        tmp_path, DCGANGenerator(width=2, latent_size=7), DCGANDiscriminator(width=2), framing=CELEBA_108, training={}
+    )
     assert load_model(tmp_path).generator.latent_size == 7
     assert load_model(str(tmp_path)).generator(torch.zeros(1, 7)).shape == (1, 3, 64, 64)
 
 
 def test_config_says_what_the_model_is(folder):
-    config = read_config(folder)
-    assert {key: config[key] for key in ("format", "architecture", "width", "latent_size")} == {
-        "format": 1,
+    described = json.loads((folder / "config.json").read_text())
+    digests = described.pop("sha256")
+    assert described == {
+        "format": 2,
         "architecture": "dcgan",
+        "size": 64,
+        "channels": 3,
+        "framing": {
+            "name": "celeba-108",
+            "x": 35,
+            "y": 55,
+            "side": 108,
+            "picture": [178, 218],
+            "points": [[69.35, 111.3], [107.6, 111.4], [88.0, 134.5], [72.5, 152.0], [105.5, 152.0]],
+        },
         "width": 4,
         "latent_size": 100,
+        "training": {"images": 640},
     }
-    assert config["training"] == {"images": 640}
-    for name, digest in config["sha256"].items():
+    for name, digest in digests.items():
         assert hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest() == digest
-    assert set(config["sha256"]) == {"generator", "discriminator"}
+    assert set(digests) == {"generator", "discriminator"}
+    config = read_config(folder)
+    assert (config.framing, config.encoder_width, config.training) == (CELEBA_108, None, {"images": 640})
+
+
+def test_a_folder_of_format_1_is_of_64_pixels_and_celeba_108(folder, encoder):
+    save_encoder(folder, load_model(folder), encoder, training={"width": 4, "images": 8})
+    described = json.loads((folder / "config.json").read_text())
+    old = {
+        key: value for key, value in described.items() if key not in ("size", "channels", "framing", "encoder_width")
+    }
+    (folder / "config.json").write_text(json.dumps(old | {"format": 1}))
+    config = load_model(folder).config
+    assert config.describe() == described | {"framing": dataclasses.asdict(CELEBA_108)}
+    # what is found out next is written in today's format
+    save_measured(folder, load_model(folder), "frechet", {"hog": 0.5})
+    assert json.loads((folder / "config.json").read_text()) == described | {"frechet": {"hog": 0.5}}
+
+
+def test_the_shipped_model_is_of_64_pixels_and_celeba_108():
+    config = read_config(checkpoint.SHIPPED)
+    assert (config.size, config.channels, config.framing) == (64, 3, CELEBA_108)
+    assert (config.width, config.encoder_width, config.latent_size) == (64, 64, 100)
+
+
+@pytest.mark.parametrize("framing", [CELEBA_148, Framing.parse("3,5,20")], ids=lambda framing: framing.name)
+def test_a_models_size_and_framing_are_its_own(tmp_path, framing):
+    networks = DCGANGenerator(size=32, width=2), DCGANDiscriminator(size=32, width=2)
+    save_model(tmp_path, *networks, framing=framing, training={})
+    save_encoder(tmp_path, load_model(tmp_path), DCGANEncoder(size=32, width=3), training={})
+    model = load_model(tmp_path)
+    assert (model.config.size, model.config.framing, model.config.encoder_width) == (32, framing, 3)
+    x = model.generator(torch.zeros(1, 100))
+    assert x.shape == (1, 3, 32, 32)
+    assert model.discriminator(x).shape == (1,)
+    assert model.encoder(torch.zeros(1, 4, 32, 32)).shape == (1, 100)
 
 
 def test_convolutions_take_two_bytes_a_weight(folder, generator):
@@ -107,19 +157,19 @@ def test_convolutions_take_two_bytes_a_weight(folder, generator):
 
 
 def test_an_uncalibrated_model_has_no_bounds(folder):
-    assert load_model(folder).normalization is None
+    assert load_model(folder).config.normalization is None
 
 
 def test_calibration_is_kept_until_the_weights_change(folder, generator, discriminator):
-    write_config(folder, read_config(folder) | {"calibration": BOUNDS | {"samples": 3}})
-    assert load_model(folder).normalization == Normalization(**BOUNDS)
-    save_model(folder, generator, discriminator, width=4, training={})
-    assert load_model(folder).normalization is None
+    save_measured(folder, load_model(folder), "calibration", BOUNDS | {"samples": 3})
+    assert load_model(folder).config.normalization == Normalization(**BOUNDS)
+    save_model(folder, generator, discriminator, framing=CELEBA_108, training={})
+    assert load_model(folder).config.normalization is None
 
 
 def test_the_shipped_model_is_the_default(folder, monkeypatch):
     monkeypatch.setattr(checkpoint, "SHIPPED", folder)
-    assert load_model().config["training"] == {"images": 640}
+    assert load_model().config.training == {"images": 640}
 
 
 def test_a_missing_folder(tmp_path):
@@ -151,19 +201,24 @@ def test_a_config_that_is_no_config(folder, text, message):
     refused(folder, message)
 
 
-@pytest.mark.parametrize("key", ["format", "architecture", "width", "latent_size", "sha256"])
+@pytest.mark.parametrize("key", ["format", "architecture", "size", "framing", "width", "latent_size", "sha256"])
 def test_a_config_without_a_key(folder, key):
-    config = read_config(folder)
-    del config[key]
-    (folder / "config.json").write_text(json.dumps(config))
-    refused(folder, f"expected a model's description, got: KeyError\\('{key}'\\)")
+    described = json.loads((folder / "config.json").read_text())
+    del described[key]
+    (folder / "config.json").write_text(json.dumps(described))
+    refused(folder, f"expected a model's description, got: .*'{key}'")
 
 
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"format": 2}, "expected a dcgan of format 1, got dcgan of 2"),
-        ({"architecture": "stylegan"}, "expected a dcgan of format 1, got stylegan of 1"),
+        ({"format": 3}, "expected a dcgan of format 1 or 2, got dcgan of 3"),
+        ({"architecture": "stylegan"}, "expected a dcgan of format 1 or 2, got stylegan of 2"),
+        ({"size": 100}, "size: expected one of 32, 64, 128, 256, got 100"),
+        ({"size": 64.0}, "expected sizes between"),
+        ({"channels": 0}, "expected sizes between"),
+        ({"framing": "celeba-108"}, "expected a model's description, got: TypeError"),
+        ({"framing": dataclasses.asdict(CELEBA_108) | {"side": 0}}, "framing: expected whole x, y"),
         ({"width": "4"}, "expected sizes between"),
         ({"width": 4.0}, "expected sizes between"),
         ({"width": True}, "expected sizes between"),
@@ -182,6 +237,7 @@ def test_a_config_without_a_key(folder, key):
         ({"width": 5}, "expected DCGANGenerator's weights, got:.*size mismatch"),
         ({"width": 4096, "latent_size": 4096}, "expected DCGANGenerator's weights, got:.*size mismatch"),
         ({"latent_size": 99}, "expected DCGANGenerator's weights, got:.*size mismatch"),
+        ({"size": 128}, "expected DCGANGenerator's weights, got:.*Missing key"),
     ],
     ids=str,
 )
@@ -300,7 +356,7 @@ def test_weights_that_are_not_finite_are_not_saved(folder, generator, discrimina
     with torch.no_grad():
         discriminator.layers[0].weight[0, 0, 0, 0] = value
     with pytest.raises(ModelError, match="expected a discriminator with finite weights"):
-        save_model(folder, generator, discriminator, width=4, training={})
+        save_model(folder, generator, discriminator, framing=CELEBA_108, training={})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -319,7 +375,7 @@ def test_a_kill_between_two_files_leaves_no_model(folder, generator, discriminat
         generator.layers[-2].bias += 1
         discriminator.layers[0].bias += 1
     with pytest.raises(KeyboardInterrupt):
-        save_model(folder, generator, discriminator, width=4, training={})
+        save_model(folder, generator, discriminator, framing=CELEBA_108, training={})
     refused(folder, "expected SHA-256")
 
 

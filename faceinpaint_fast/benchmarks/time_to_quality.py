@@ -9,17 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faceinpaint_fast import masks
+from faceinpaint_fast import markdown, masks
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
-from faceinpaint_fast.images import write_figure
 from faceinpaint_fast.models import Model
 from faceinpaint_fast.pipeline import Inpainter
 
@@ -55,7 +53,13 @@ TRIALS: Mapping[str, Trial] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """Means over the faces; seconds are a face's, BATCH at a time; loss is Eq. 8's without D and the prior."""
+    """What a search reaches with a budget: means over the faces.
+
+    evaluations           of the networks: its iterations
+    hole_psnr, hole_ssim  of the missing pixels, PSNR in dB
+    loss                  Eq. 8's without D and the prior
+    seconds               a face's, BATCH at a time
+    """
 
     trial: str
     mask: str
@@ -75,7 +79,7 @@ def measure(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Point]:
-    """Every trial's points, mask by mask; faces (N, 64, 64, 3)."""
+    """Yields every trial's points on the faces (N, H, W, 3), mask by mask; `progress` hears what comes next."""
     for name, trial in TRIALS.items():
         for budget in trial.budgets:
             config = replace(trial.config, iterations=budget, precision=precision)
@@ -87,7 +91,7 @@ def measure(
 
 
 def _restored(inpainter: Inpainter, faces: NDArray[np.uint8], mask: str, seed: int) -> dict[str, float]:
-    """The means of a Point."""
+    """Returns the means that make a Point."""
     config, seeds = inpainter.config, [seed_of(seed, face) for face in range(len(faces))]
     holes = np.stack([masks.draw(mask, faces.shape[1:3], each) for each in seeds])
     found, losses, seconds = [], [], 0.0
@@ -107,12 +111,15 @@ def _restored(inpainter: Inpainter, faces: NDArray[np.uint8], mask: str, seed: i
 
 
 def last(points: Sequence[Point], trial: str, mask: str) -> Point:
-    """The point of the largest budget."""
+    """Returns the point of the largest budget."""
     return max((p for p in points if (p.trial, p.mask) == (trial, mask)), key=lambda p: p.evaluations)
 
 
 def reached(points: Sequence[Point], trial: str, mask: str) -> int | None:
-    """The least budget from which on, as far as was tried, a trial has both the PSNR and the SSIM of the yardstick."""
+    """Returns the least budget from which on a trial has both the PSNR and the SSIM of the yardstick; None for none.
+
+    That is as far as was tried: a budget that a larger one undoes does not count.
+    """
     goal = last(points, YARDSTICK, mask)
     found = None
     for p in sorted((p for p in points if (p.trial, p.mask) == (trial, mask)), key=lambda p: -p.evaluations):
@@ -123,8 +130,8 @@ def reached(points: Sequence[Point], trial: str, mask: str) -> int | None:
 
 
 def table(points: Sequence[Point]) -> str:
-    """Markdown: each trial at its last budget and what it needs for the yardstick's quality, mask by mask."""
-    lines = ["| search | evaluations | " + " | ".join(MASKS) + " |", "| --- | --- |" + " --- |" * len(MASKS)]
+    """Returns a table of each trial at each budget, and of what it needs for the yardstick's quality, mask by mask."""
+    rows = []
     for name, trial in TRIALS.items():
         for budget in trial.budgets:
             cells = [
@@ -133,35 +140,11 @@ def table(points: Sequence[Point]) -> str:
                 for p in points
                 if (p.trial, p.mask, p.evaluations) == (name, mask, budget)
             ]
-            lines.append(f"| {name} | {budget} | " + " | ".join(cells) + " |")
-        needed = [reached(points, name, mask) for mask in MASKS]
-        lines.append(
-            f"| {name}, as good as {LONG} of {YARDSTICK} after | | " + " | ".join(map(_or_never, needed)) + " |"
-        )
-    return "\n".join(lines)
+            rows.append([name, str(budget), *cells])
+        needed = [_or_never(reached(points, name, mask)) for mask in MASKS]
+        rows.append([f"{name}, as good as {LONG} of {YARDSTICK} after", "", *needed])
+    return markdown.table(["search", "evaluations", *MASKS], rows)
 
 
 def _or_never(evaluations: int | None) -> str:
     return "not reached" if evaluations is None else str(evaluations)
-
-
-def draw(points: Sequence[Point], path: Path) -> None:
-    """PSNR, SSIM and loss over evaluations and over seconds, a column a mask."""
-    from matplotlib.figure import Figure
-
-    rows = (
-        ("hole_psnr", "evaluations", "PSNR in the hole, dB"),
-        ("hole_ssim", "evaluations", "SSIM in the hole"),
-        ("loss", "evaluations", "loss"),
-        ("hole_psnr", "seconds", "PSNR in the hole, dB"),
-    )
-    figure = Figure(figsize=(3.6 * len(MASKS), 2.8 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), len(MASKS), squeeze=False)
-    for axes_row, (y, x, label) in zip(grid, rows, strict=True):
-        for axes, mask in zip(axes_row, MASKS, strict=True):
-            for name in TRIALS:
-                line = [p for p in points if (p.trial, p.mask) == (name, mask)]
-                axes.plot([getattr(p, x) for p in line], [getattr(p, y) for p in line], marker=".", label=name)
-            axes.set(xscale="log", xlabel=f"{x} a face" if x == "seconds" else x, ylabel=label, title=mask)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(TRIALS))
-    write_figure(path, figure)

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.arrays import Array, ImageBatch, device_of, module_of, on_stream_of, to_numpy
+from faceinpaint_fast.arrays import Array, device_of, module_of, on_stream_of, to_numpy
+from faceinpaint_fast.batches import ImageBatch, check_finite, fitting, partly_known
 from faceinpaint_fast.blend.plate import BIHARMONIC, under_tension
 from faceinpaint_fast.blend.solver import POISSON, Equation, Solver
 from faceinpaint_fast.config import TENSION, InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.masks import as_hole, fitting, partly_known
+from faceinpaint_fast.masks import as_hole
 
 TOLERANCE = 1e-5  # relative residual
 # what the solver reads and writes; others go by way of float64
@@ -267,14 +268,3 @@ def solved(solver: Solver, target: Any, source: Any | None, v: Any | None, toler
     out = target.copy(order="K")
     solver.solve(target, readable(source), readable(v), tolerance, out)
     return out
-
-
-def check_finite(pixels: Any, holes: Any, name: str) -> None:
-    """InputError naming the first image (B, H, W, C) with NaN or Inf outside its hole, (H, W) or (B, H, W)."""
-    # one pass tells, unless the hole holds them, or the sum is too large
-    with np.errstate(all="ignore"):
-        if pixels.dtype == np.uint8 or np.isfinite(pixels.sum()):
-            return
-    bad = (~np.isfinite(pixels).all(axis=-1) & ~holes).any(axis=(1, 2))
-    if bad.any():
-        raise InputError(f"{name}[{int(bad.argmax())}]: expected finite numbers, got NaN or Inf outside the hole")

@@ -94,11 +94,11 @@ def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method
     # JSON has no infinity
     told = {name: str(value) if value == math.inf else value for name, value in dataclasses.asdict(config).items()}
     if config.search == "guided":
-        told["encoder"] = model.config["sha256"].get("encoder")
+        told["encoder"] = model.config.sha256.get("encoder")
     return Method(
         restore=lambda images, holes, seeds: inpainter(images, holes, seed=seeds).image,
         config=told,
-        model=model.config["sha256"]["generator"],
+        model=model.config.sha256["generator"],
     )
 
 
@@ -110,7 +110,7 @@ def _rival(name: str, model: Model, device: torch.device, precision: Precision) 
         return Method(
             restore=module.DIP(model.generator, model.discriminator, **config, device=device),
             config=_constants(module) | config,
-            model=model.config["sha256"]["generator"],
+            model=model.config.sha256["generator"],
         )
     function = getattr(module, name.lower())
 

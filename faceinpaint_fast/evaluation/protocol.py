@@ -26,11 +26,13 @@ from faceinpaint_fast.evaluation.methods import Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
 from faceinpaint_fast.evaluation.results import Log, Record
 from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.framing import Framing
 
 MASKS = ("centre", "left", "right", "top", "bottom", "free-form", "drop-20", "drop-40", "drop-60", "drop-80")
 SHARD = re.compile(r"\.(tar(\.\w+)?|t[gbx]z)$")  # how the name of a shard ends
-# dB, for a perfect restoration, so that means stay finite; any other 8-bit image of 64x64 has at most 89
+# dB, for a perfect restoration, so that means stay finite; any other has at most 95 in 128x128 pixels of 8 bits
 PERFECT = 100.0
+SMALLEST = (32, 32)  # pixels of any model's images
 DECIMALS = {"psnr": 2, "ssim": 4, "hole_psnr": 2, "hole_ssim": 4, "l1": 5, "seam": 2}
 
 
@@ -47,23 +49,30 @@ class Protocol:
             if getattr(self, option) < least:
                 raise InputError(f"{option}: expected >= {least}, got {getattr(self, option)}")
         for name in self.masks:
-            if not 0 < masks.draw(name, (64, 64)).mean() < 1:
+            if not 0 < masks.draw(name, SMALLEST).mean() < 1:
                 raise InputError(f"masks: expected a hole with missing and with known pixels, got {name}")
 
 
 def data_sets(
-    sources: Sequence[Path], limit: int | None = None, progress: Callable[[int], None] = lambda _: None
+    sources: Sequence[Path],
+    *,
+    size: int,
+    framing: Framing,
+    limit: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, NDArray[np.uint8]]:
-    """The first `limit` faces of every folder or tar shard, (N, 64, 64, 3), by its name without suffix.
+    """Returns the faces (N, size, size, 3) of every folder or tar shard, by its name without suffix.
 
-    `progress` hears how many of one are there.  Raises InputError for two of one name, and as `load_faces` does.
+    Each is read as `load_faces` reads it; `limit` is of each.  Raises InputError for two of one name, and as
+    `load_faces` does.
     """
     found: dict[str, NDArray[np.uint8]] = {}
     for source in sources:
         name = source.resolve().name if source.is_dir() else SHARD.sub("", source.name)
         if name in found:
             raise InputError(f"data: expected data sets of different names, got {name} twice")
-        found[name] = load_faces([source], limit=limit, progress=progress)
+        found[name] = load_faces([source], size=size, framing=framing, limit=limit, progress=progress, tell=tell)
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import check_place
+from faceinpaint_fast.files import check_place
 
 DECIDING = ("method", "data", "first_face", "model", "seed", "batch")  # of a header, besides the config
 FIELDS = ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam", "seconds")

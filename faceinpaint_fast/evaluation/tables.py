@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+from faceinpaint_fast import markdown
 from faceinpaint_fast.evaluation.methods import METHODS
 from faceinpaint_fast.evaluation.protocol import MASKS
 from faceinpaint_fast.evaluation.results import Record
@@ -212,5 +213,4 @@ def _seconds(faces: Mapping[int, Record]) -> float:
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines)])
+    return f"{title}\n\n{markdown.table(heads, rows)}"

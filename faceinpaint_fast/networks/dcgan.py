@@ -1,91 +1,42 @@
-"""The generator G, the discriminator D of DCGAN (Radford et al. 2015) and an encoder, and the Protocols of any others.
+"""DCGAN's generator G and discriminator D (Radford et al. 2015) for images of any of SIZES, and an encoder of D's layers.
 
-Qiang et al. 2019, section 3.4: z (100) -> 4x4 -> 8x8 -> 16x16 -> 32x32 -> 64x64x3, tanh; D mirrors it.  The paper's
-D ends in a two-class softmax, which equals the one logit and the sigmoid used here.
-
-Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `to_signed` lead to [0, 1] and back.
+Qiang et al. 2019, section 3.4: z (100) -> 4x4 -> 8x8 -> 16x16 -> 32x32 -> 64x64x3, tanh; D mirrors it.  Images of twice
+the size have a layer more, for every DCGAN begins at 4x4 pixels.  `width` is the number of channels at half the size;
+there are twice as many with every further halving.  The paper's D ends in a two-class softmax, which equals the one
+logit and the sigmoid used here.
 """
 
 from __future__ import annotations
 
-import copy
 from itertools import pairwise
-from typing import Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from faceinpaint_fast.errors import InputError
 
-IMAGE_SIZE = 64
+SIZES = (32, 64, 128, 256)
 LATENT_SIZE = 100
-
-Network = TypeVar("Network")
-
-
-class Generator(Protocol):
-    """Any module that draws images from latent codes: (B, latent_size) -> (B, 3, H, W) in [-1, 1].
-
-    In eval mode an image must depend on its own z alone.
-    """
-
-    latent_size: int
-
-    def __call__(self, z: Tensor, /) -> Tensor: ...
-
-
-class Discriminator(Protocol):
-    """Any module that judges images: (B, 3, H, W) in [-1, 1] -> logit (B,), positive for "real"."""
-
-    def __call__(self, x: Tensor, /) -> Tensor: ...
-
-
-class Encoder(Protocol):
-    """Any module that guesses the latent codes of images from what is known of them, as `visible` puts it:
-    (B, 4, H, W) -> (B, latent_size).
-    """
-
-    def __call__(self, seen: Tensor, /) -> Tensor: ...
-
-
-def to_unit(x: Tensor) -> Tensor:
-    """[-1, 1] -> [0, 1]."""
-    return (x + 1) / 2
-
-
-def to_signed(x: Tensor) -> Tensor:
-    """[0, 1] -> [-1, 1]."""
-    return 2 * x - 1
-
-
-def visible(images: Tensor, known: Tensor) -> Tensor:
-    """What an encoder sees of images (B, 3, H, W) in [0, 1], known (B, H, W) where 1: (B, 4, H, W).
-
-    The image in [-1, 1], 0 where it is missing, and `known`.
-    """
-    known = known.unsqueeze(1)
-    return torch.cat([to_signed(images) * known, known], dim=1)
 
 
 class DCGANGenerator(nn.Module):
-    """DCGAN's G with `width` channels at 32x32: (B, latent_size) -> (B, 3, 64, 64) in [-1, 1]."""
+    """DCGAN's G: (B, latent_size) -> (B, channels, size, size) in [-1, 1]."""
 
-    def __init__(self, *, width: int = 64, latent_size: int = LATENT_SIZE) -> None:
+    def __init__(self, *, size: int = 64, width: int = 64, latent_size: int = LATENT_SIZE, channels: int = 3) -> None:
         super().__init__()
-        self.latent_size = latent_size
-        channels = [8 * width, 4 * width, 2 * width, width]
+        self.size, self.width, self.latent_size, self.channels = size, width, latent_size, channels
+        depths = _depths(size, width)[::-1]
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(latent_size, channels[0], 4, bias=False),
-            nn.BatchNorm2d(channels[0]),
+            nn.ConvTranspose2d(latent_size, depths[0], 4, bias=False),
+            nn.BatchNorm2d(depths[0]),
             nn.ReLU(inplace=True),
         ]
-        for before, after in pairwise(channels):
+        for before, after in pairwise(depths):
             layers += [
                 nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(after),
                 nn.ReLU(inplace=True),
             ]
-        layers += [nn.ConvTranspose2d(channels[-1], 3, 4, stride=2, padding=1), nn.Tanh()]
+        layers += [nn.ConvTranspose2d(depths[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise)
 
@@ -94,22 +45,24 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """DCGAN's D with `width` channels at 32x32: (B, 3, 64, 64) in [-1, 1] -> logit (B,)."""
+    """DCGAN's D: (B, channels, size, size) in [-1, 1] -> logit (B,)."""
 
-    def __init__(self, *, width: int = 64) -> None:
+    def __init__(self, *, size: int = 64, width: int = 64, channels: int = 3) -> None:
         super().__init__()
-        self.layers = _halving(3, width, 1)
+        self.size, self.width, self.channels = size, width, channels
+        self.layers = _halving(channels, size, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)[:, 0, 0, 0]
 
 
 class DCGANEncoder(nn.Module):
-    """An `Encoder` with the layers of DCGAN's D: (B, 4, 64, 64), see `visible` -> (B, latent_size)."""
+    """An `Encoder` of D's layers: what is `visible` of images, (B, channels + 1, size, size) -> (B, latent_size)."""
 
-    def __init__(self, *, width: int = 64, latent_size: int = LATENT_SIZE) -> None:
+    def __init__(self, *, size: int = 64, width: int = 64, latent_size: int = LATENT_SIZE, channels: int = 3) -> None:
         super().__init__()
-        self.layers = _halving(4, width, latent_size)
+        self.size, self.width, self.latent_size, self.channels = size, width, latent_size, channels
+        self.layers = _halving(channels + 1, size, width, latent_size)
 
     def forward(self, seen: Tensor) -> Tensor:
         return self.layers(seen)[:, :, 0, 0]
@@ -118,17 +71,25 @@ class DCGANEncoder(nn.Module):
 DCGAN = DCGANGenerator | DCGANDiscriminator | DCGANEncoder
 
 
-def _halving(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    """(B, inputs, 64, 64) -> (B, outputs, 1, 1), with `width` channels at 32x32."""
-    channels = [width, 2 * width, 4 * width, 8 * width]
-    layers: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-    for before, after in pairwise(channels):
+def _depths(size: int, width: int) -> list[int]:
+    """The numbers of channels from half the size to 4x4 pixels; InputError for a size that is none of SIZES."""
+    if type(size) is not int or size not in SIZES:
+        raise InputError(f"size: expected one of {', '.join(map(str, SIZES))}, got {size}")
+    # halvings between half the size and 4 pixels
+    return [width << i for i in range((size // 8).bit_length())]
+
+
+def _halving(inputs: int, size: int, width: int, outputs: int) -> nn.Sequential:
+    """(B, inputs, size, size) -> (B, outputs, 1, 1)."""
+    depths = _depths(size, width)
+    layers: list[nn.Module] = [nn.Conv2d(inputs, depths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+    for before, after in pairwise(depths):
         layers += [
             nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(after),
             nn.LeakyReLU(0.2, inplace=True),
         ]
-    layers.append(nn.Conv2d(channels[-1], outputs, 4))
+    layers.append(nn.Conv2d(depths[-1], outputs, 4))
     return nn.Sequential(*layers).apply(_initialise)
 
 
@@ -141,10 +102,3 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
-
-
-def frozen(network: Network, device: torch.device) -> Network:
-    """A copy for inference alone: eval mode, no gradient in its weights; the caller may be training the original."""
-    if not isinstance(network, nn.Module):
-        raise InputError(f"network: expected a torch module, got {type(network).__name__}")
-    return copy.deepcopy(network).to(device).eval().requires_grad_(False)

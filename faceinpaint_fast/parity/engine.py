@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from faceinpaint_fast import masks, reference
 from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks.adjoint import Differentiable, differentiable
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, frozen
+from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.protocols import Differentiable, frozen
 from faceinpaint_fast.parity import report as parity
 from faceinpaint_fast.parity.report import OPERATION, Check, compare
-from faceinpaint_fast.pictures.demonstration import HOLES, astronaut_face
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 from faceinpaint_fast.search.objective import Objective
 
@@ -39,14 +39,15 @@ class Problem:
 
     model: Model
     device: torch.device
-    faces: NDArray[np.float32]  # (B, 64, 64, 3) in [0, 1]
-    holes: NDArray[np.bool_]  # (B, 64, 64)
+    faces: NDArray[np.float32]  # (B, H, W, 3) in [0, 1]
+    holes: NDArray[np.bool_]  # (B, H, W)
 
     @classmethod
     def of(cls, model: Model, device: torch.device, count: int) -> Problem:
-        names = list(HOLES.values())
-        holes = [masks.draw(names[i % len(names)], (IMAGE_SIZE, IMAGE_SIZE)) for i in range(count)]
-        return cls(model, device, np.repeat(astronaut_face()[None] / np.float32(255), count, axis=0), np.stack(holes))
+        names, size = list(masks.KINDS.values()), model.config.size
+        holes = [masks.draw(names[i % len(names)], (size, size)) for i in range(count)]
+        face = astronaut(model.config.framing, size) / np.float32(255)
+        return cls(model, device, np.repeat(face[None], count, axis=0), np.stack(holes))
 
     def ours(self, config: InpaintConfig, images: Sequence[int] | None = None) -> Inpainting:
         """Of all images, or of these, in this order."""
@@ -63,14 +64,15 @@ class Problem:
 
 def exact_networks(model: Model) -> list[nn.Module]:
     """The reference's G, D and encoder, if there is one, with the model's weights, in float64."""
-    width, latent_size = model.config["width"], model.generator.latent_size
+    config = model.config
+    images = {"size": config.size, "channels": config.channels}
     pairs: list[tuple[nn.Module, nn.Module]] = [
-        (reference.DCGANGenerator(width=width, latent_size=latent_size), model.generator),
-        (reference.DCGANDiscriminator(width=width), model.discriminator),
+        (reference.DCGANGenerator(**images, width=config.width, latent_size=config.latent_size), model.generator),
+        (reference.DCGANDiscriminator(**images, width=config.width), model.discriminator),
     ]
     if model.encoder is not None:
-        encoder = reference.DCGANEncoder(width=model.config["encoder"]["width"], latent_size=latent_size)
-        pairs.append((encoder, model.encoder))
+        width = model.encoder.width
+        pairs.append((reference.DCGANEncoder(**images, width=width, latent_size=config.latent_size), model.encoder))
     for exact, network in pairs:
         exact.load_state_dict(network.state_dict())
     return [exact.double().eval().requires_grad_(False) for exact, _ in pairs]
@@ -80,10 +82,10 @@ def objectives(model: Model, device: torch.device, rng: np.random.Generator) -> 
     """Eq. 8 of what G draws against a face under four holes, and its gradient in x; with D in float32 alone."""
     exact_G, exact_D, *_ = exact_networks(model)
     D = differentiable(frozen(model.discriminator, device), device, "fp32")
-    problem = Problem.of(model, device, len(HOLES))
+    problem = Problem.of(model, device, len(masks.KINDS))
     images, known = torch.from_numpy(problem.faces).movedim(-1, 1), torch.from_numpy(~problem.holes)
     W = torch.from_numpy(reference.weight_map(problem.holes)).float()
-    z = torch.from_numpy(rng.standard_normal((len(images), model.generator.latent_size)))
+    z = torch.from_numpy(rng.standard_normal((len(images), model.config.latent_size)))
     with torch.no_grad():
         generated = exact_G(z).float()
     printed = replace(InpaintConfig.paper(), lambda_z=InpaintConfig().lambda_z)
@@ -107,10 +109,11 @@ def objectives(model: Model, device: torch.device, rng: np.random.Generator) -> 
 def networks(model: Model, device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
     """G, D and the encoder as the engine runs them, in a batch and an image at a time, and their pullbacks."""
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    channels, size = model.config.channels, model.config.size
     parts = {
-        "generator": (model.generator, (model.generator.latent_size,)),
-        "discriminator": (model.discriminator, (3, IMAGE_SIZE, IMAGE_SIZE)),
-        "encoder": (model.encoder, (4, IMAGE_SIZE, IMAGE_SIZE)),
+        "generator": (model.generator, (model.config.latent_size,)),
+        "discriminator": (model.discriminator, (channels, size, size)),
+        "encoder": (model.encoder, (channels + 1, size, size)),
     }
     for (name, (network, shape)), exact in zip(parts.items(), exact_networks(model), strict=False):
         x = torch.from_numpy(rng.standard_normal((BATCH, *shape), np.float32))

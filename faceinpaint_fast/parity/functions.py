@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -30,15 +30,13 @@ from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 from faceinpaint_fast.parity import report as parity
 from faceinpaint_fast.parity.engine import networks, objectives, searches
 from faceinpaint_fast.parity.report import OPERATION, Check, as_float64, compare, pixels
-from faceinpaint_fast.pictures.demonstration import HOLES
 from faceinpaint_fast.search.objective import context_loss, structural_loss
 from faceinpaint_fast.weight_map import weight_map
 
 Array = NDArray[Any]
 
-# the default model's images alone and a few at a time; odd sides; a picture of more than a kernel's tile or a row block
-SHAPES = ((1, 64, 64, 3), (5, 64, 64, 3), (2, 37, 51, 3), (1, 513, 257, 3))
-SIZES = tuple(dict.fromkeys(shape[1:3] for shape in SHAPES))
+# images with odd sides, and a picture of more than a kernel's tile or a row block
+ODD, LARGE = (2, 37, 51, 3), (1, 513, 257, 3)
 # what fills a hole, its twin in the reference, and the error that it may have
 BLENDS: tuple[tuple[str, Callable[..., Any], Callable[..., Array], float], ...] = (
     ("poisson_blend", poisson_blend, reference.poisson_blend, parity.POISSON),
@@ -49,19 +47,22 @@ BLENDS: tuple[tuple[str, Callable[..., Any], Callable[..., Array], float], ...] 
 
 def checks(model: Model, device: torch.device, seed: int) -> Iterator[Check]:
     """Every row, as it comes; the seed is of what functions are tried on."""
-    rng = np.random.default_rng(seed)
-    yield from weights(device)
-    yield from distances(device, rng)
+    rng, size = np.random.default_rng(seed), model.config.size
+    # the model's images alone and a few at a time, and others
+    shapes = (1, size, size, 3), (5, size, size, 3), ODD, LARGE
+    sizes = [(height, width) for _, height, width, _ in shapes[1:]]
+    yield from weights(device, sizes)
+    yield from distances(device, shapes, rng)
     yield from bounds(device)
-    yield from blends(device, rng)
+    yield from blends(device, sizes, rng)
     yield from objectives(model, device, rng)
     yield from networks(model, device, rng)
     yield from searches(model, device)
 
 
-def weights(device: torch.device) -> Iterator[Check]:
-    """Eq. 7."""
-    for size in SIZES:
+def weights(device: torch.device, sizes: Sequence[tuple[int, int]]) -> Iterator[Check]:
+    """Checks W of Eq. 7 for holes of these sizes."""
+    for size in sizes:
         holes = drawn(size)
         expected = reference.weight_map(holes)
         kinds = [holes, (255 * holes).astype(np.uint8), holes.astype(np.float32), holes.astype(np.float64)]
@@ -72,9 +73,9 @@ def weights(device: torch.device) -> Iterator[Check]:
         yield compare("weight_map", holes[0], weight_map(holes[0]), expected[0], parity.WEIGHTS)
 
 
-def distances(device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
+def distances(device: torch.device, shapes: Sequence[tuple[int, ...]], rng: np.random.Generator) -> Iterator[Check]:
     """Weighted L1 and SSIM, alone and as the pair that the search uses."""
-    for shape in SHAPES:
+    for shape in shapes:
         images = likenesses(shape, rng)
         for dtype in (torch.float32, torch.float64, torch.bfloat16):
             x, y, w = (tensor(array, device, dtype) for array in images)
@@ -128,10 +129,10 @@ def bounds(device: torch.device) -> Iterator[Check]:
             yield compare(name, values, fast(values, Normalization.PAPER), expected, OPERATION[dtype])
 
 
-def blends(device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
+def blends(device: torch.device, sizes: Sequence[tuple[int, int]], rng: np.random.Generator) -> Iterator[Check]:
     """Section 3.3: four holes at once, their known pixels bit for bit, and one hole in other sizes."""
-    holes = drawn(SIZES[0])
-    photos = photographs((2, len(holes), *SIZES[0], 3), rng)
+    holes = drawn(sizes[0])
+    photos = photographs((2, len(holes), *sizes[0], 3), rng)
     for name, fast, exact, tolerance in BLENDS:
         expected = exact(*(photos / 255), holes)
         for kind, put in kinds(device).items():
@@ -143,7 +144,7 @@ def blends(device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
                 found = pixels(fast(put(target), put(source), holes))
                 yield compare(f"{name}{kind}, four holes", target, found / white, truth, allowed)
                 yield compare(f"{name}{kind}, known pixels", target, found[~holes], target[~holes], parity.NONE)
-        for size in SIZES[1:]:
+        for size in sizes[1:]:
             target, source = photographs((2, *size, 3), rng) / 255
             images = target, source, masks.free_form(size)
             yield compare(f"{name}, free-form", target, fast(*images), exact(*images), tolerance)
@@ -168,8 +169,8 @@ def solvers(images: Array, holes: NDArray[np.bool_]) -> Iterator[Check]:
 
 
 def drawn(size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The demonstration's holes: (4, H, W)."""
-    return np.stack([masks.draw(name, size) for name in HOLES.values()])
+    """Returns a hole of each kind: (4, H, W)."""
+    return np.stack([masks.draw(name, size) for name in masks.KINDS.values()])
 
 
 def photographs(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:

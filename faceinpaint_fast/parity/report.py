@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from faceinpaint_fast.arrays import is_torch, to_numpy
-from faceinpaint_fast.benchmarks.comparison import page
+from faceinpaint_fast.markdown import page, table
 
 # what docs/architecture.md promises of an operation: sums of 10^4 to 10^6 terms; of bfloat16, too, sums are float32.
 # SSIM's errors are absolute: those of its variances do not shrink with it where images differ
@@ -100,6 +100,5 @@ def line(cells: tuple[str, ...]) -> str:
 
 
 def markdown(checks: list[Check], found: dict[str, str]) -> str:
-    """The table, and below it what it was found on."""
-    rows = [TITLES, ("---",) * len(TITLES), *(check.cells for check in checks)]
-    return page([f"| {' | '.join(cells)} |" for cells in rows], found)
+    """Returns a page with the table of all checks, and below it what they were made on."""
+    return page(table(TITLES, (check.cells for check in checks)), found)

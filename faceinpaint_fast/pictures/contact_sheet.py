@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+SHOWN = 192  # pixels of a picture's height, rounded to whole squares
 MARGIN = 12
 LABEL = 28  # height of a line of text
 FONT_SIZE = 16
@@ -18,18 +19,20 @@ def contact_sheet(
     columns: Sequence[str],
     rows: Mapping[str, Sequence[NDArray[np.uint8]]],
     *,
-    scale: int = 3,
     title: str = "",
     deep: int | None = None,
 ) -> NDArray[np.uint8]:
     """Pictures (H, W, 3), or grey (H, W), of one size, a row a name, under the columns' names: (H', W', 3).
 
-    Each pixel becomes a square of `scale` pixels: nothing is smoothed that the eye should judge.
+    Each pixel becomes a square of pixels, so many that a picture is about SHOWN of them high: nothing is smoothed that
+    the eye should judge.
 
     title  a line above all, if any
     deep   so many rows stand below each other, by default all; the next ones go beside them
     """
-    height, width = (scale * side for side in next(iter(rows.values()))[0].shape[:2])
+    height, width = next(iter(rows.values()))[0].shape[:2]
+    scale = max(1, SHOWN // height)
+    height, width = scale * height, scale * width
     deep = deep or len(rows)
     blocks = -(-len(rows) // deep)
     block_width = MARGIN + (width + MARGIN) * len(columns)

@@ -1,7 +1,7 @@
 """The paper's figures of restored faces, drawn anew: Fig. 1 and 5 to 14 of Qiang et al. 2019.
 
 Each is a contact sheet of damaged, restored and original faces; `FIGURES` says under which holes, and what stands
-between the damaged and the original.  (Fig. 4 shows no faces: `training.calibration.scatter` draws it.)
+between the damaged and the original.  (Fig. 4 shows no faces: `plots.draw_scatter` draws it.)
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.evaluation.methods import Restore
 from faceinpaint_fast.images import check_writable, write_image
-from faceinpaint_fast.networks.dcgan import to_unit
+from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.pictures.contact_sheet import contact_sheet
-from faceinpaint_fast.pictures.demonstration import astronaut_face
 from faceinpaint_fast.pictures.panels import panels
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 
@@ -134,8 +133,10 @@ FIGURES = {
 } | {number: Figure("Other data", EVERY_KIND, restored) for number in (12, 13, 14)}
 
 
-def default_faces(inpainter: Inpainter, *, count: int = 3) -> dict[str, Pictures]:
-    """A real face, and `count` that the inpainter's G draws itself, by names that say so: (H, W, 3) uint8 each.
+def default_faces(face: Pictures, inpainter: Inpainter, *, count: int = 3) -> dict[str, Pictures]:
+    """Returns the astronaut's face and `count` that the inpainter's G draws itself, by names that say so.
+
+    They are (H, W, 3) uint8 each.
 
     A face that G can draw exactly flatters every method that searches its latent space.
     """
@@ -144,7 +145,7 @@ def default_faces(inpainter: Inpainter, *, count: int = 3) -> dict[str, Pictures
     drawn = to_unit(inpainter.generator(torch.from_numpy(z).float().to(inpainter.device)))
     pictures = (255 * drawn).round().byte().movedim(1, -1).cpu().numpy()
     own = {f"G's own face {i} (flattering)": picture for i, picture in enumerate(pictures, 1)}
-    return {"astronaut": astronaut_face()} | own
+    return {"astronaut": face} | own
 
 
 def draw(number: int, faces: Mapping[str, Pictures], restorer: Restorer) -> Pictures:

@@ -1,19 +1,34 @@
-"""A training run's losses of D and G over the images it has seen."""
+"""What is drawn with matplotlib: a training run's losses, Fig. 4 of a calibration, quality over time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast.benchmarks.time_to_quality import MASKS, TRIALS, Point
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import write_figure
+from faceinpaint_fast.images import write_image
+from faceinpaint_fast.training.calibration import Calibration
 from faceinpaint_fast.training.run import log_lines
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# what a row of the plot of quality over time shows: a Point's field over another, and the label of the first
+QUALITY_ROWS = (
+    ("hole_psnr", "evaluations", "PSNR in the hole, dB"),
+    ("hole_ssim", "evaluations", "SSIM in the hole"),
+    ("loss", "evaluations", "loss"),
+    ("hole_psnr", "seconds", "PSNR in the hole, dB"),
+)
 
 
 def running_mean(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
-    """(N,) -> (N,): the mean of each value and of up to `reach` neighbours on either side, fewer at the ends."""
+    """Returns (N,): the mean of each value and of up to `reach` neighbours on either side, fewer at the ends."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     i = np.arange(len(values))
     start, end = np.maximum(i - reach, 0), np.minimum(i + reach + 1, len(values))
@@ -21,7 +36,7 @@ def running_mean(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]
 
 
 def draw_curves(model: Path, path: Path) -> None:
-    """Draw the losses of a model folder's run: as logged faintly, and their means over a twentieth of the run.
+    """Draws the losses of a model folder's run: as logged faintly, and their means over a twentieth of the run.
 
     Raises InputError if the run has left no log, or if `path` cannot be written.
     """
@@ -40,4 +55,50 @@ def draw_curves(model: Path, path: Path) -> None:
         axes.plot(images, running_mean(losses, len(losses) // 40), color=colour, label=name)
     axes.set(xlabel="images seen", ylabel="loss", xlim=(0, None), ylim=(0, None))
     axes.legend()
-    write_figure(path, figure)
+    _write(path, figure)
+
+
+def draw_scatter(calibration: Calibration, path: Path, *, points: int = 20_000) -> None:
+    """Draws Fig. 4: SSIM and L1 of `points` pairs, evenly taken, with their means and bounds."""
+    from matplotlib.figure import Figure
+
+    bounds = calibration.normalization
+    panels = (
+        ("SSIM", calibration.ssim, bounds.s_min, bounds.s_max),
+        ("L1", calibration.l1, bounds.c_min, bounds.c_max),
+    )
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    for axes, (name, values, low, high) in zip(figure.subplots(1, 2), panels, strict=True):
+        shown = values.ravel()[:: max(1, values.size // points)]
+        axes.plot(shown, ".", markersize=1, alpha=0.4)
+        axes.axhline(values.mean(dtype=np.float64), color="black")
+        for bound in (low, high):
+            axes.axhline(bound, color="tab:red", linestyle="--")
+        axes.set(title=f"{name} of held-out against generated images", xlabel="pair", ylabel=name)
+        axes.set_xticks([])
+    _write(path, figure)
+
+
+def draw_time_to_quality(points: Sequence[Point], path: Path) -> None:
+    """Draws PSNR, SSIM and loss over evaluations of the networks, and PSNR over seconds; a column a mask."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.6 * len(MASKS), 2.8 * len(QUALITY_ROWS)), layout="constrained")
+    grid = figure.subplots(len(QUALITY_ROWS), len(MASKS), squeeze=False)
+    for axes_row, (y, x, label) in zip(grid, QUALITY_ROWS, strict=True):
+        for axes, mask in zip(axes_row, MASKS, strict=True):
+            for name in TRIALS:
+                line = [p for p in points if (p.trial, p.mask) == (name, mask)]
+                axes.plot([getattr(p, x) for p in line], [getattr(p, y) for p in line], marker=".", label=name)
+            axes.set(xscale="log", xlabel=f"{x} a face" if x == "seconds" else x, ylabel=label, title=mask)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(TRIALS))
+    _write(path, figure)
+
+
+def _write(path: Path, figure: Figure) -> None:
+    """Draws a figure and writes it as `images.write_image` does."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    write_image(path, np.asarray(canvas.buffer_rgba())[..., :3])

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from faceinpaint_fast.config import InpaintConfig
-from faceinpaint_fast.networks.adjoint import AnyNetwork, Differentiable, differentiable
+from faceinpaint_fast.networks.adjoint import TapedNetwork, differentiable
+from faceinpaint_fast.networks.protocols import Differentiable
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import Optimiser, State, optimiser
 
@@ -39,7 +40,7 @@ def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective
 class Engine:
     """Runs the iterations of searches with one generator, for one config; from several threads at once, if need be.
 
-    generator  `generator.Generator`, frozen, on the device
+    generator  `protocols.Generator`, frozen, on the device
     """
 
     def __init__(self, generator: Any, config: InpaintConfig, device: torch.device) -> None:
@@ -47,7 +48,7 @@ class Engine:
         self._optimiser, self._iterations = optimiser(config, device), config.iterations
         self._gradient: Gradient = partial(loss_and_gradient, self.generator)
         # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
-        if device.type == "cuda" and config.iterations >= WORTH_COMPILING and isinstance(self.generator, AnyNetwork):
+        if device.type == "cuda" and config.iterations >= WORTH_COMPILING and isinstance(self.generator, TapedNetwork):
             self._gradient = Compiled(self._gradient)
         self._graphs: dict[tuple[int, ...], tuple[Loop, Callable[[], None]]] = {}
         self._graphs_in_use = threading.Lock()

@@ -21,8 +21,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from faceinpaint_fast.config import InpaintConfig, Normalization
-from faceinpaint_fast.networks.adjoint import Differentiable
-from faceinpaint_fast.networks.dcgan import to_unit
+from faceinpaint_fast.networks.protocols import Differentiable, to_unit
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1, window_statistics
 from faceinpaint_fast.ops.window import Window
 
@@ -129,7 +128,7 @@ class Objective:
             logit, pull = self.D(x)
             loss = discriminator_loss(logit)
             # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
-            gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype))
+            gradient = pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype), gradient)
         of_z = (2 * config.lambda_z / z.shape[1]) * (z - self.expected) / self.share[:, None]
         return self._terms(loss, similarity, l1, z)[:, -1], gradient, of_z
 

@@ -5,9 +5,8 @@ s_min, s_max = mean -+ 3 std of SSIM, c_min, c_max the same of L1, over all pair
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,11 +15,9 @@ from torch import Tensor
 
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import write_figure
-from faceinpaint_fast.networks.dcgan import DCGANGenerator, frozen, to_unit
+from faceinpaint_fast.networks.dcgan import DCGANGenerator
 from faceinpaint_fast.ops import ssim
-
-BATCH = 64  # samples at a time
+from faceinpaint_fast.training.samples import samples_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +61,13 @@ def calibrate(
     device: torch.device,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Calibration:
-    """Compare held-out images (N, 64, 64, 3) with samples of G; `progress` hears how many samples are done."""
+    """Compares held-out images (N, H, W, 3) with samples of G; `progress` hears how many samples are done."""
     if samples < 1:
         raise InputError(f"samples: expected >= 1, got {samples}")
     held_out = torch.from_numpy(images).to(device).movedim(-1, 1).float() / 255
     similarities, distances = [], []
     done = 0
-    for drawn in draw(generator, samples, seed, device):
+    for drawn in samples_of(generator, samples, seed, device):
         similarities.append(torch.stack([_against(image, drawn) for image in held_out]).cpu())
         distances.append(torch.cdist(held_out.flatten(1), drawn.flatten(1), p=1).cpu())
         done += len(drawn)
@@ -78,36 +75,5 @@ def calibrate(
     return Calibration(torch.cat(similarities, dim=1).numpy(), torch.cat(distances, dim=1).numpy(), seed)
 
 
-@torch.no_grad()
-def draw(generator: DCGANGenerator, samples: int, seed: int, device: torch.device) -> Iterator[Tensor]:
-    """Samples of G, BATCH at a time: (B, 3, 64, 64) in [0, 1]."""
-    G = frozen(generator, device)
-    random = torch.Generator().manual_seed(seed)
-    for start in range(0, samples, BATCH):
-        z = torch.randn(min(BATCH, samples - start), G.latent_size, generator=random)
-        yield to_unit(G(z.to(device)))
-
-
 def _against(image: Tensor, drawn: Tensor) -> Tensor:
     return ssim(drawn, image.expand_as(drawn))
-
-
-def scatter(calibration: Calibration, path: Path, *, points: int = 20_000) -> None:
-    """Draw Fig. 4: SSIM and L1 of `points` pairs, evenly taken, with mean and bounds."""
-    from matplotlib.figure import Figure
-
-    bounds = calibration.normalization
-    panels = (
-        ("SSIM", calibration.ssim, bounds.s_min, bounds.s_max),
-        ("L1", calibration.l1, bounds.c_min, bounds.c_max),
-    )
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    for axes, (name, values, low, high) in zip(figure.subplots(1, 2), panels, strict=True):
-        shown = values.ravel()[:: max(1, values.size // points)]
-        axes.plot(shown, ".", markersize=1, alpha=0.4)
-        axes.axhline(values.mean(dtype=np.float64), color="black")
-        for bound in (low, high):
-            axes.axhline(bound, color="tab:red", linestyle="--")
-        axes.set(title=f"{name} of held-out against generated images", xlabel="pair", ylabel=name)
-        axes.set_xticks([])
-    write_figure(path, figure)

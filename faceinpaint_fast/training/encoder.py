@@ -21,12 +21,12 @@ from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.models import Model, save_encoder
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, DCGANEncoder, frozen, to_unit, visible
+from faceinpaint_fast.networks.dcgan import DCGANEncoder
+from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.search.loop import loss_and_gradient
 from faceinpaint_fast.search.objective import Objective
-from faceinpaint_fast.training.run import batch_of_step, check_enough, run
+from faceinpaint_fast.training.run import batch_of_step, check_faces, run
 
-SHAPE = (IMAGE_SIZE, IMAGE_SIZE)
 SIDES = get_args(masks.Side)
 
 
@@ -34,7 +34,7 @@ SIDES = get_args(masks.Side)
 class EncoderConfig:
     """What a run is determined by, beside the model and the images.
 
-    width          channels at 32x32
+    width          number of channels at half the size
     learning_rate  of Adam
     precision      "bf16" runs the convolutions in it
     """
@@ -54,29 +54,30 @@ class EncoderConfig:
             raise InputError(f"precision: expected one of {get_args(Precision)}, got {self.precision!r}")
 
 
-def random_hole(rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A hole (64, 64) of any kind: the centre, a half, what lies beyond a line, a rectangle, strokes or lone pixels."""
+def random_hole(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
+    """Returns a hole (size, size) of any kind: the centre, a half, beyond a line, a rectangle, strokes or lone pixels."""
+    shape = size, size
     kind, seed = rng.integers(8), int(rng.integers(2**31))
     if kind == 0:
-        return masks.centre(SHAPE)
+        return masks.centre(shape)
     if kind <= 2:
-        return masks.half(SHAPE, SIDES[rng.integers(4)])
+        return masks.half(shape, SIDES[rng.integers(4)])
     if kind == 3:
-        angle, (y, x) = rng.uniform(0, 2 * np.pi), np.indices(SHAPE) - (IMAGE_SIZE - 1) / 2
-        return x * np.cos(angle) + y * np.sin(angle) > rng.uniform(-12, 12)
+        angle, (y, x) = rng.uniform(0, 2 * np.pi), np.indices(shape) - (size - 1) / 2
+        return x * np.cos(angle) + y * np.sin(angle) > rng.uniform(-3 * size / 16, 3 * size / 16)
     if kind == 4:
-        height, width = map(int, rng.integers(8, 57, 2))
-        top, left = map(int, rng.integers(0, (IMAGE_SIZE + 1 - height, IMAGE_SIZE + 1 - width)))
-        return masks.rectangle(SHAPE, top=top, left=left, height=height, width=width)
+        height, width = map(int, rng.integers(size // 8, 7 * size // 8 + 1, 2))
+        top, left = map(int, rng.integers(0, (size + 1 - height, size + 1 - width)))
+        return masks.rectangle(shape, top=top, left=left, height=height, width=width)
     if kind == 5:
-        return masks.free_form(SHAPE, seed, strokes=int(rng.integers(1, 9)))
-    return masks.random_pixels(SHAPE, rng.uniform(0.1, 0.95), seed)
+        return masks.free_form(shape, seed, strokes=int(rng.integers(1, 9)))
+    return masks.random_pixels(shape, rng.uniform(0.1, 0.95), seed)
 
 
 class Amortisation:
     """The encoder and its optimiser, one step at a time: a `run.Training`.
 
-    faces  (N, 64, 64, 3) uint8; none: the generator's own samples, so that no photographs are needed
+    faces  (N, H, W, 3) uint8, of the model's size; none: the generator's own samples, so that no photographs are needed
     """
 
     losses: tuple[str, ...] = ("loss",)
@@ -84,13 +85,15 @@ class Amortisation:
     def __init__(
         self, model: Model, faces: NDArray[np.uint8] | None, config: EncoderConfig, device: torch.device
     ) -> None:
+        size = model.config.size
         if faces is not None:
-            check_enough(faces, config.batch)
+            check_faces(faces, config.batch, size)
         self.model, self.faces, self.config, self.device = model, faces, config, device
         self.step = 0
         torch.manual_seed(config.seed)
-        self.latent_size = model.generator.latent_size
-        encoder = DCGANEncoder(width=config.width, latent_size=self.latent_size)
+        self.latent_size = model.config.latent_size
+        images = {"size": size, "channels": model.config.channels}
+        encoder = DCGANEncoder(width=config.width, latent_size=self.latent_size, **images)
         self.encoder = encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.adam = torch.optim.Adam(self.encoder.parameters(), config.learning_rate)
         self.G = differentiable(frozen(model.generator, device), device, config.precision)
@@ -100,7 +103,7 @@ class Amortisation:
         self.adam.param_groups[0]["lr"] = rate * self.config.learning_rate
         rng = np.random.default_rng((self.config.seed, 0, self.step))
         images = self._images(rng)
-        known = torch.from_numpy(np.stack([~random_hole(rng) for _ in images])).to(images)
+        known = torch.from_numpy(np.stack([~random_hole(rng, images.shape[-1]) for _ in images])).to(images)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             z = self.encoder(visible(images, known).contiguous(memory_format=torch.channels_last))
         z = z.float()
@@ -114,7 +117,7 @@ class Amortisation:
         return loss.mean()[None]
 
     def _images(self, rng: np.random.Generator) -> Tensor:
-        """(batch, 3, 64, 64) in [0, 1]."""
+        """Returns (batch, 3, H, W) in [0, 1]."""
         config = self.config
         if self.faces is None:
             z = torch.from_numpy(rng.standard_normal((config.batch, self.latent_size), dtype=np.float32))
@@ -123,10 +126,10 @@ class Amortisation:
 
     def state_dict(self) -> dict[str, Any]:
         parts = {"encoder": self.encoder.state_dict(), "adam": self.adam.state_dict()}
-        return {"step": self.step, "generator": self.model.config["sha256"]["generator"]} | parts
+        return {"step": self.step, "generator": self.model.config.sha256["generator"]} | parts
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state["generator"] != self.model.config["sha256"]["generator"]:
+        if state["generator"] != self.model.config.sha256["generator"]:
             raise ModelError("expected a run with this generator, got one with another: remove its folder")
         self.encoder.load_state_dict(state["encoder"])
         self.adam.load_state_dict(state["adam"])

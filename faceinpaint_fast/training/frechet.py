@@ -19,32 +19,29 @@ from skimage.feature import hog
 from torch import Tensor
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.networks.dcgan import IMAGE_SIZE, DCGANGenerator
-from faceinpaint_fast.training.calibration import draw
+from faceinpaint_fast.networks.dcgan import DCGANGenerator
+from faceinpaint_fast.training.samples import samples_of
 
-CELL = 16  # pixels across a cell whose gradients are counted
-TILE = 8  # pixels across a tile whose colour is averaged
-LEAST = 3 * (IMAGE_SIZE // TILE) ** 2 + 1  # images whose covariance has the full rank, of colours
+CELLS = 4  # across an image: of each the gradients are counted
+TILES = 8  # across an image: of each the colour is averaged
+LEAST = 3 * TILES**2 + 1  # images whose covariance has the full rank, of colours
 
 
 def shapes(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N, 64, 64, 3) -> (N, 144): histograms of oriented gradients (Dalal and Triggs 2005), 9 angles in 4x4 cells.
+    """Returns histograms of oriented gradients (Dalal and Triggs 2005): (N, H, W, 3) -> (N, 144).
 
-    Each cell is normalised by itself.  Blocks of 2x2 cells have 324 numbers and tell less: 1000 samples of the
+    They are of 9 angles in 4x4 cells, each normalised by itself.  Blocks of 2x2 cells have 324 numbers and tell less: 1000 samples of the
     shipped model were 1.6 times as far from faces as faces are from one another, and 1.8 times without blocks.
     """
-    return np.stack(
-        [
-            hog(image, orientations=9, pixels_per_cell=(CELL, CELL), cells_per_block=(1, 1), channel_axis=-1)
-            for image in images
-        ]
-    )
+    height, width = images.shape[1:3]
+    options = {"pixels_per_cell": (height // CELLS, width // CELLS), "cells_per_block": (1, 1), "channel_axis": -1}
+    return np.stack([hog(image, orientations=9, **options) for image in images])
 
 
 def colours(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N, 64, 64, 3) -> (N, 192): means over tiles of 8x8 pixels, in [0, 1]."""
-    across = IMAGE_SIZE // TILE
-    tiles = images.reshape(-1, across, TILE, across, TILE, 3)
+    """Returns means over 8x8 tiles, in [0, 1]: (N, H, W, 3) -> (N, 192), H and W multiples of 8."""
+    height, width = images.shape[1:3]
+    tiles = images.reshape(-1, TILES, height // TILES, TILES, width // TILES, 3)
     return tiles.mean(axis=(2, 4)).reshape(len(images), -1) / 255
 
 
@@ -76,7 +73,7 @@ def frechet(
     device: torch.device,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, float | int]:
-    """Distances of G's samples to held-out images (N, 64, 64, 3), and between two halves of these: "..._real".
+    """Returns distances of G's samples to held-out images (N, H, W, 3), and between two halves of these: "..._real".
 
     A set is half of the images, or `samples` if that is less.  As many whole sets as there are among `samples` are
     drawn; what is returned is their mean distance to the halves.  Halves are every other image, so that several data
@@ -91,7 +88,7 @@ def frechet(
     halves = [_features(images[half::2][:size]) for half in (0, 1)]
     sets = samples // size
     drawn = []
-    for batch in draw(generator, sets * size, seed, device):
+    for batch in samples_of(generator, sets * size, seed, device):
         pixels = batch.mul(255).round().byte().movedim(1, -1).cpu().numpy()
         drawn.append(_features(pixels))
         progress(sum(len(features["hog"]) for features in drawn))

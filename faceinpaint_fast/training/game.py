@@ -19,10 +19,12 @@ from torch.nn.functional import softplus
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import save_model
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, to_signed, to_unit
-from faceinpaint_fast.training.run import batch_of_step, check_enough, run
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.networks.protocols import to_signed, to_unit
+from faceinpaint_fast.training.run import batch_of_step, check_faces, run
 
 GRID = 8  # the sample grid is GRID x GRID faces
 
@@ -33,7 +35,9 @@ M = TypeVar("M", bound=nn.Module)
 class TrainConfig:
     """What a run is determined by; Radford et al. 2015, section 4, unless it says otherwise.
 
-    width          channels at 32x32; 128 is the paper's
+    size           of the images, in pixels: 32, 64, 128 or 256; 64 is the paper's
+    framing        which square of an aligned picture they are; the model keeps it, the run does not depend on it
+    width          number of channels at half the size; 128 is the paper's
     batch          theirs is 128
     learning_rate  of Adam, for G and D
     beta1          of Adam
@@ -41,6 +45,8 @@ class TrainConfig:
     precision      "bf16" runs the convolutions under autocast
     """
 
+    size: int = 64
+    framing: Framing = CELEBA_108
     width: int = 64
     batch: int = 128
     learning_rate: float = 2e-4
@@ -64,12 +70,13 @@ class Game:
     losses: tuple[str, ...] = ("loss_d", "loss_g")
 
     def __init__(self, faces: NDArray[np.uint8], config: TrainConfig, device: torch.device) -> None:
-        check_enough(faces, config.batch)
+        check_faces(faces, config.batch, config.size)
         self.faces, self.config, self.device = faces, config, device
         self.step = 0
         torch.manual_seed(config.seed)
-        self.G = self._placed(DCGANGenerator(width=config.width))
-        self.D = self._placed(DCGANDiscriminator(width=config.width))
+        self._shape = {"size": config.size, "width": config.width, "channels": faces.shape[-1]}
+        self.G = self._placed(DCGANGenerator(**self._shape))
+        self.D = self._placed(DCGANDiscriminator(**self._shape))
         self.average = AveragedModel(self.G, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.adam_G, self.adam_D = (
             torch.optim.Adam(network.parameters(), config.learning_rate, (config.beta1, 0.999))
@@ -108,7 +115,7 @@ class Game:
         return torch.stack([loss_d.detach(), loss_g.detach()])
 
     def _real_batch(self, rng: np.random.Generator) -> Tensor:
-        """(batch, 3, 64, 64) in [-1, 1]."""
+        """Returns (batch, 3, H, W) in [-1, 1]."""
         config = self.config
         return to_signed(batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device))
 
@@ -120,7 +127,7 @@ class Game:
 
     def averaged_generator(self) -> DCGANGenerator:
         """G with the averaged weights, and BatchNorm statistics that belong to them; in eval mode."""
-        G = self._placed(DCGANGenerator(width=self.config.width))
+        G = self._placed(DCGANGenerator(**self._shape))
         G.load_state_dict(self.average.module.state_dict())
         rng = np.random.default_rng((self.config.seed, 2))
         update_bn((self._latent(rng, self.config.batch) for _ in range(20)), G)
@@ -148,7 +155,9 @@ class Game:
     def save(self, out: Path, described: dict[str, Any]) -> None:
         """The averaged G and D as a model folder, and samples of that G in out/training/samples."""
         G = self.averaged_generator()
-        save_model(out, G, self.D, width=self.config.width, training=described | {"faces": len(self.faces)})
+        # the folder itself says what images the model draws
+        run = {name: value for name, value in described.items() if name not in ("size", "framing")}
+        save_model(out, G, self.D, framing=self.config.framing, training=run | {"faces": len(self.faces)})
         write_image(out / "training" / "samples" / f"{described['images']:09d}.png", self.sample_grid(G))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast.errors import InputError, ModelError
-from faceinpaint_fast.images import write_atomically
+from faceinpaint_fast.files import write_atomically
+from faceinpaint_fast.framing import Framing
 
 LOG_EVERY = 50  # steps between lines of the log
 
@@ -50,8 +51,8 @@ class Training(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """A line of the log: images seen, and the mean of each loss since the line before."""
+class LogLine:
+    """A line of the log: images seen, seconds spent, and the mean of each loss since the line before."""
 
     images: int
     seconds: float
@@ -83,8 +84,10 @@ def batch_of_step(
     return torch.from_numpy(shown).to(device).permute(0, 3, 1, 2).float() / 255
 
 
-def check_enough(faces: NDArray[np.uint8], batch: int) -> None:
-    """InputError unless the faces fill a batch."""
+def check_faces(faces: NDArray[np.uint8], batch: int, size: int) -> None:
+    """Raises InputError unless the faces fill a batch, and are of that size."""
+    if faces.shape[1:3] != (size, size):
+        raise InputError(f"data: expected faces of {size}x{size} pixels, got {faces.shape[2]}x{faces.shape[1]}")
     if len(faces) < batch:
         raise InputError(f"data: expected at least one batch, {batch} faces, got {len(faces)}")
 
@@ -97,7 +100,7 @@ def run(
     images: int,
     cooldown: int = 0,
     checkpoint_minutes: float = 5.0,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[LogLine], None] = lambda _: None,
 ) -> None:
     """Train until `images` have been seen, keeping what comes of it in the model folder `out` from the first
     checkpoint on.
@@ -120,9 +123,9 @@ def run(
         done = training.step * batch >= images
         if since == LOG_EVERY or done:
             means = dict(zip(training.losses, (losses / since).tolist(), strict=True))
-            progress = Progress(training.step * batch, elapsed + time.monotonic() - start, means)
-            _log(folder, progress)
-            on_progress(progress)
+            line = LogLine(training.step * batch, elapsed + time.monotonic() - start, means)
+            _log(folder, line)
+            on_progress(line)
             losses.zero_()
             since = 0
         # between lines of the log, so that a resumed run writes the same lines
@@ -131,12 +134,12 @@ def run(
             saved = time.monotonic()
 
 
-def _log(folder: Path, progress: Progress) -> None:
-    if not np.isfinite(list(progress.losses.values())).all():
-        raise ModelError(f"{folder}: expected finite losses, got {progress}: the last checkpoint is kept")
+def _log(folder: Path, line: LogLine) -> None:
+    if not np.isfinite(list(line.losses.values())).all():
+        raise ModelError(f"{folder}: expected finite losses, got {line}: the last checkpoint is kept")
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.jsonl").open("a") as log:
-        log.write(json.dumps({"images": progress.images, "seconds": progress.seconds} | progress.losses) + "\n")
+        log.write(json.dumps({"images": line.images, "seconds": line.seconds} | line.losses) + "\n")
 
 
 def _save(training: Training, out: Path, folder: Path, cooldown: int, seconds: float) -> None:
@@ -156,18 +159,28 @@ def _resume(training: Training, folder: Path) -> float:
         return 0.0
     try:
         state = cast(dict[str, Any], torch.load(path, map_location=training.device, weights_only=True))
-        begun = type(training.config)(**state["config"])
+        begun = _config_of(type(training.config), state["config"])
         if begun == training.config:
             training.load_state_dict(state)
     except Exception as error:
         raise ModelError(f"{path}: expected the state of a training run, got: {error}") from error
     if begun != training.config:
-        raise InputError(f"{folder}: expected the config it was begun with, {begun}, got {training.config}")
+        names = [
+            each.name for each in fields(begun) if getattr(begun, each.name) != getattr(training.config, each.name)
+        ]
+        theirs, ours = (", ".join(f"{name}={getattr(c, name)}" for name in names) for c in (begun, training.config))
+        raise InputError(f"{folder}: expected the config it was begun with, {theirs}, got {ours}")
     seen = training.step * training.config.batch
     lines = [line for line in log_lines(folder / "log.jsonl") if line["images"] <= seen]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     write_atomically(folder / "log.jsonl", lambda file: file.write(text.encode()))
     return float(state["seconds"])
+
+
+def _config_of(kind: type[Any], described: dict[str, Any]) -> Any:
+    """Returns the config that `asdict` made `described` of, with the defaults of what an older run does not say."""
+    framing = {"framing": Framing.of(described["framing"])} if "framing" in described else {}
+    return kind(**described | framing)
 
 
 def log_lines(log: Path) -> Iterator[dict[str, Any]]:

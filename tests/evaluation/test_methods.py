@@ -15,6 +15,7 @@ from numpy.testing import assert_array_equal
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
 from faceinpaint_fast.evaluation import methods
 from faceinpaint_fast.evaluation.methods import METHODS, available, build
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model, read_config, save_model
 
 CPU = torch.device("cpu")
@@ -23,7 +24,7 @@ BASELINES = "faceinpaint_fast.evaluation.rivals"
 
 @pytest.fixture
 def model(tmp_path, generator, discriminator):
-    save_model(tmp_path / "model", generator, discriminator, width=4, training={})
+    save_model(tmp_path / "model", generator, discriminator, framing=CELEBA_108, training={})
     return tmp_path / "model"
 
 
@@ -67,7 +68,7 @@ def test_the_presets_are_the_engines(model, batch):
         # of which encoder a result is: none is this model's; and JSON has no infinity
         guess = {"encoder": None} if name == "default" else {}
         assert found[name].config == expected | {"z_max": "inf"} | guess
-        assert found[name].model == read_config(model)["sha256"]["generator"]
+        assert found[name].model == read_config(model).sha256["generator"]
         json.dumps(found[name].config, allow_nan=False)
     images, holes, seeds = batch
     config = InpaintConfig(precision="bf16")
@@ -125,4 +126,4 @@ def test_dip_gets_the_networks(monkeypatch, model, batch):
     assert isinstance(discriminator, torch.nn.Module)
     assert all(one is other for one, other in zip(given, batch, strict=True))
     assert dip.config == {"PRIOR_WEIGHT": 0.003, "iterations": 1500, "precision": "bf16"}
-    assert dip.model == read_config(model)["sha256"]["generator"]
+    assert dip.model == read_config(model).sha256["generator"]

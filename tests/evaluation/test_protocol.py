@@ -18,6 +18,7 @@ from faceinpaint_fast.evaluation.methods import Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
 from faceinpaint_fast.evaluation.protocol import MASKS, Protocol, data_sets, run, seed_of
 from faceinpaint_fast.evaluation.results import read, read_all
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import write_image
 
 ASKED = Protocol(masks=("left", "drop-80"), seed=5, batch=2)
@@ -126,14 +127,14 @@ def test_data_sets_have_the_names_of_their_files(tmp_path, faces):
             tar.add(tmp_path / "some.heads" / "1.png", "1.png")
     heard = []
     paths = [tmp_path / name for name in ("some.heads", "shard.tar", "b.2.tar.gz", "c.tgz", "bare")]
-    found = data_sets(paths, 2, heard.append)
+    found = data_sets(paths, size=64, framing=CELEBA_108, limit=2, progress=heard.append)
     assert list(found) == ["some.heads", "shard", "b.2", "c", "bare"]
     assert_array_equal(found["some.heads"], faces[:2])
     assert_array_equal(found["c"], faces[1:2])
     assert heard == [1, 2, 1, 1, 1, 1]
     shutil.copytree(tmp_path / "some.heads", tmp_path / "shard")
     with pytest.raises(InputError, match="data: expected data sets of different names, got shard twice"):
-        data_sets([tmp_path / "shard.tar", tmp_path / "shard"])
+        data_sets([tmp_path / "shard.tar", tmp_path / "shard"], size=64, framing=CELEBA_108)
 
 
 # ---------------------------------------------------------------------------------------------------- what is recorded

@@ -14,7 +14,8 @@ from faceinpaint_fast.evaluation.rivals.harmonic import harmonic
 from faceinpaint_fast.evaluation.rivals.patchmatch import patchmatch
 from faceinpaint_fast.evaluation.rivals.telea import telea
 from faceinpaint_fast.evaluation.rivals.tv import tv
-from faceinpaint_fast.pictures.demonstration import astronaut_face
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 
 FILLS = {
     "tv": tv,
@@ -28,7 +29,7 @@ FILLS = {
 @pytest.fixture
 def faces():
     """Three of odd shape, (3, 41, 38, 3)."""
-    face = astronaut_face()[10:51, 13:51] / 255
+    face = astronaut(CELEBA_108, 64)[10:51, 13:51] / 255
     return np.stack([face, face[:, ::-1], 1 - face])
 
 

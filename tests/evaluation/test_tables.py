@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from faceinpaint_fast import InputError
-from faceinpaint_fast import markdown as documents
 from faceinpaint_fast.evaluation.tables import EMPTY, TABLE_1, interval, report
 
 
@@ -208,79 +205,3 @@ def test_table_1_is_celebas_if_it_is_there():
     assert report({"b": of_table_1, "a": of_table_1})["table1"].count("Here: b,") == 1
     assert "table1" not in report({"none": {"paper": of("centre", 1)}})
     assert len(TABLE_1) == 4
-
-
-# ----------------------------------------------------------------------------------------------------------- documents
-
-TABLES = {"table1": "| 1 |", "quality my heads": "| 2 |\n| 3 |"}
-DOCUMENT = """# Results
-
-<!-- evaluate: quality my heads -->
-old
-<!-- end -->
-In between, of <!-- end --> and `<!-- evaluate: NAME -->`.
-<!-- evaluate: table1 -->
-<!-- end -->
-"""
-
-
-def test_tables_are_written_between_their_marks(tmp_path):
-    document = tmp_path / "README.md"
-    document.write_text(DOCUMENT)
-    documents.check([document])
-    assert document.read_text() == DOCUMENT
-    documents.update([document], TABLES)
-    expected = """# Results
-
-<!-- evaluate: quality my heads -->
-
-| 2 |
-| 3 |
-
-<!-- end -->
-In between, of <!-- end --> and `<!-- evaluate: NAME -->`.
-<!-- evaluate: table1 -->
-
-| 1 |
-
-<!-- end -->
-"""
-    assert document.read_text() == expected
-    documents.update([document], TABLES)
-    assert document.read_text() == expected
-    documents.update([document], TABLES | {"table1": "| 4 |"})
-    assert document.read_text() == expected.replace("| 1 |", "| 4 |")
-
-
-def test_every_document_or_none(tmp_path):
-    good, bad = tmp_path / "good.md", tmp_path / "bad.md"
-    good.write_text(DOCUMENT)
-    bad.write_text(DOCUMENT.replace("table1", "table2"))
-    documents.check([good, bad])
-    with pytest.raises(InputError, match=r"bad\.md: expected one of the tables table1, quality my heads, got 'table2'"):
-        documents.update([good, bad], TABLES)
-    assert good.read_text() == DOCUMENT
-
-
-MARK, END = "<!-- evaluate: table1 -->\n", "<!-- end -->\n"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("no mark\n", "expected a mark <!-- evaluate: NAME -->, got none"),
-        (MARK, "expected the end of 'table1', got none"),
-        (MARK + MARK + END + END, "expected the end of 'table1', got <!-- evaluate: table1 -->"),
-        (END, "expected a table's mark, got <!-- end -->"),
-        (MARK + END + END, "expected a table's mark, got <!-- end -->"),
-        (b"\xff", "expected a text file to update"),
-        (None, "expected a text file to update"),
-    ],
-)
-def test_marks_that_do_not_pair_up_are_refused(tmp_path, content, message):
-    document = tmp_path / "a.md"
-    if content is not None:
-        document.write_bytes(content if isinstance(content, bytes) else content.encode())
-    for use in (lambda: documents.check([document]), lambda: documents.update([document], TABLES)):
-        with pytest.raises(InputError, match=rf"a\.md: {re.escape(message)}"):
-            use()

@@ -8,23 +8,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from faceinpaint_fast.networks.adjoint import (
-    WINOGRAD_IMAGES,
-    AnyNetwork,
-    ExplicitNetwork,
-    MatrixProduct,
-    PackedProduct,
-    TorchProduct,
-    differentiable,
-)
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, frozen
+from faceinpaint_fast.networks.adjoint import AdjointNetwork, TapedNetwork, differentiable
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.networks.products import WINOGRAD_IMAGES, MatrixProduct, PackedProduct, TorchProduct
+from faceinpaint_fast.networks.protocols import frozen
 
 CPU = torch.device("cpu")
 FORMS = {
-    "packed": lambda network, dtype: ExplicitNetwork(network, PackedProduct, dtype),
-    "torch's convolutions": lambda network, dtype: ExplicitNetwork(network, TorchProduct, dtype),
-    "unfolded": lambda network, dtype: ExplicitNetwork(network, MatrixProduct, dtype),
-    "any network": lambda network, dtype: AnyNetwork(network, CPU, dtype),
+    "packed": lambda network, dtype: AdjointNetwork(network, PackedProduct, dtype),
+    "torch's convolutions": lambda network, dtype: AdjointNetwork(network, TorchProduct, dtype),
+    "unfolded": lambda network, dtype: AdjointNetwork(network, MatrixProduct, dtype),
+    "any network": lambda network, dtype: TapedNetwork(network, CPU, dtype),
 }
 
 
@@ -127,14 +121,14 @@ def test_a_nan_stays_in_its_image(case):
 
 def test_what_gets_which_form(case):
     network, inputs, _ = case
-    assert isinstance(differentiable(network, CPU, "fp32"), ExplicitNetwork)
+    assert isinstance(differentiable(network, CPU, "fp32"), AdjointNetwork)
 
     class Other(torch.nn.Module):
         def forward(self, z):
             return 2 * z
 
     other = differentiable(Other(), CPU, "fp32")
-    assert isinstance(other, AnyNetwork)
+    assert isinstance(other, TapedNetwork)
     doubled, pull = other(inputs)
     assert torch.equal(doubled, 2 * inputs)
     assert torch.equal(pull(inputs), 2 * inputs)

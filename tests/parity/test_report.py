@@ -12,8 +12,9 @@ import torch
 import faceinpaint_fast
 from faceinpaint_fast import InpaintConfig, Inpainting, _cpu
 from faceinpaint_fast.blend import doors as blend
-from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks import adjoint
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.models import Model, ModelConfig
+from faceinpaint_fast.networks import layers
 from faceinpaint_fast.parity import engine, functions
 from faceinpaint_fast.parity.engine import (
     CONFIGS,
@@ -32,20 +33,21 @@ from faceinpaint_fast.search.objective import Objective
 
 CPU = torch.device("cpu")
 # of the public names those that compute nothing
+SHAPES = ((2, 37, 51, 3), (1, 90, 40, 3))
+SIZES = ((64, 64), (37, 51))
 SILENT = {"InpaintConfig", "Inpainting", "InputError", "ModelError", "Normalization", "reference"}
 
 
 @pytest.fixture
 def model(generator, discriminator, encoder):
-    config = {"width": 4, "encoder": {"width": 4}}
-    return Model(generator, discriminator, config, encoder)
+    config = ModelConfig(size=64, channels=3, framing=CELEBA_108, latent_size=100, width=4, encoder_width=4, sha256={})
+    return Model(generator, discriminator, encoder, config)
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Small images, and searches of a few iterations from a few starts."""
-    for name, value in {"SHAPES": ((2, 37, 51, 3), (1, 90, 40, 3)), "SIZES": ((64, 64), (37, 51))}.items():
-        monkeypatch.setattr(functions, name, value)
+    monkeypatch.setattr(functions, "LARGE", (1, 90, 40, 3))
     for name, value in {"SHORT": 4, "STARTS": 4, "LONG": 8, "LONG_STARTS": 1}.items():
         monkeypatch.setattr(engine, name, value)
 
@@ -139,7 +141,7 @@ def test_weights_that_are_off_by_a_bit_are_noticed(monkeypatch):
         out[0, 20, 20] = np.nextafter(out[0, 20, 20], np.float32(4))
 
     monkeypatch.setattr(_cpu, "weight_map", off)
-    assert {row.name for row in weights(CPU) if not row.passed} == {"weight_map", "weight_map, torch"}
+    assert {row.name for row in weights(CPU, SIZES) if not row.passed} == {"weight_map", "weight_map, torch"}
 
 
 @pytest.mark.parametrize("place", ["ssim", "l1", "gradient"])
@@ -158,7 +160,7 @@ def test_a_loss_that_is_off_is_noticed(place, monkeypatch):
         "l1": {"ssim_l1, L1"},
         "gradient": {"ssim, gradient", "ssim_l1, gradient"},
     }
-    assert failing(distances(CPU, np.random.default_rng(0))) == rows[place]
+    assert failing(distances(CPU, SHAPES, np.random.default_rng(0))) == rows[place]
 
 
 def test_a_gradient_of_the_wrong_sign_is_noticed(monkeypatch):
@@ -169,7 +171,7 @@ def test_a_gradient_of_the_wrong_sign_is_noticed(monkeypatch):
         arguments[-1][0, 0, 0, 0] *= -1
 
     monkeypatch.setattr(_cpu, "weighted_l1_gradient", off)
-    assert failing(distances(CPU, np.random.default_rng(0))) == {"weighted_l1, gradient"}
+    assert failing(distances(CPU, SHAPES, np.random.default_rng(0))) == {"weighted_l1, gradient"}
 
 
 def test_a_bound_that_is_off_is_noticed(monkeypatch):
@@ -198,9 +200,9 @@ def test_a_term_that_is_left_out_of_the_gradient_is_noticed(term, monkeypatch, m
 
 
 def test_a_slope_that_is_off_is_noticed(monkeypatch, model):
-    slope_of = adjoint.slope_of
+    slope_of = layers.slope_of
     # of the leaky ReLU alone, which is D's and the encoder's
-    monkeypatch.setattr(adjoint, "slope_of", lambda activation: {0.2: 0.2002}.get(*[slope_of(activation)] * 2))
+    monkeypatch.setattr(layers, "slope_of", lambda activation: {0.2: 0.2002}.get(*[slope_of(activation)] * 2))
     found = failing(networks(model, CPU, np.random.default_rng(0)))
     assert {name.partition(",")[0] for name in found} == {"discriminator", "encoder"}
     assert {"discriminator, fp32", "discriminator, fp32, pullback, median of 8"} <= found
@@ -220,7 +222,7 @@ def test_a_blend_that_is_off_is_noticed(where, monkeypatch):
         return result
 
     monkeypatch.setattr(blend._HoleSolver, "_filled", off)
-    found = failing(blends(CPU, np.random.default_rng(0)))
+    found = failing(blends(CPU, SIZES, np.random.default_rng(0)))
     whole = {f"{name}_blend{kind}" for name in ("poisson", "biharmonic", "tension") for kind in kinds(CPU)}
     # of bytes they know that three are too many
     rows = {f"{name}, four holes" for name in whole}

@@ -11,9 +11,10 @@ from numpy.testing import assert_array_equal
 
 from faceinpaint_fast import InpaintConfig, Inpainter, masks
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import read_image
 from faceinpaint_fast.pictures.contact_sheet import FRAME, LABEL, MARGIN, contact_sheet
-from faceinpaint_fast.pictures.demonstration import astronaut_face
 from faceinpaint_fast.pictures.figures import FIGURES, Restorer, default_faces, draw, write
 from faceinpaint_fast.pictures.panels import panels
 
@@ -59,7 +60,7 @@ def restorer(generator, discriminator):
 
 @pytest.fixture
 def faces(rng):
-    return {"one": astronaut_face(), "two": rng.integers(0, 255, (64, 64, 3), np.uint8)}
+    return {"one": astronaut(CELEBA_108, 64), "two": rng.integers(0, 255, (64, 64, 3), np.uint8)}
 
 
 def cut(sheet, rows, columns, deep):
@@ -163,10 +164,10 @@ def test_a_figure_is_written_under_its_number(tmp_path, faces, restorer):
 
 
 def test_default_faces_say_which_of_them_flatter(generator, restorer):
-    faces = default_faces(restorer.inpainter(restorer.config), count=2)
+    faces = default_faces(astronaut(CELEBA_108, 64), restorer.inpainter(restorer.config), count=2)
     real, *own = faces
     assert real == "astronaut"
-    assert_array_equal(faces[real], astronaut_face())
+    assert_array_equal(faces[real], astronaut(CELEBA_108, 64))
     assert len(own) == 2
     z = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 100))).float()
     drawn = (generator(z).detach().movedim(1, -1).numpy() + 1) * 127.5

@@ -1,4 +1,4 @@
-"""The losses of a run, drawn."""
+"""What matplotlib draws: the losses of a run, Fig. 4, quality over time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from faceinpaint_fast.benchmarks.time_to_quality import MASKS, TRIALS, Point
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import read_image
-from faceinpaint_fast.pictures.plots import draw_curves, running_mean
+from faceinpaint_fast.pictures.plots import draw_curves, draw_scatter, draw_time_to_quality, running_mean
+from faceinpaint_fast.training.calibration import Calibration
 
 BLUE, ORANGE = (31, 119, 180), (255, 127, 14)  # matplotlib's, of D and of G
 
@@ -80,3 +82,40 @@ def test_without_a_log_there_is_nothing_to_draw(tmp_path):
     with pytest.raises(InputError, match=r"log\.jsonl: expected the losses of a run, got none"):
         draw_curves(tmp_path, tmp_path / "losses.png")
     assert not any(tmp_path.iterdir())
+
+
+def test_scatter_draws_both_panels(tmp_path, rng):
+    found = Calibration(
+        rng.normal(0.48, 0.12, (8, 500)).astype(np.float32), rng.normal(2800, 687, (8, 500)).astype(np.float32), seed=0
+    )
+    draw_scatter(found, tmp_path / "new" / "fig4.png")
+    picture = read_image(tmp_path / "new" / "fig4.png").astype(int)
+    assert picture.shape == (400, 1100, 3)
+    # a cloud of points, and two dashed red bounds, in either half
+    for half in (picture[:, :550], picture[:, 550:]):
+        red, green, blue = half[..., 0], half[..., 1], half[..., 2]
+        assert ((blue > red + 40) & (blue > green + 20)).sum() > 2000
+        rows = ((red > green + 80) & (red > blue + 80)).sum(axis=1)
+        assert len(np.split(rows, np.flatnonzero(np.diff(rows > 100)) + 1)) == 5
+
+
+def test_scatter_needs_a_place(tmp_path):
+    found = Calibration(np.float32([[0.2, 0.4]]), np.float32([[1, 3]]), seed=7)
+    with pytest.raises(InputError, match=r"fig4\.docx: expected an extension"):
+        draw_scatter(found, tmp_path / "fig4.docx")
+    assert not any(tmp_path.iterdir())
+
+
+def test_quality_over_time_has_a_panel_a_figure_and_mask(tmp_path):
+    points = [
+        Point(trial=name, mask=mask, evaluations=budget, hole_psnr=i, hole_ssim=i, loss=i, seconds=0.01 * budget)
+        for i, (name, trial) in enumerate(TRIALS.items())
+        for budget in trial.budgets
+        for mask in MASKS
+    ]
+    draw_time_to_quality(points, tmp_path / "new" / "plot.png")
+    picture = read_image(tmp_path / "new" / "plot.png").astype(int)
+    assert picture.shape == (1120, 1440, 3)
+    # each has the first trial's line, below all others
+    for rows in np.split(near(picture, BLUE), 4):
+        assert all(panel.sum() > 100 for panel in np.split(rows, 4, axis=1))

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig, ModelError, masks, reference
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.dcgan import frozen
+from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.search.latent_search import Starts, search
 from faceinpaint_fast.search.loop import Engine
 from faceinpaint_fast.search.objective import Objective

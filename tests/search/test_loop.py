@@ -13,8 +13,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig, masks, reference
-from faceinpaint_fast.networks.adjoint import AnyNetwork, differentiable
-from faceinpaint_fast.networks.dcgan import frozen
+from faceinpaint_fast.networks.adjoint import TapedNetwork, differentiable
+from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.reference.objective import objective as reference_objective
 from faceinpaint_fast.search.loop import (
     Compiled,
@@ -136,7 +136,7 @@ quiet = pytest.mark.filterwarnings("ignore")
 @quiet
 def test_compiled_it_is_the_same(images, starts):
     torch.manual_seed(0)
-    generator = AnyNetwork(frozen(Plain(), CPU), CPU, torch.float32)
+    generator = TapedNetwork(frozen(Plain(), CPU), CPU, torch.float32)
 
     def gradient(z, objective):
         return loss_and_gradient(generator, z, objective)
@@ -158,7 +158,7 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why(images, starts, monk
 
     monkeypatch.setattr(torch, "compile", lambda *_, **__: refuse)
     torch.manual_seed(0)
-    generator = AnyNetwork(frozen(Plain(), CPU), CPU, torch.float32)
+    generator = TapedNetwork(frozen(Plain(), CPU), CPU, torch.float32)
 
     def gradient(z, objective):
         return loss_and_gradient(generator, z, objective)
@@ -179,7 +179,7 @@ def test_an_error_of_the_generator_s_own_is_raised(images, starts):
         def forward(self, _):
             raise ValueError("no weights")
 
-    generator = AnyNetwork(Broken(), CPU, torch.float32)
+    generator = TapedNetwork(Broken(), CPU, torch.float32)
 
     def gradient(z, objective):
         return loss_and_gradient(generator, z, objective)

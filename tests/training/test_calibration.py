@@ -13,10 +13,10 @@ from skimage.metrics import structural_similarity
 from faceinpaint_fast import reference
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import read_image
-from faceinpaint_fast.models import load_model, read_config, save_model, write_config
-from faceinpaint_fast.training import calibration
-from faceinpaint_fast.training.calibration import Calibration, calibrate, scatter
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.models import load_model, read_config, save_measured, save_model
+from faceinpaint_fast.training import samples
+from faceinpaint_fast.training.calibration import Calibration, calibrate
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,7 @@ def drawn(generator):
 
 def test_every_pair_is_compared(generator, images, drawn, monkeypatch):
     """Against scikit-image's SSIM and the plain definition of L1, pair by pair, over batches of 2, 2 and 1."""
-    monkeypatch.setattr(calibration, "BATCH", 2)
+    monkeypatch.setattr(samples, "BATCH", 2)
     heard = []
     found = calibrate(generator, images, samples=5, device=CPU, progress=heard.append)
     assert heard == [2, 4, 5]
@@ -124,33 +124,11 @@ def test_too_few_to_spread(generator, images):
 
 
 def test_a_model_folder_remembers_its_bounds_until_it_is_trained_again(tmp_path, generator, discriminator, images):
-    save_model(tmp_path, generator, discriminator, width=4, training={})
+    save_model(tmp_path, generator, discriminator, framing=CELEBA_108, training={})
     loaded = load_model(tmp_path)
     found = calibrate(loaded.generator, images, samples=3, device=CPU)
-    write_config(tmp_path, loaded.config | {"calibration": found.describe()})
-    assert load_model(tmp_path).normalization == found.normalization
-    assert read_config(tmp_path)["calibration"]["images"] == 3
-    save_model(tmp_path, generator, discriminator, width=4, training={})
-    assert "calibration" not in read_config(tmp_path)
-
-
-def test_scatter_draws_both_panels(tmp_path, rng):
-    found = Calibration(
-        rng.normal(0.48, 0.12, (8, 500)).astype(np.float32), rng.normal(2800, 687, (8, 500)).astype(np.float32), seed=0
-    )
-    scatter(found, tmp_path / "new" / "fig4.png")
-    picture = read_image(tmp_path / "new" / "fig4.png").astype(int)
-    assert picture.shape == (400, 1100, 3)
-    # a cloud of points, and two dashed red bounds, in either half
-    for half in (picture[:, :550], picture[:, 550:]):
-        red, green, blue = half[..., 0], half[..., 1], half[..., 2]
-        assert ((blue > red + 40) & (blue > green + 20)).sum() > 2000
-        rows = ((red > green + 80) & (red > blue + 80)).sum(axis=1)
-        assert len(np.split(rows, np.flatnonzero(np.diff(rows > 100)) + 1)) == 5
-
-
-def test_scatter_needs_a_place(tmp_path):
-    found = Calibration(np.float32([[0.2, 0.4]]), np.float32([[1, 3]]), seed=7)
-    with pytest.raises(InputError, match=r"fig4\.docx: expected an extension"):
-        scatter(found, tmp_path / "fig4.docx")
-    assert not any(tmp_path.iterdir())
+    save_measured(tmp_path, loaded, "calibration", found.describe())
+    assert load_model(tmp_path).config.normalization == found.normalization
+    assert read_config(tmp_path).calibration["images"] == 3
+    save_model(tmp_path, generator, discriminator, framing=CELEBA_108, training={})
+    assert read_config(tmp_path).calibration is None

@@ -13,9 +13,11 @@ from torch.testing import assert_close
 
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError, ModelError
-from faceinpaint_fast.models import Model, load_model, read_config, save_encoder, save_model
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.models import Model, ModelConfig, load_model, read_config, save_encoder, save_model
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.dcgan import DCGANEncoder, frozen, to_unit, visible
+from faceinpaint_fast.networks.dcgan import DCGANEncoder
+from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.reference.objective import objective as reference_objective
 from faceinpaint_fast.training import run as run_module
 from faceinpaint_fast.training.encoder import Amortisation, EncoderConfig, random_hole, train_encoder
@@ -27,7 +29,7 @@ TINY = EncoderConfig(width=2, batch=4, seed=5)
 @pytest.fixture
 def folder(tmp_path, generator, discriminator):
     """A model folder with the tests' small networks."""
-    save_model(tmp_path / "model", generator, discriminator, width=4, training={})
+    save_model(tmp_path / "model", generator, discriminator, framing=CELEBA_108, training={})
     return tmp_path / "model"
 
 
@@ -60,19 +62,20 @@ def test_the_fast_form_is_the_module(precision):
     assert (pull(gradient) - back).abs().max() < 10 * tolerance * back.abs().max()
 
 
-def test_holes_are_of_every_kind():
-    holes = np.stack([random_hole(np.random.default_rng(seed)) for seed in range(400)])
-    assert holes.shape == (400, 64, 64)
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_holes_are_of_every_kind(size):
+    holes = np.stack([random_hole(np.random.default_rng(seed), size) for seed in range(400)])
+    assert holes.shape == (400, size, size)
     assert holes.dtype == np.bool_
     shares = holes.mean(axis=(1, 2))
     assert 0 < shares.min() < 0.15
     assert 0.85 < shares.max() < 1
-    halves = np.zeros((4, 64, 64), np.bool_)
-    halves[0, :, :32] = halves[1, :, 32:] = halves[2, :32] = halves[3, 32:] = True
+    halves, middle = np.zeros((4, size, size), np.bool_), size // 2
+    halves[0, :, :middle] = halves[1, :, middle:] = halves[2, :middle] = halves[3, middle:] = True
     for half in halves:
         assert (holes == half).all(axis=(1, 2)).any()
     # the same generator draws the same hole
-    assert_array_equal(holes[3], random_hole(np.random.default_rng(3)))
+    assert_array_equal(holes[3], random_hole(np.random.default_rng(3), size))
 
 
 def test_a_step_minimises_the_search_s_objective_of_whole_images(folder, faces):
@@ -112,7 +115,8 @@ class Paint(nn.Module):
 
 def test_it_learns_to_see(discriminator):
     """The colour of what it sees in part, not just any: codes of the image beside are much further off."""
-    model = Model(Paint(), discriminator, {})
+    config = ModelConfig(size=64, channels=3, framing=CELEBA_108, latent_size=3, width=4, sha256={})
+    model = Model(Paint(), discriminator, None, config)
     training = Amortisation(model, None, EncoderConfig(width=4, batch=16, learning_rate=3e-3, seed=1), CPU)
     for _ in range(80):
         training.play()
@@ -140,11 +144,12 @@ def run(folder, faces, images=32, **options):
 
 def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
     monkeypatch.setattr(run_module, "LOG_EVERY", 2)
-    before = read_config(folder)
+    before = read_config(folder).describe()
     assert load_model(folder).encoder is None
     run(folder, faces, cooldown=8)
-    after = read_config(folder)
+    after = read_config(folder).describe()
     described = after.pop("encoder")
+    assert after.pop("encoder_width") == 2
     assert described.pop("seconds") >= 0
     assert described == {
         "width": 2,
@@ -169,13 +174,13 @@ def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
     (folder / "training" / "encoder" / "state.pt").unlink()
     run(folder, faces, images=16, cooldown=0)
     run(folder, faces, cooldown=8)
-    assert read_config(folder)["sha256"]["encoder"] == digest
+    assert read_config(folder).sha256["encoder"] == digest
 
 
 def test_a_run_does_not_go_on_with_another_generator(folder, faces, generator, discriminator):
     run(folder, faces, images=16)
     generator.layers[0].weight.data += 1
-    save_model(folder, generator, discriminator, width=4, training={})
+    save_model(folder, generator, discriminator, framing=CELEBA_108, training={})
     with pytest.raises(ModelError, match=r"state\.pt: .* expected a run with this generator, got one with another"):
         run(folder, faces, images=16)
     assert load_model(folder).encoder is None
@@ -196,10 +201,10 @@ def test_an_encoder_goes_with_its_generator(folder, generator, discriminator):
     with_encoder = load_model(folder)
     assert with_encoder.encoder is not None
     # saved again, as another model may be: without
-    save_model(folder, with_encoder.generator, discriminator, width=4, training={})
+    save_model(folder, with_encoder.generator, discriminator, framing=CELEBA_108, training={})
     assert load_model(folder).encoder is None
     generator.layers[0].weight.data += 1
-    save_model(folder, generator, discriminator, width=4, training={})
+    save_model(folder, generator, discriminator, framing=CELEBA_108, training={})
     with pytest.raises(ModelError, match="expected the generator it was trained for, got another"):
         save_encoder(folder, with_encoder, DCGANEncoder(width=2), training={"width": 2})
 
@@ -207,14 +212,16 @@ def test_an_encoder_goes_with_its_generator(folder, generator, discriminator):
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        ({"width": 0}, "expected sizes between 1 and"),
-        ({"width": 3}, "expected DCGANEncoder's weights"),
-        ({}, "expected a model's description"),
+        ({"encoder_width": 0}, "expected sizes between 1 and"),
+        ({"encoder_width": None}, "expected sizes between 1 and"),
+        ({"encoder_width": 3}, "expected DCGANEncoder's weights"),
+        ({"format": 1, "encoder": {}}, "expected a model's description"),
+        ({"format": 1, "encoder": {"width": 3}}, "expected DCGANEncoder's weights"),
     ],
 )
 def test_a_damaged_description_is_refused(folder, encoder, message):
     save_encoder(folder, load_model(folder), DCGANEncoder(width=2), training={"width": 2})
-    config = read_config(folder) | {"encoder": encoder}
+    config = read_config(folder).describe() | encoder
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=message):
         load_model(folder)

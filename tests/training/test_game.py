@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
@@ -18,6 +19,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch.testing import assert_close
 
 from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.framing import CELEBA_148
 from faceinpaint_fast.images import read_image
 from faceinpaint_fast.models import load_model
 from faceinpaint_fast.training import game as dcgan
@@ -285,7 +287,7 @@ def test_a_run_leaves_a_model_a_log_and_samples(faces, tmp_path, uninterrupted):
         "generator.safetensors",
         "training",
     ]
-    training = load_model(out).config["training"]
+    training = load_model(out).config.training
     assert training.pop("seconds") >= 0
     assert training == {
         "width": 2,
@@ -398,7 +400,7 @@ def test_seconds_go_on_where_they_stopped(faces, tmp_path):
     torch.save(state | {"seconds": 1000.0}, out / "training" / "state.pt")
     run(faces, out, images=24)
     assert 1000 < log(out)[-1]["seconds"] < 1100
-    assert 1000 <= load_model(out).config["training"]["seconds"] < 1100
+    assert 1000 <= load_model(out).config.training["seconds"] < 1100
 
 
 def test_a_finished_run_may_be_prolonged_and_is_left_alone_otherwise(faces, tmp_path, uninterrupted):
@@ -415,7 +417,7 @@ def test_over_the_cooldown_the_learning_rate_falls_to_0(faces, tmp_path, monkeyp
     monkeypatch.setattr(Game, "play", lambda game, rate: rates.append(rate) or play(game, rate))
     out = run(faces, tmp_path / "model", images=40, cooldown=16)
     assert rates == [1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
-    assert load_model(out).config["training"]["cooldown"] == 16
+    assert load_model(out).config.training["cooldown"] == 16
     state = torch.load(out / "training" / "state.pt", weights_only=True)
     for adam in ("adam_G", "adam_D"):
         assert state[adam]["param_groups"][0]["lr"] == 0.25 * state["config"]["learning_rate"]
@@ -432,7 +434,7 @@ def test_a_run_may_be_cooled_down_from_any_checkpoint(faces, tmp_path, uninterru
 
 def test_the_last_batch_is_whole(faces, tmp_path):
     out = run(faces, tmp_path / "model", images=17)
-    assert load_model(out).config["training"]["images"] == 20
+    assert load_model(out).config.training["images"] == 20
     assert [line["images"] for line in log(out)] == [8, 16, 20]
 
 
@@ -450,10 +452,34 @@ def files(out):
 def test_resuming_with_another_config_is_refused(faces, tmp_path):
     out = run(faces, tmp_path / "model", images=16)
     before = files(out)
-    for other in (TrainConfig(width=2, batch=4, seed=6), TrainConfig(width=3, batch=4, seed=5)):
-        with pytest.raises(InputError, match=r"training: expected the config it was begun with, .*seed=5.*, got"):
-            run(faces, out, config=other)
+    for change, message in (
+        ({"seed": 6}, "seed=5, got seed=6"),
+        ({"width": 3, "seed": 7}, "width=2, seed=5, got width=3, seed=7"),
+        ({"framing": CELEBA_148}, "framing=celeba-108, got framing=celeba-148"),
+    ):
+        with pytest.raises(InputError, match=rf"training: expected the config it was begun with, {message}$"):
+            run(faces, out, config=dataclasses.replace(TINY, **change))
     assert files(out) == before
+
+
+def test_a_run_of_before_there_were_sizes_goes_on(faces, tmp_path, uninterrupted):
+    out = run(faces, tmp_path / "model", images=16)
+    path = out / "training" / "state.pt"
+    state = torch.load(path, weights_only=True)
+    del state["config"]["size"], state["config"]["framing"]
+    torch.save(state, path)
+    found = result(run(faces, out))
+    assert_same(found["weights"], uninterrupted["weights"])
+    # and no other size or framing
+    torch.save(state, path)
+    for change in ({"framing": CELEBA_148}, {"size": 32}):
+        with pytest.raises(InputError, match="expected the config it was begun with|expected faces of 32x32 pixels"):
+            run(faces, out, config=dataclasses.replace(TINY, **change))
+
+
+def test_faces_of_another_size_are_refused(faces):
+    with pytest.raises(InputError, match="data: expected faces of 32x32 pixels, got 64x64"):
+        Game(faces, dataclasses.replace(TINY, size=32), CPU)
 
 
 class Malicious:

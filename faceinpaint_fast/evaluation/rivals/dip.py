@@ -24,7 +24,7 @@ from faceinpaint_fast.arrays import pick_device
 from faceinpaint_fast.blend.doors import blended
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.dcgan import Discriminator, Generator, frozen, to_unit
+from faceinpaint_fast.networks.protocols import Discriminator, Generator, frozen, to_unit
 from faceinpaint_fast.search.latent_search import Starts, search
 from faceinpaint_fast.search.loop import Engine
 from faceinpaint_fast.search.objective import Objective

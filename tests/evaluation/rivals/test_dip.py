@@ -11,8 +11,9 @@ from torch.testing import assert_close
 from faceinpaint_fast import masks, poisson_blend
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.rivals.dip import DIP, context_weights
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model
-from faceinpaint_fast.pictures.demonstration import astronaut_face
 from faceinpaint_fast.search.latent_search import Starts, search
 from faceinpaint_fast.search.loop import loss_and_gradient
 
@@ -27,7 +28,7 @@ def model():
 
 @pytest.fixture
 def faces():
-    face = astronaut_face() / 255
+    face = astronaut(CELEBA_108, 64) / 255
     return np.stack([face, face[:, ::-1], face[::-1], 1 - face])
 
 

@@ -10,7 +10,8 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.rivals.harmonic import harmonic
 from faceinpaint_fast.evaluation.rivals.patchmatch import FILLED, ROUNDS, SIDE, STRIDES, Search, patchmatch
-from faceinpaint_fast.pictures.demonstration import astronaut_face
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 
 
 def texture(name, size=48):
@@ -67,7 +68,7 @@ def brute_force(image, hole):
 
 @pytest.mark.parametrize("name", ["centre", "left", "free-form"])
 def test_the_field_is_close_to_brute_force(name):
-    face, hole = astronaut_face() / 255, masks.draw(name, (64, 64), 1)
+    face, hole = astronaut(CELEBA_108, 64) / 255, masks.draw(name, (64, 64), 1)
     image = harmonic(face[None], hole[None])[0].astype(np.float32)
     search = Search(image, hole, np.random.default_rng(0))
     for _ in range(ROUNDS[-1]):
@@ -79,7 +80,7 @@ def test_the_field_is_close_to_brute_force(name):
 
 
 def test_patches_that_are_wholly_known_alone_are_copied():
-    face, hole = astronaut_face() / 255, masks.centre((64, 64))
+    face, hole = astronaut(CELEBA_108, 64) / 255, masks.centre((64, 64))
     search = Search(face.astype(np.float32), hole, np.random.default_rng(0))
     search.sweep(1)
     rows, columns = np.divmod(search.match[search.targets], 64 - SIDE + 1)
@@ -96,7 +97,7 @@ def test_a_texture_is_found_under_scattered_holes(name):
 
 
 def test_under_scattered_holes_a_few_whole_patches_do_not_make_up_the_face():
-    face, hole = astronaut_face() / 255, masks.draw("drop-60", (64, 64), 2)
+    face, hole = astronaut(CELEBA_108, 64) / 255, masks.draw("drop-60", (64, 64), 2)
     hole[:9, :9] = False
     assert quality(patchmatch(face[None], hole[None], seeds=[0])[0], face, hole).hole_psnr > LEAST["drop-60"]
 
@@ -129,7 +130,7 @@ LEAST = {"drop-20": 26, "drop-40": 25, "drop-60": 23, "drop-80": 21, "free-form"
 
 @pytest.mark.parametrize(("name", "least"), LEAST.items(), ids=LEAST)
 def test_a_face_is_restored_from_what_there_is(name, least):
-    face, hole = astronaut_face() / 255, masks.draw(name, (64, 64), 2)
+    face, hole = astronaut(CELEBA_108, 64) / 255, masks.draw(name, (64, 64), 2)
     assert quality(patchmatch(face[None], hole[None], seeds=[0])[0], face, hole).hole_psnr > least
 
 
@@ -141,7 +142,7 @@ def test_images_smaller_than_a_patch_are_filled(shape, rng):
 
 
 def test_an_image_follows_its_own_seed_whatever_is_beside_it():
-    face = astronaut_face()[::2, ::2] / 255
+    face = astronaut(CELEBA_108, 64)[::2, ::2] / 255
     faces = np.stack([face, face[:, ::-1], face])
     holes = np.stack([masks.draw(name, (32, 32), 1) for name in ("centre", "drop-60", "centre")])
     found = patchmatch(faces, holes, seeds=[1, 2, 3])

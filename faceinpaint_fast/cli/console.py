@@ -1,0 +1,64 @@
+"""What a command shows: its progress and its remarks on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+
+def remark(message: object) -> None:
+    """Prints a line on stderr that says whose it is."""
+    print(f"faceinpaint: {message}", file=sys.stderr)
+
+
+@contextmanager
+def warnings_as_remarks() -> Iterator[None]:
+    """Prints what the engine warned of, a line a warning, once the work within is done."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        remark(warning.message)
+
+
+def progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    """Returns a progress bar on stderr, so that stdout holds results alone; none where nobody would see it move."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=transient, disable=not console.is_terminal)
+
+
+def counting_bar(*columns: ProgressColumn) -> Progress:
+    """Returns a progress bar that says how many of how many are done and how long the rest takes, then `columns`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    return progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), *columns
+    )
+
+
+def print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table as wide as it needs to be."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*heads, title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def print_markdown(text: str) -> None:
+    """Prints Markdown as a terminal shows it."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(text))

@@ -1,0 +1,266 @@
+"""Commands that hold the engine against something: bench, parity, evaluate."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.options import (
+    HELD_OUT,
+    Device,
+    ModelFolder,
+    Precision,
+    Report,
+    Seed,
+    Settings,
+    listed,
+    settings_of,
+)
+from faceinpaint_fast.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+    from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.config import Precision as ConfigPrecision
+    from faceinpaint_fast.evaluation.methods import Method
+    from faceinpaint_fast.evaluation.protocol import Protocol
+    from faceinpaint_fast.models import Model, ModelConfig
+
+DataSets = Annotated[
+    list[Path] | None, typer.Argument(help="Folders and tar shards of faces, each a data set; none: report only.")
+]
+Results = Annotated[Path | None, typer.Option("--out", help="Folder of the results; what is there is not run again.")]
+Masks = Annotated[list[str] | None, typer.Option(help="centre,left,drop-80 ...; by default all ten.")]
+Methods = Annotated[
+    list[str] | None, typer.Option(help="default, paper, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="The first so many of each data set.")]
+Documents = Annotated[list[Path] | None, typer.Option(help="Document whose tables, between marks, are written anew.")]
+Figures = Annotated[
+    Path | None, typer.Option(help="Folder for the paper's figures, drawn anew: 4 and 12 to 14 of DATA.")
+]
+
+
+def bench(
+    device: Device = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="For torch and the compiled kernels.")] = 1,
+    out: Report = None,
+) -> None:
+    """Measure the engine beside what a user would write, one thing beside another in one run."""
+    import torch
+
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.benchmarks.comparison import measure
+    from faceinpaint_fast.benchmarks.report import comparisons, markdown
+    from faceinpaint_fast.doctor import machine
+
+    if out is not None:
+        # before minutes of measuring, not after
+        out.parent.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    where = pick_device(device)
+    builders = comparisons(where)
+    with console.progress(transient=True) as bar:
+        task = bar.add_task("measuring", total=len(builders))
+        measured = []
+        for build in builders.values():
+            measured.append(measure(build(), where))
+            bar.advance(task)
+    table = markdown(measured, machine(where))
+    if out is not None:
+        out.write_text(table)
+    console.print_markdown(table)
+
+
+def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, out: Report = None) -> None:
+    """Hold every fast function and a short search against the plain reference; exit status 1 if one is off."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.doctor import machine
+    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.models import load_model
+    from faceinpaint_fast.parity.functions import checks
+    from faceinpaint_fast.parity.report import TITLES, line, markdown
+
+    if out is not None:
+        check_place(out)
+    where, loaded = pick_device(device), load_model(model)
+    found = []
+    print(line(TITLES))
+    for check in checks(loaded, where, seed):
+        print(line(check.cells), flush=True)
+        found.append(check)
+    failed = sum(not check.passed for check in found)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(markdown(found, machine(where)))
+    print(f"{len(found)} rows on {where}, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+def evaluate(
+    data: DataSets = None,
+    out: Results = None,
+    masks: Masks = None,
+    methods: Methods = None,
+    faces: Limit = None,
+    seed: Seed = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Faces at a time.")] = 16,
+    model: ModelFolder = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    settings: Settings = None,
+    name: Annotated[str | None, typer.Option("--as", help="What to call the results of one method.")] = None,
+    table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
+    update: Documents = None,
+    figures: Figures = None,
+) -> None:
+    """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
+
+    Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
+    quality, differences, choices or detail and the name of a data set.
+    """
+    from faceinpaint_fast import markdown
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.evaluation.methods import configured
+    from faceinpaint_fast.evaluation.protocol import MASKS, Protocol
+    from faceinpaint_fast.models import load_model
+
+    if out is None and figures is None:
+        raise InputError("evaluate: expected --out for results, or --figures, got neither")
+    markdown.check(update or [])
+    asked = Protocol(masks=listed(masks) or MASKS, seed=seed, batch=batch)
+    place, differing = pick_device(device), settings_of(settings)
+    if data or figures is not None:
+        loaded = load_model(model)
+        chosen = _chosen(listed(methods), name, loaded, place, precision, differing)
+        if figures is not None:
+            config = configured(InpaintConfig(), cast("ConfigPrecision", precision), differing)
+            _draw_figures(figures, data or [], chosen, loaded, config, place, seed)
+        if data and out is not None:
+            _run(asked, chosen, loaded.config, data, faces, out, place)
+    if out is not None:
+        _report(out, update or [], with_table1=table1)
+
+
+def _chosen(
+    names: tuple[str, ...],
+    renamed: str | None,
+    model: Model,
+    device: torch.device,
+    precision: str,
+    settings: Mapping[str, str],
+) -> dict[str, Method]:
+    """Returns the methods of these names, none being all; the one that there is under another name if so asked."""
+    from faceinpaint_fast.evaluation.methods import available, build
+
+    found, notes = available(names)
+    for note in notes:
+        console.remark(note)
+    exact = cast("ConfigPrecision", precision)
+    methods = build(found, model=model, device=device, precision=exact, settings=settings)
+    if renamed is None:
+        return methods
+    if len(methods) != 1 or Path(renamed).name != renamed:
+        raise InputError(f"--as: expected a name, and one method to be called so, got {renamed!r} and {found}")
+    return {renamed: methods[found[0]]}
+
+
+def _run(
+    asked: Protocol,
+    methods: dict[str, Method],
+    images: ModelConfig,
+    data: list[Path],
+    limit: int | None,
+    out: Path,
+    device: torch.device,
+) -> None:
+    """Runs the methods on the first faces of each data set, and shows how it goes on."""
+    from faceinpaint_fast.doctor import machine
+    from faceinpaint_fast.evaluation import protocol
+
+    with console.counting_bar() as bar:
+        reading = bar.add_task("reading", total=None)
+        sets = protocol.data_sets(
+            data,
+            size=images.size,
+            framing=images.framing,
+            limit=limit,
+            progress=lambda count: bar.update(reading, completed=count),
+            tell=console.remark,
+        )
+        bar.update(reading, visible=False)
+        task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
+        protocol.run(
+            asked,
+            methods,
+            sets,
+            out,
+            machine=machine(device),
+            progress=lambda what, count: bar.update(task, description=what, advance=count),
+        )
+
+
+def _report(out: Path, documents: list[Path], *, with_table1: bool) -> None:
+    """Prints the tables of the results in a folder, and writes them to their places in the documents."""
+    from faceinpaint_fast import markdown
+    from faceinpaint_fast.evaluation import results, tables
+
+    made = tables.report(results.read_all(out))
+    print("\n\n".join(table for name, table in made.items() if not name.startswith("table1")))
+    if with_table1:
+        if "table1" not in made:
+            expected = "results of DIP, paper or default with pixels dropped"
+            raise InputError(f"--table1: expected {expected} in {out}, got none")
+        print(f"\n{made['table1']}")
+    markdown.update(documents, made)
+
+
+def _draw_figures(
+    folder: Path,
+    data: list[Path],
+    methods: dict[str, Method],
+    model: Model,
+    config: InpaintConfig,
+    device: torch.device,
+    seed: int,
+) -> None:
+    """Draws Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
+    from faceinpaint_fast.evaluation.protocol import data_sets
+    from faceinpaint_fast.faces import astronaut
+    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.pictures import figures, plots
+    from faceinpaint_fast.pipeline import Inpainter
+    from faceinpaint_fast.training import calibration
+
+    check_place(folder / "fig01.png")
+    size, framing = model.config.size, model.config.framing
+    sets = data_sets(data, size=size, framing=framing, limit=HELD_OUT)
+    restorer = figures.Restorer(
+        inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
+        config=config,
+        methods={name: method.restore for name, method in methods.items()},
+        seed=seed,
+    )
+    own = figures.default_faces(astronaut(framing, size), restorer.inpainter(config))
+    shown = {number: own for number in figures.FIGURES if number < 12}
+    for number, (name, faces) in zip((12, 13, 14), sets.items(), strict=False):
+        shown[number] = {f"{name} {i}": face for i, face in enumerate(faces[: len(own)])}
+    with console.progress(transient=True) as bar:
+        task = bar.add_task("drawing", total=len(shown) + bool(sets))
+        for number, rows in shown.items():
+            figures.write(folder, number, rows, restorer)
+            bar.advance(task)
+        if sets:
+            held_out = next(iter(sets.values()))
+            found = calibration.calibrate(model.generator, held_out, seed=seed, device=device)
+            plots.draw_scatter(found, folder / "fig04.png")
+    print(f"{folder}: figures {', '.join(map(str, sorted([*shown, *([4] if sets else [])])))}")

@@ -1,0 +1,56 @@
+"""What several commands ask for, each with its type, its bounds and its help in one place.
+
+Nothing here imports torch: `faceinpaint --help` reads this file.
+"""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from faceinpaint_fast.errors import InputError
+
+MAX_SEED = 2**63 - 1  # what torch takes
+HELD_OUT = 64  # images that a calibration compares with samples, as in the paper
+
+
+class ConfigName(enum.StrEnum):
+    """Presets of `InpaintConfig`."""
+
+    default = "default"
+    paper = "paper"
+
+
+Seed = Annotated[
+    int, typer.Option(min=0, max=MAX_SEED, help="Of all that is drawn at random: holes, starts, samples, weights.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
+Iterations = Annotated[int | None, typer.Option(help="Steps of the search; by default the config's.")]
+Config = Annotated[ConfigName, typer.Option(help="The best default, or the paper as printed.")]
+ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder; by default the one that is shipped.")]
+Precision = Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")]
+Crop = Annotated[
+    str | None,
+    typer.Option(help="Square of each picture: celeba-108, celeba-148, or x,y,side in pixels; by default the model's."),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, for default and paper.")
+]
+Report = Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table there, as Markdown.")]
+
+
+def settings_of(texts: list[str] | None) -> dict[str, str]:
+    """Returns what `--set` says of each field, as text; InputError for what is not FIELD=VALUE."""
+    pairs = [text.partition("=") for text in texts or []]
+    for text, (_, sign, _) in zip(texts or [], pairs, strict=True):
+        if not sign:
+            raise InputError(f"--set: expected FIELD=VALUE, got {text!r}")
+    return {field: value for field, _, value in pairs}
+
+
+def listed(values: list[str] | None) -> tuple[str, ...]:
+    """Returns what an option named, by commas or by repeating it, each name once and in that order."""
+    return tuple(dict.fromkeys(name for value in values or [] for name in value.split(",") if name))

@@ -1,0 +1,113 @@
+"""Commands that restore faces: inpaint, demo."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.pictures.demonstration import Restored
+
+
+def inpaint(
+    image: Annotated[Path, typer.Argument(help="Picture of an aligned face, of the model's size (64x64).")],
+    hole: Annotated[
+        str, typer.Argument(help="Picture of the hole, white = fill; or centre, left, free-form, drop-80 ...")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture.")],
+    seed: Seed = 0,
+    iterations: Iterations = None,
+    config: Config = ConfigName.default,
+    model: ModelFolder = None,
+    device: Device = "auto",
+    invert: Annotated[bool, typer.Option("--invert", help="Black = fill.")] = False,
+    save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
+) -> None:
+    """Restore the missing part of a face."""
+    from faceinpaint_fast import files, images
+
+    images.check_writable(out)
+    if save_steps is not None:
+        files.check_place(save_steps / "weights.png")
+    damaged = images.read_image(image)
+    missing = _hole(hole, damaged.shape[:2], seed, invert=invert)
+    chosen = _config(config, iterations)
+
+    # torch takes seconds to import: a mistake in the line is told before
+    from faceinpaint_fast.pipeline import Inpainter
+
+    inpainter = Inpainter.from_pretrained(model, config=chosen, device=device)
+    with console.progress(transient=True) as bar, console.warnings_as_remarks():
+        task = bar.add_task("searching", total=1.0)
+        result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
+    images.write_image(out, result.image)
+    if save_steps is not None:
+        from faceinpaint_fast.pictures.panels import panels
+
+        for name, panel in panels(damaged, missing, result.generated, chosen).items():
+            images.write_image(save_steps / f"{name}.png", panel)
+    print(f"{out}: " + "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items()))
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the contact sheet.")] = Path("out/demo.png"),
+    seed: Seed = 0,
+    iterations: Iterations = None,
+    model: ModelFolder = None,
+    device: Device = "auto",
+) -> None:
+    """Restore a real face under four kinds of hole, and draw what came of it."""
+    from faceinpaint_fast import images, masks
+    from faceinpaint_fast.faces import astronaut
+    from faceinpaint_fast.models import load_model
+    from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_kinds
+    from faceinpaint_fast.pipeline import Inpainter
+
+    images.check_writable(out)
+    config = _config(ConfigName.default, iterations)
+    loaded = load_model(model)
+    inpainter = Inpainter.of(loaded, config=config, device=device)
+    inpainter.warm_up()
+    face = astronaut(loaded.config.framing, loaded.config.size)
+    with console.progress(transient=True) as bar:
+        tasks = {name: bar.add_task(name, total=1.0) for name in masks.KINDS}
+        rows = restore_kinds(
+            inpainter, face, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
+        )
+    images.write_image(out, demo_sheet(face, rows))
+    heads = ("hole", "PSNR in it", "SSIM in it", "PSNR", "SSIM", "seconds")
+    console.print_table(f"{config.iterations} iterations", heads, map(_figures, rows))
+    print(f"{out}: damaged, generated, stitched, blended, original")
+
+
+def _hole(hole: str, shape: tuple[int, int], seed: int, *, invert: bool) -> NDArray[np.bool_]:
+    """Returns the hole (H, W) of a file, or the one of that name, drawn; bool, True = missing."""
+    from faceinpaint_fast import images, masks
+
+    is_file = Path(hole).exists() or Path(hole).suffix.lower() in images.EXTENSIONS
+    return masks.read_hole(hole if is_file else masks.draw(hole, shape, seed), invert=invert)
+
+
+def _config(name: ConfigName, iterations: int | None) -> InpaintConfig:
+    """Returns the preset, with that many iterations if any were asked for."""
+    from faceinpaint_fast.config import InpaintConfig
+
+    preset = InpaintConfig.paper() if name is ConfigName.paper else InpaintConfig()
+    return preset if iterations is None else dataclasses.replace(preset, iterations=iterations)
+
+
+def _figures(row: Restored) -> tuple[str, ...]:
+    """Returns a row of the demonstration's table."""
+    q = row.quality
+    figures = f"{q.hole_psnr:.2f} dB", f"{q.hole_ssim:.3f}", f"{q.psnr:.2f} dB", f"{q.ssim:.3f}"
+    return row.name, *figures, f"{row.seconds:.2f}"

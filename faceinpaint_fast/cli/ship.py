@@ -1,0 +1,37 @@
+"""Commands for those who take the engine elsewhere: export, doctor."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from faceinpaint_fast.cli.options import Device, Iterations, ModelFolder, Precision
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the package, .pt2.")],
+    batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
+    iterations: Iterations = None,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+) -> None:
+    """Compile the search into a package that C++ programs run without Python; examples/cpp is one."""
+    from faceinpaint_fast import config, export, models
+
+    chosen = config.InpaintConfig(precision=cast("config.Precision", precision))
+    if iterations is not None:
+        chosen = dataclasses.replace(chosen, iterations=iterations)
+    export.export(models.load_model(model), out, config=chosen, batch=batch, device=device)
+    print(f"{out}: {chosen.iterations} iterations for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
+
+
+def doctor(model: ModelFolder = None) -> None:
+    """What is installed, which devices and kernels are in use, and whether the model is whole."""
+    from faceinpaint_fast.doctor import examine
+
+    for name, finding in examine(model).items():
+        print(f"{name:<16} {finding}")

@@ -1,0 +1,274 @@
+"""Commands that make a model and measure it: train, train-encoder, calibrate, frechet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, Seed
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.framing import CELEBA_108, Framing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from rich.progress import Progress
+
+    from faceinpaint_fast.config import Precision
+    from faceinpaint_fast.models import Model
+    from faceinpaint_fast.training import run
+
+Faces = Annotated[list[Path], typer.Argument(help="Folders of images and tar shards of aligned faces.")]
+OtherFaces = Annotated[list[Path], typer.Argument(help="Folders and tar shards of faces it was not trained on.")]
+MeasuredModel = Annotated[Path, typer.Argument(help="Model folder; what is found is written into it.")]
+Images = Annotated[int, typer.Option(min=1, help="How many images to see in all.")]
+Samples = Annotated[int, typer.Option(min=1, help="Generated images.")]
+Width = Annotated[int, typer.Option(help="Channels at 32x32; of the paper's DCGAN, 128.")]
+Batch = Annotated[int, typer.Option(help="Images a step.")]
+LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
+AnyPrecision = Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")]
+Minutes = Annotated[float, typer.Option(help="Between checkpoints.")]
+
+
+def train(
+    data: Faces,
+    out: Annotated[Path, typer.Option(help="Model folder; a run that is there already is resumed.")],
+    images: Images = 2_000_000,
+    cooldown: Annotated[
+        int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")
+    ] = 0,
+    width: Width = 64,
+    batch: Batch = 128,
+    learning_rate: LearningRate = 2e-4,
+    ema: Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")] = 0.999,
+    precision: AnyPrecision = "auto",
+    size: Annotated[int, typer.Option(help="Pixels across an image: 32, 64, 128 or 256; the paper's are 64.")] = 64,
+    crop: Crop = None,
+    checkpoint_minutes: Minutes = 5.0,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the losses (needs the extra `plots`).")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.pictures import plots
+    from faceinpaint_fast.training import game
+
+    place = pick_device(device)
+    exact = _precision(precision, place)
+    framing = CELEBA_108 if crop is None else Framing.parse(crop)
+    config = game.TrainConfig(
+        size=size,
+        framing=framing,
+        width=width,
+        batch=batch,
+        learning_rate=learning_rate,
+        ema=ema,
+        precision=exact,
+        seed=seed,
+    )
+    check_place(out / "config.json")
+    _check_plot(plot)
+    with _training_bar() as bar:
+        faces = _read_faces(bar, data, size, framing)
+        game.train(
+            faces,
+            out,
+            config,
+            images=images,
+            cooldown=cooldown,
+            device=place,
+            checkpoint_minutes=checkpoint_minutes,
+            on_progress=_shown(bar, images),
+        )
+    if plot is not None:
+        plots.draw_curves(out, plot)
+    following = f"faceinpaint calibrate {out} HELD_OUT, faceinpaint train-encoder {out} DATA"
+    print(f"{out}: a model that has seen {images} images; next: {following}")
+
+
+def train_encoder(
+    model: Annotated[Path, typer.Argument(help="Model folder; the encoder goes there, a run that is there resumes.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders and tar shards of aligned faces; none: the model's own samples."),
+    ] = None,
+    images: Images = 640_000,
+    cooldown: Annotated[
+        int | None, typer.Option(min=0, help="Over how many of them, the last, the rate falls to 0; by default half.")
+    ] = None,
+    width: Width = 64,
+    batch: Batch = 64,
+    learning_rate: LearningRate = 1e-3,
+    precision: AnyPrecision = "auto",
+    crop: Crop = None,
+    checkpoint_minutes: Minutes = 5.0,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Train what gives a model's searches their start; kill it whenever you like, the same command goes on."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.models import load_model
+    from faceinpaint_fast.training import encoder
+
+    place = pick_device(device)
+    exact = _precision(precision, place)
+    config = encoder.EncoderConfig(width=width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed)
+    check_place(model / "config.json")
+    loaded = load_model(model)
+    framing = loaded.config.framing if crop is None else Framing.parse(crop)
+    with _training_bar() as bar:
+        faces = _read_faces(bar, data, loaded.config.size, framing) if data else None
+        encoder.train_encoder(
+            model,
+            loaded,
+            faces,
+            config,
+            images=images,
+            cooldown=images // 2 if cooldown is None else cooldown,
+            device=place,
+            checkpoint_minutes=checkpoint_minutes,
+            on_progress=_shown(bar, images),
+        )
+    print(f"{model}: with an encoder that has seen {images} images")
+
+
+def calibrate(
+    model: MeasuredModel,
+    data: OtherFaces,
+    images: Annotated[int, typer.Option(min=1, help="Held-out images.")] = HELD_OUT,
+    samples: Samples = 12_800,
+    crop: Crop = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
+    from faceinpaint_fast.models import save_measured
+    from faceinpaint_fast.pictures import plots
+    from faceinpaint_fast.training import calibration
+
+    _check_plot(plot)
+    loaded, found = _compared(calibration.calibrate, model, data, images, crop, samples, seed, device)
+    described = found.describe()
+    save_measured(model, loaded, "calibration", described)
+    if plot is not None:
+        plots.draw_scatter(found, plot)
+    print(json.dumps(described, indent=2))
+
+
+def frechet(
+    model: MeasuredModel,
+    data: OtherFaces,
+    images: Annotated[int | None, typer.Option(min=1, help="Held-out images; by default all.")] = None,
+    samples: Samples = 10_000,
+    crop: Crop = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Measure how far a model's faces are from held-out ones, in shape and colour, and those from each other."""
+    from faceinpaint_fast.models import save_measured
+    from faceinpaint_fast.training import frechet
+
+    loaded, found = _compared(frechet.frechet, model, data, images, crop, samples, seed, device)
+    save_measured(model, loaded, "frechet", found)
+    print(json.dumps(found, indent=2))
+
+
+def _precision(name: str, device: torch.device) -> Precision:
+    """Returns that precision, or for "auto" the one that the device is fastest in."""
+    from faceinpaint_fast.training.run import best_precision
+
+    return cast("Precision", best_precision(device) if name == "auto" else name)
+
+
+def _training_bar() -> Progress:
+    """Returns a progress bar that says how many of how many, and how long the rest takes, with a note behind it."""
+    from rich.progress import TextColumn
+
+    return console.counting_bar(TextColumn("{task.fields[note]}"))
+
+
+def _read_faces(bar: Progress, data: list[Path], size: int, framing: Framing) -> NDArray[np.uint8]:
+    """Returns the faces (N, size, size, 3) of these sources; the bar says how many are read."""
+    from faceinpaint_fast.faces import load_faces
+
+    reading = bar.add_task("reading", total=None, note="faces")
+    faces = load_faces(
+        data,
+        size=size,
+        framing=framing,
+        progress=lambda count: bar.update(reading, completed=count),
+        tell=console.remark,
+    )
+    bar.update(reading, total=len(faces))
+    return faces
+
+
+def _shown(bar: Progress, images: int) -> Callable[[run.LogLine], None]:
+    """Returns what shows on the bar how a training run of so many images goes on."""
+    training = bar.add_task("training", total=images, note="")
+    before = None
+
+    def show(now: run.LogLine) -> None:
+        nonlocal before
+        note = "  ".join(f"{name} {loss:.3f}" for name, loss in now.losses.items())
+        if before is not None:
+            rate = (now.images - before.images) / (now.seconds - before.seconds)
+            note = f"{rate:.0f} images/s  {note}"
+        bar.update(training, completed=now.images, note=note)
+        before = now
+
+    return show
+
+
+def _compared(
+    measure: Callable[..., Any],
+    folder: Path,
+    data: list[Path],
+    images: int | None,
+    crop: str | None,
+    samples: int,
+    seed: int,
+    device: str,
+) -> tuple[Model, Any]:
+    """Returns a folder's model, and what `measure` finds between its samples and held-out faces."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.faces import load_faces
+    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.models import load_model
+
+    check_place(folder / "config.json")
+    loaded = load_model(folder)
+    framing = loaded.config.framing if crop is None else Framing.parse(crop)
+    faces = load_faces(data, size=loaded.config.size, framing=framing, limit=images, tell=console.remark)
+    with console.progress(transient=True) as bar:
+        task = bar.add_task("comparing", total=samples)
+        found = measure(
+            loaded.generator,
+            faces,
+            samples=samples,
+            seed=seed,
+            device=pick_device(device),
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    return loaded, found
+
+
+def _check_plot(path: Path | None) -> None:
+    """Raises InputError unless a plot that was asked for can be drawn and written."""
+    from faceinpaint_fast.images import check_writable
+
+    if path is not None:
+        check_writable(path)
+        if find_spec("matplotlib") is None:
+            raise InputError("--plot: expected matplotlib, of the extra faceinpaint_fast[plots], got none")

@@ -1,0 +1,86 @@
+"""What the house asks of a generator G, a discriminator D and an encoder E, whoever made them.
+
+Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `to_signed` lead to [0, 1] and back.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from faceinpaint_fast.errors import InputError
+
+Network = TypeVar("Network")
+
+
+class Generator(Protocol):
+    """Any module that draws images from latent codes: (B, latent_size) -> (B, 3, H, W) in [-1, 1].
+
+    In eval mode an image must depend on its own z alone.
+    """
+
+    latent_size: int
+
+    def __call__(self, z: Tensor, /) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """Any module that judges images: (B, 3, H, W) in [-1, 1] -> logit (B,), positive for "real"."""
+
+    def __call__(self, x: Tensor, /) -> Tensor: ...
+
+
+class Encoder(Protocol):
+    """Any module that guesses latent codes from what is `visible` of images: (B, 4, H, W) -> (B, latent_size)."""
+
+    def __call__(self, seen: Tensor, /) -> Tensor: ...
+
+
+class Pullback(Protocol):
+    """What takes the gradient in f(x), once, to the gradient in x.
+
+    It is added to another gradient `onto`, where there is one, and may take that one's place.
+    """
+
+    def __call__(self, gradient: Tensor, /, onto: Tensor | None = None) -> Tensor: ...
+
+
+class Differentiable(Protocol):
+    """A network, float32 at its ends, (B, ...) to (B, ...)."""
+
+    batch_invariant: bool
+    """Whether an image's bits are the same in batches of any size."""
+
+    def __call__(self, x: Tensor, /) -> tuple[Tensor, Pullback]: ...
+
+
+def to_unit(x: Tensor) -> Tensor:
+    """Returns pixels of [-1, 1] in [0, 1]."""
+    return (x + 1) / 2
+
+
+def to_signed(x: Tensor) -> Tensor:
+    """Returns pixels of [0, 1] in [-1, 1]."""
+    return 2 * x - 1
+
+
+def visible(images: Tensor, known: Tensor) -> Tensor:
+    """Returns what an encoder sees of images (B, 3, H, W) in [0, 1], known (B, H, W) where 1: (B, 4, H, W).
+
+    That is the image in [-1, 1], 0 where it is missing, and `known`.
+    """
+    known = known.unsqueeze(1)
+    return torch.cat([to_signed(images) * known, known], dim=1)
+
+
+def frozen(network: Network, device: torch.device) -> Network:
+    """Returns a copy for inference alone: in eval mode, without gradients in its weights.
+
+    The caller may be training the original.  Raises InputError for what is no torch module.
+    """
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network: expected a torch module, got {type(network).__name__}")
+    return copy.deepcopy(network).to(device).eval().requires_grad_(False)

@@ -1,0 +1,92 @@
+"""Running the command line, and what it is run on."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+from skimage import data, transform
+
+from faceinpaint_fast import InpaintConfig, Inpainter
+from faceinpaint_fast.cli.main import main
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.images import write_image
+from faceinpaint_fast.models import save_model
+
+
+@pytest.fixture
+def faceinpaint(monkeypatch, capsys):
+    """Run the command line: (exit status, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["faceinpaint", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return exit_.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def refused(faceinpaint, tmp_path):
+    """Run a command line that must be refused, with nothing written: the one line on stderr."""
+
+    def run(*arguments):
+        before = sorted(tmp_path.rglob("*"))
+        status, out, err = faceinpaint(*arguments)
+        assert status == 2
+        assert out == ""
+        assert err.startswith("faceinpaint: ")
+        assert err.count("\n") == 1
+        assert err.endswith("\n")
+        assert sorted(tmp_path.rglob("*")) == before
+        return err
+
+    return run
+
+
+@pytest.fixture
+def model(tmp_path, generator, discriminator):
+    """A model folder with the tests' small networks."""
+    save_model(tmp_path / "model", generator, discriminator, framing=CELEBA_108, training={"images": 640})
+    return tmp_path / "model"
+
+
+@pytest.fixture(scope="module")
+def face():
+    """A photograph of a face: (64, 64, 3) uint8."""
+    cut = transform.resize(data.astronaut()[0:200, 120:320], (64, 64), anti_aliasing=True)
+    return np.round(cut * 255).astype(np.uint8)
+
+
+@pytest.fixture
+def picture(tmp_path, face):
+    write_image(tmp_path / "face.png", face)
+    return tmp_path / "face.png"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "restored" / "face.png"
+
+
+@pytest.fixture
+def faces(tmp_path, face):
+    """A folder of eight faces, each a little lighter than the one before."""
+    for i in range(8):
+        write_image(tmp_path / "faces" / f"{i}.png", np.minimum(face.astype(int) + 8 * i, 255).astype(np.uint8))
+    return tmp_path / "faces"
+
+
+@pytest.fixture
+def restored():
+    """The same by the Python interface, with three iterations unless told otherwise."""
+
+    def run(model, face, hole, *, seed=0, config=InpaintConfig(), iterations=3):  # noqa: B008 - frozen
+        inpainter = Inpainter.from_pretrained(model, config=dataclasses.replace(config, iterations=iterations))
+        return inpainter(face, hole, seed=seed)
+
+    return run

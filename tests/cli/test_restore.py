@@ -1,0 +1,200 @@
+"""Commands that restore: what they write and print, and what they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+from skimage import data
+
+from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
+from faceinpaint_fast.images import read_grey, read_image, write_image
+from faceinpaint_fast.pictures import demonstration as demo
+from faceinpaint_fast.pictures.contact_sheet import contact_sheet
+
+
+def test_inpaint_restores_a_face(faceinpaint, picture, face, model, out, tmp_path, restored):
+    hole = masks.rectangle((64, 64), top=20, left=10, height=30, width=15)
+    write_image(tmp_path / "hole.png", hole * np.uint8(255))
+    status, said, err = faceinpaint(
+        "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 3, "--device", "cpu"
+    )
+    assert (status, err) == (0, "")
+    expected = restored(model, face, hole)
+    found = read_image(out)
+    assert_array_equal(found, expected.image)
+    assert_array_equal(found[~hole], face[~hole])
+    assert (found[hole] != face[hole]).any()
+    assert said == f"{out}: " + "  ".join(f"{name} {loss:.4f}" for name, loss in expected.losses.items()) + "\n"
+    assert [path.name for path in out.parent.iterdir()] == ["face.png"]
+
+
+@pytest.mark.parametrize("name", ["centre", "left", "free-form", "drop-80"])
+def test_inpaint_draws_a_hole_by_its_name(faceinpaint, picture, face, model, out, name, restored):
+    status, _, _ = faceinpaint(
+        "inpaint", picture, name, "-o", out, "--model", model, "--iterations", 1, "--seed", 4, "--device", "cpu"
+    )
+    assert status == 0
+    hole = masks.draw(name, (64, 64), 4)
+    assert_array_equal(read_image(out), restored(model, face, hole, seed=4, iterations=1).image)
+
+
+@pytest.mark.parametrize("name", ["hole.png", "left"])
+def test_inpaint_inverts_any_hole(faceinpaint, picture, face, model, out, tmp_path, name):
+    hole = masks.draw("left", (64, 64))
+    write_image(tmp_path / "hole.png", hole * np.uint8(255))
+    given = tmp_path / name if name == "hole.png" else name
+    status, _, _ = faceinpaint("inpaint", picture, given, "-o", out, "--model", model, "--iterations", 1, "--invert")
+    assert status == 0
+    changed = (read_image(out) != face).any(axis=-1)
+    assert not changed[hole].any()
+    assert changed[~hole].mean() > 0.5
+
+
+def test_inpaint_as_the_paper_has_it(faceinpaint, picture, face, model, out, restored):
+    status, _, _ = faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--config", "paper",
+                               "--iterations", 3)  # fmt: skip
+    assert status == 0
+    hole = masks.centre((64, 64))
+    assert_array_equal(read_image(out), restored(model, face, hole, config=InpaintConfig.paper()).image)
+    assert (read_image(out) != restored(model, face, hole).image).any()
+
+
+def test_inpaint_takes_the_configs_iterations_unless_told(faceinpaint, monkeypatch, picture, model, out):
+    configs = []
+
+    def remember(inpainter, *_, **__):
+        configs.append(inpainter.config)
+        raise InputError("enough")
+
+    monkeypatch.setattr(Inpainter, "__call__", remember)
+    for options in ([], ["--config", "paper"], ["--config", "paper", "--iterations", 7]):
+        faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, *options)
+    paper = InpaintConfig.paper()
+    assert configs == [InpaintConfig(), paper, dataclasses.replace(paper, iterations=7)]
+
+
+def test_the_seed_changes_the_result(faceinpaint, picture, face, model, out, restored):
+    results = []
+    for seed in (1, 1, 2):
+        faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 3, "--seed", seed)
+        results.append(read_image(out))
+    assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+    assert_array_equal(results[2], restored(model, face, masks.centre((64, 64)), seed=2).image)
+
+
+def test_save_steps_writes_the_panels_of_figure_6(faceinpaint, picture, face, model, out, tmp_path, restored):
+    hole = masks.centre((64, 64))
+    steps = tmp_path / "deep" / "steps"
+    faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 3, "--save-steps", steps)
+    assert sorted(path.name for path in steps.iterdir()) == [
+        "divergence.png",
+        "generated.png",
+        "gradients.png",
+        "weights.png",
+    ]
+    assert_array_equal(read_image(steps / "generated.png"), restored(model, face, hole).generated)
+    weights = read_grey(steps / "weights.png")
+    # black where no missing pixel is within reach, white where all are missing
+    assert weights[0, 0] == 0
+    assert weights[32, 32] == 255
+    assert 0 < weights[16, 32] < 255
+    for name in ("gradients", "divergence"):
+        panel = read_grey(steps / f"{name}.png")
+        assert panel.shape == (64, 64)
+        assert panel.std() > 5
+
+
+def test_an_empty_hole_returns_the_input_and_says_so(faceinpaint, picture, face, model, out, tmp_path):
+    write_image(tmp_path / "hole.png", np.zeros((64, 64), np.uint8))
+    status, said, err = faceinpaint(
+        "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 1
+    )
+    assert status == 0
+    assert said.startswith(f"{out}: ")
+    assert err == "faceinpaint: hole: expected a missing pixel, got none: that image comes back as it is\n"
+    assert_array_equal(read_image(out), face)
+
+
+def test_a_full_hole_is_refused(refused, picture, model, out, tmp_path):
+    write_image(tmp_path / "hole.png", np.full((64, 64), 255, np.uint8))
+    for hole, options in ((tmp_path / "hole.png", []), ("drop-100", []), ("drop-0", ["--invert"])):
+        err = refused("inpaint", picture, hole, "-o", out, "--model", model, *options)
+        assert "hole: expected at least one known pixel" in err
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [((64, 60), "images: expected 64x64 pixels"), ((128, 128), "images: expected 64x64 pixels")],
+)
+def test_a_picture_of_another_size_is_refused(refused, model, out, tmp_path, size, message):
+    write_image(tmp_path / "face.png", np.zeros((*size, 3), np.uint8))
+    assert message in refused("inpaint", tmp_path / "face.png", "centre", "-o", out, "--model", model)
+
+
+def test_a_hole_of_another_size_is_refused(refused, picture, model, out, tmp_path):
+    write_image(tmp_path / "hole.png", np.eye(32, dtype=np.uint8) * 255)
+    err = refused("inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model)
+    assert "hole: expected shape (64, 64), got (32, 32)" in err
+
+
+def bad_files(tmp_path):
+    """What is no picture, and why."""
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    text, truncated, nan = tmp_path / "text.png", tmp_path / "truncated.png", tmp_path / "nan.tif"
+    text.write_text("not a picture")
+    write_image(truncated, data.astronaut()[:64, :64])
+    truncated.write_bytes(truncated.read_bytes()[:500])
+    Image.fromarray(np.full((64, 64), np.nan, np.float32)).save(nan)
+    yield tmp_path / "missing.png", "no such file"
+    yield folder, "directory"
+    yield text, "cannot identify image file"
+    yield truncated, "read whole"
+    yield nan, "grey levels outside 0 to 1"
+
+
+def test_what_is_no_picture_is_refused(refused, picture, model, out, tmp_path):
+    for path, message in bad_files(tmp_path):
+        for image, hole in ((path, "centre"), (picture, path)):
+            err = refused("inpaint", image, hole, "-o", out, "--model", model)
+            assert err.startswith(f"faceinpaint: {path}: expected an image file")
+            assert message in err
+
+
+def test_an_unknown_hole_is_refused(refused, picture, model, out):
+    assert "hole: expected centre" in refused("inpaint", picture, "middle", "-o", out, "--model", model)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--iterations", "0"], "iterations: expected"), (["--device", "gpu"], "device: expected auto or a device")],
+)
+def test_options_that_do_not_fit_are_refused(refused, picture, model, out, options, message):
+    assert message in refused("inpaint", picture, "centre", "-o", out, "--model", model, *options)
+
+
+def test_demo_writes_a_contact_sheet_and_prints_figures(faceinpaint, model, out, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    status, said, err = faceinpaint("demo", "--model", model, "--iterations", 2, "-o", out, "--device", "cpu")
+    assert (status, err) == (0, "")
+    blank = np.zeros((64, 64, 3), np.uint8)
+    expected = contact_sheet(demo.COLUMNS, {name: [blank] * len(demo.COLUMNS) for name in masks.KINDS})
+    sheet = read_image(out)
+    assert sheet.shape == expected.shape
+    assert sheet.std() > 20
+    for word in (*masks.KINDS, "PSNR", "SSIM", "seconds", "dB", str(out)):
+        assert word in said.replace("\n", ""), word
+
+
+def test_demo_follows_the_seed(faceinpaint, model, tmp_path):
+    sheets = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        faceinpaint("demo", "--model", model, "--iterations", 1, "-o", tmp_path / f"{name}.png", "--seed", seed)
+        sheets.append(read_image(tmp_path / f"{name}.png"))
+    assert_array_equal(sheets[0], sheets[1])
+    assert (sheets[0] != sheets[2]).any()

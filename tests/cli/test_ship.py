@@ -1,0 +1,35 @@
+"""Commands for those who take the engine elsewhere; `export` is in tests/test_export.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+
+import numpy as np
+import torch
+
+from faceinpaint_fast.models import read_config
+
+
+def test_doctor_tells_versions_and_sha256(faceinpaint, model):
+    status, said, err = faceinpaint("doctor", "--model", model)
+    assert (status, err) == (0, "")
+    findings = dict(line.split(maxsplit=1) for line in said.splitlines())
+    assert findings["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert findings["torch"] == torch.__version__
+    assert findings["numpy"] == np.__version__
+    assert f"{torch.get_num_threads()} threads" in findings["processor"]
+    assert "640 images seen" in findings["model"]
+    for name in ("generator", "discriminator"):
+        digest = hashlib.sha256((model / f"{name}.safetensors").read_bytes()).hexdigest()
+        assert findings[name] == f"sha256 {digest}"
+
+
+def test_doctor_of_a_model_without_a_past(faceinpaint, model):
+    for training in ({}, None, "long"):
+        config = read_config(model) | {"training": training}
+        (model / "config.json").write_text(json.dumps(config))
+        status, said, _ = faceinpaint("doctor", "--model", model)
+        assert status == 0
+        assert "? images seen" in said
