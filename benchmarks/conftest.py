@@ -11,7 +11,8 @@ import pytest
 import scipy
 import torch
 
-from faceinpaint_fast.benchmarks.comparison import Measured, markdown
+from faceinpaint_fast.benchmarks.comparison import Measurement
+from faceinpaint_fast.benchmarks.report import markdown
 from faceinpaint_fast.doctor import machine
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
@@ -19,7 +20,7 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-MEASURED = pytest.StashKey[list[Measured]]()
+MEASURED = pytest.StashKey[list[Measurement]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def table(pytestconfig: pytest.Config) -> list[Measured]:
+def table(pytestconfig: pytest.Config) -> list[Measurement]:
     """Takes what was measured, to be shown at the end."""
     return pytestconfig.stash[MEASURED]
 

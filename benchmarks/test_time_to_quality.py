@@ -32,7 +32,9 @@ def points(pytestconfig: pytest.Config) -> list[Point]:
     source = pytestconfig.getoption("faces")
     if source is None:
         pytest.skip("needs --faces, a folder or tar shard of faces that the model has not seen")
-    found = list(measure(load_model(), load_faces([source], limit=FACES), DEVICE, "bf16"))
+    model = load_model()
+    faces = load_faces([source], size=model.config.size, framing=model.config.framing, limit=FACES)
+    found = list(measure(model, faces, DEVICE, "bf16"))
     title = f"PSNR in dB / SSIM in the hole, means over {FACES} faces of {source.name}, bf16:\n\n"
     RESULTS.write_text(title + page(table(found), machine(DEVICE)))
     draw_time_to_quality(found, PLOT)

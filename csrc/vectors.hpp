@@ -4,15 +4,10 @@
 
 #include <cstdint>
 
-namespace faceinpaint {
+#include "level.hpp"
 
-#if defined(__AVX512F__)
-constexpr int VECTOR_BYTES = 64;
-#elif defined(__AVX__)
-constexpr int VECTOR_BYTES = 32;
-#else
-constexpr int VECTOR_BYTES = 16;
-#endif
+namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
 
 template <class T>
 constexpr int LANES = VECTOR_BYTES / sizeof(T);
@@ -98,4 +93,5 @@ private:
     Doubles lanes_{};
 };
 
+}  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -1,4 +1,4 @@
-"""The compiled kernels, for arrays in this machine's memory (csrc/bindings.cpp)."""
+"""The compiled kernels, for arrays in this machine's memory (csrc/bindings/)."""
 
 from typing import Any
 

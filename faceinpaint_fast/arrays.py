@@ -80,8 +80,12 @@ def on_stream_of(array: Any) -> Iterator[None]:
                 import torch
 
                 stack.enter_context(cupy.cuda.Device(array.device.index))
-                stream = torch.cuda.current_stream(array.device).cuda_stream
-                stack.enter_context(cupy.cuda.ExternalStream(stream))
+                stream = torch.cuda.current_stream(array.device)
+                # since CuPy 14, which warns of ExternalStream
+                if hasattr(cupy.cuda.Stream, "from_external"):
+                    stack.enter_context(cupy.cuda.Stream.from_external(stream))
+                else:
+                    stack.enter_context(cupy.cuda.ExternalStream(stream.cuda_stream))
         yield
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,6 +42,25 @@ def test_picks_a_device_that_is_at_hand():
 def test_refuses_a_device_that_is_not(name):
     with pytest.raises(InputError, match=f"device: expected auto or a device at hand, got '{name}'"):
         arrays.pick_device(name)
+
+
+@pytest.mark.parametrize("version", [13, 14])
+def test_cupy_works_on_torch_s_stream(version, monkeypatch):
+    """CuPy 13 takes its address; 14 warns of that, and takes the stream."""
+    entered = []
+
+    def external_stream(address):
+        assert version == 13
+        return nullcontext(entered.append(address))
+
+    cuda = SimpleNamespace(Device=nullcontext, Stream=SimpleNamespace(), ExternalStream=external_stream)
+    if version == 14:
+        cuda.Stream.from_external = lambda stream: nullcontext(entered.append(stream.cuda_stream))
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda, ndarray=np.ndarray))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=100 + device.index))
+    monkeypatch.setattr(arrays, "is_torch", lambda _: True)
+    with arrays.on_stream_of(SimpleNamespace(is_cuda=True, device=torch.device("cuda", 1))):
+        assert entered == [101]
 
 
 def test_threads_are_torchs_where_torch_is_in_use(monkeypatch):

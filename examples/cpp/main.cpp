@@ -9,7 +9,7 @@
 #include <iostream>
 #include <limits>
 
-#include "biharmonic.hpp"
+#include "blend/plate.hpp"
 
 using at::Tensor;
 

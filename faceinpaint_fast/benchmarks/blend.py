@@ -1,4 +1,4 @@
-"""What the Poisson blend costs beside a direct solver, algebraic multigrid and OpenCV, each on one thread.
+"""What blends cost beside a direct solver, algebraic multigrid and OpenCV, each on one thread.
 
 The linear solvers are handed the hole's matrix and right-hand sides, one a channel; ours starts from the images.
 OpenCV's seamlessClone gives other images: what the target holds in the hole shows through, and known pixels change.
@@ -23,7 +23,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu, spsolve
 
 from faceinpaint_fast import masks, reference
-from faceinpaint_fast.benchmarks.comparison import Row
+from faceinpaint_fast.benchmarks.comparison import Comparison
 from faceinpaint_fast.blend.doors import PoissonSolver, poisson_blend, tension_blend
 from faceinpaint_fast.config import TENSION
 from faceinpaint_fast.reference.poisson import laplacian
@@ -31,9 +31,11 @@ from faceinpaint_fast.reference.poisson import laplacian
 ERROR = 1e-4  # of a pixel in [0, 1]
 
 
-def poisson_comparisons() -> dict[str, Callable[[], Row]]:
-    """What there is to compare on a CPU with what is installed, by name."""
-    rows: dict[str, Callable[[], Row]] = {
+def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
+    """Returns what there is to compare on the device, by name: on a CPU alone, beside the rivals that are installed."""
+    if device.type != "cpu":
+        return {}
+    rows: dict[str, Callable[[], Comparison]] = {
         "poisson-64-centre": partial(direct, "centre", 64, 4.0),
         "poisson-64-scattered": partial(direct, "drop-80", 64, 4.0),
         "poisson-64-batch": partial(batch, 64),
@@ -56,11 +58,11 @@ def poisson_comparisons() -> dict[str, Callable[[], Row]]:
     return rows
 
 
-# --- problems ---
+# --- what is blended ---
 
 
 def picture(shape: tuple[int, ...], seed: int) -> NDArray[np.uint8]:
-    """(H, W, 3), smooth, with noise."""
+    """Returns a smooth picture (H, W, 3) with noise."""
     random = np.random.default_rng(seed)
     y, x = (np.linspace(0, 1, n, dtype=np.float32)[:, None] for n in shape)
     phase, other = random.uniform(0, 2 * np.pi, (2, 3)).astype(np.float32)
@@ -70,20 +72,20 @@ def picture(shape: tuple[int, ...], seed: int) -> NDArray[np.uint8]:
 
 
 def unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """In [0, 1]."""
+    """Returns the picture in [0, 1]."""
     return np.divide(picture, 255, dtype=np.float32)
 
 
 def circle(size: int, diameter: int) -> NDArray[np.bool_]:
-    """A disc in the middle of a square."""
+    """Returns the hole (size, size) of a disc in the middle of a square."""
     x = np.arange(size) - (size - 1) / 2
     return np.asarray(x[:, None] ** 2 + x**2 <= (diameter / 2) ** 2)
 
 
 def equations(offset: NDArray[Any], hole: NDArray[np.bool_]) -> tuple[Any, NDArray[np.float64]]:
-    """A (N, N) and b (N, C) of  A u = b  for the N missing pixels' u = F - source, which is `offset` at the known ones.
+    """Returns A (N, N) and b (N, C) of  A u = b  for the N missing pixels' u = F - source.
 
-    offset  (H, W, C), target - source
+    offset  (H, W, C), target - source: u at the known pixels
     """
     # the sum of squares of u's differences along all edges is least: with E = (E_missing, E_known) the differences,
     # E_missing^T (E_missing u + E_known offset) = 0
@@ -96,13 +98,13 @@ def equations(offset: NDArray[Any], hole: NDArray[np.bool_]) -> tuple[Any, NDArr
 
 
 def factors(A: Any) -> Any:
-    """SuperLU's, by the ordering that is the fastest for these matrices: the default takes 1.3 to 2.7 times as long."""
+    """Returns SuperLU's factors by the fastest ordering; the default takes 1.3 to 2.7 times as long."""
     return splu(A, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
 
 
 @dataclass(frozen=True)
-class Problem:
-    """An image and what is to fill its hole."""
+class BlendCase:
+    """An image, what is to fill its hole, and what should come of it."""
 
     name: str
     target_bytes: NDArray[np.uint8]
@@ -111,11 +113,12 @@ class Problem:
 
     @cached_property
     def images(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Target and source."""
+        """Target and source (H, W, 3) in [0, 1]."""
         return unit(self.target_bytes), unit(self.source_bytes)
 
     @cached_property
     def system(self) -> tuple[Any, NDArray[np.float64]]:
+        """The matrix and the right-hand sides of `equations`."""
         target, source = self.images
         return equations(target.astype(np.float64) - source, self.hole)
 
@@ -129,37 +132,42 @@ class Problem:
         return F
 
     def ours(self) -> NDArray[np.float32]:
+        """Returns the images in [0, 1] blended by the engine."""
         return poisson_blend(*self.images, self.hole)
 
     def ours_in_bytes(self) -> NDArray[np.uint8]:
+        """Returns the pictures blended by the engine."""
         return poisson_blend(self.target_bytes, self.source_bytes, self.hole)
 
     def check(self) -> None:
+        """Asserts that the blended images are near the direct solution."""
         assert_allclose(self.ours(), self.answer, rtol=0, atol=ERROR)
 
     def check_bytes(self) -> None:
+        """Asserts that the blended pictures are near the direct solution, rounded."""
         expected = 255 * np.clip(self.answer, 0, 1)
         assert_allclose(self.ours_in_bytes(), expected, rtol=0, atol=0.5 + 255 * ERROR)
 
 
 # one at a time: the largest holds 300 MB
 @lru_cache(maxsize=1)
-def problem(hole: str, size: int) -> Problem:
-    """hole  a name of `masks.draw`, or circle: half as wide as the image"""
+def case(hole: str, size: int) -> BlendCase:
+    """Returns the images of that size with a hole by its name: one of `masks.draw`, or circle, half as wide."""
     if hole == "circle":
         missing, name = circle(size, size // 2), f"{size}x{size}, a circle {size // 2} across"
     else:
         missing, name = masks.draw(hole, (size, size)), f"{size}x{size}, {hole}"
-    return Problem(f"poisson_blend, {name}", picture(missing.shape, 0), picture(missing.shape, 1), missing)
+    return BlendCase(f"poisson_blend, {name}", picture(missing.shape, 0), picture(missing.shape, 1), missing)
 
 
-# --- rows ---
+# --- comparisons ---
 
 
-def direct(hole: str, size: int, at_least: float | None) -> Row:
-    this = problem(hole, size)
+def direct(hole: str, size: int, at_least: float | None) -> Comparison:
+    """Compares Poisson's blend with a direct solver at its best."""
+    this = case(hole, size)
     A, b = this.system
-    return Row(
+    return Comparison(
         what=this.name,
         rival="SciPy's splu with its fastest ordering, and solve, the matrix given",
         ours=this.ours,
@@ -169,9 +177,9 @@ def direct(hole: str, size: int, at_least: float | None) -> Row:
     )
 
 
-def plate(hole: str, size: int, at_least: float) -> Row:
-    """The default blend of `InpaintConfig`."""
-    this = problem(hole, size)
+def plate(hole: str, size: int, at_least: float) -> Comparison:
+    """Compares the default blend of `InpaintConfig`, a plate under tension, with a direct solver at its best."""
+    this = case(hole, size)
     inside = this.hole.ravel()
     L = laplacian(size, size)
     K = sparse.csc_array((L @ L - TENSION * L)[inside][:, inside])
@@ -181,7 +189,7 @@ def plate(hole: str, size: int, at_least: float) -> Row:
         expected = reference.tension_blend(*this.images, this.hole, tension=TENSION)
         assert_allclose(tension_blend(*this.images, this.hole), expected, rtol=0, atol=ERROR)
 
-    return Row(
+    return Comparison(
         what=this.name.replace("poisson_blend", "tension_blend"),
         rival="SciPy's splu with its fastest ordering, and solve, the matrix and a right-hand side given",
         ours=lambda: tension_blend(*this.images, this.hole),
@@ -191,10 +199,11 @@ def plate(hole: str, size: int, at_least: float) -> Row:
     )
 
 
-def direct_as_it_comes(size: int, at_least: float) -> Row:
-    this = problem("circle", size)
+def direct_as_it_comes(size: int, at_least: float) -> Comparison:
+    """Compares Poisson's blend with a direct solver as a user would call it."""
+    this = case("circle", size)
     A, b = this.system
-    return Row(
+    return Comparison(
         what=this.name,
         rival="SciPy's spsolve with its default ordering, the matrix given",
         ours=this.ours,
@@ -204,7 +213,8 @@ def direct_as_it_comes(size: int, at_least: float) -> Row:
     )
 
 
-def batch(count: int) -> Row:
+def batch(count: int) -> Comparison:
+    """Compares a batch under one hole that was set up before with a direct solver that was, too."""
     hole = masks.centre((64, 64))
     targets, sources = (unit(np.stack([picture(hole.shape, 2 * i + k) for i in range(count)])) for k in range(2))
     offset = np.moveaxis(targets.astype(np.float64) - sources, 0, -1).reshape(64, 64, -1)
@@ -217,7 +227,7 @@ def batch(count: int) -> Row:
         expected[:, hole] = sources[:, hole] + np.moveaxis(u, -1, 0)
         assert_allclose(solver.blend(targets, sources), expected, rtol=0, atol=ERROR)
 
-    return Row(
+    return Comparison(
         what=f"PoissonSolver.blend, {count} images of 64x64, centre, the hole set up before",
         rival=f"the solve of SciPy's splu for {b.shape[1]} right-hand sides, factored before",
         ours=lambda: solver.blend(targets, sources),
@@ -228,10 +238,11 @@ def batch(count: int) -> Row:
     )
 
 
-def multigrid(size: int, at_least: float) -> Row:
+def multigrid(size: int, at_least: float) -> Comparison:
+    """Compares Poisson's blend with algebraic multigrid."""
     import pyamg
 
-    this = problem("circle", size)
+    this = case("circle", size)
     A, b = this.system
     rows = sparse.csr_matrix(A)
 
@@ -240,7 +251,7 @@ def multigrid(size: int, at_least: float) -> Row:
         for channel in b.T:
             levels.solve(channel, tol=1e-6, accel="cg")
 
-    return Row(
+    return Comparison(
         what=this.name,
         rival="pyamg's ruge_stuben_solver with cg to 1e-6, the matrix given",
         ours=this.ours,
@@ -250,15 +261,16 @@ def multigrid(size: int, at_least: float) -> Row:
     )
 
 
-def seamless_clone(size: int) -> Row:
+def seamless_clone(size: int) -> Comparison:
+    """Compares Poisson's blend with OpenCV's."""
     import cv2
 
     cv2.setNumThreads(torch.get_num_threads())
-    this = problem("circle", size)
+    this = case("circle", size)
     mask = this.hole.astype(np.uint8) * 255
     left, top, width, height = cv2.boundingRect(mask)
     where = left + width // 2, top + height // 2
-    return Row(
+    return Comparison(
         what=f"{this.name}, uint8",
         rival="OpenCV's seamlessClone, which gives another image",
         ours=this.ours_in_bytes,
@@ -268,8 +280,8 @@ def seamless_clone(size: int) -> Row:
     )
 
 
-def linearity(large: int, small: int) -> Row:
-    """Time per missing pixel: a large circle's arrays lie in memory, a small one's in a cache."""
+def linearity(large: int, small: int) -> Comparison:
+    """Compares the rate of a large circle, whose arrays lie in memory, with that of a small one, in a cache."""
     hole, little_hole = (circle(diameter + 2, diameter) for diameter in (large, small))
     target, source = (unit(picture(hole.shape, seed)) for seed in range(2))
     little_target, little_source = (unit(picture(little_hole.shape, seed)) for seed in range(2))
@@ -280,7 +292,7 @@ def linearity(large: int, small: int) -> Row:
         harmonic = (x**2 - x[:, None] ** 2)[..., None]
         assert_allclose(poisson_blend(target, target - harmonic, hole), target, rtol=0, atol=ERROR)
 
-    return Row(
+    return Comparison(
         what=f"missing pixels a second, a circle {large} across",
         rival=f"a circle {small} across",
         ours=lambda: poisson_blend(target, source, hole),

@@ -20,8 +20,11 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from faceinpaint_fast import markdown
+from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 from faceinpaint_fast.ops.window import LARGEST, Window
+from faceinpaint_fast.search import triton_steps
+from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam
 
 CAPABILITIES = (80, 90, 100)
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
@@ -72,6 +75,16 @@ def _launch(dtype: torch.dtype, size: int) -> None:
     triton_kernels.weighted_l1_gradient(per_image, x, y, w[:, None])
 
 
+def _launch_steps(rule: BFGS | Adam, rows: int, n: int) -> None:
+    """An iteration of that optimiser, for codes of n numbers, all terms of Eq. 8 with it."""
+    # what is not read needs no memory
+    z, ones = torch.zeros(1, 1).expand(rows, n), torch.ones(1).expand(rows)
+    parts = ones[:, None].expand(rows, 12)
+    composition = triton_steps.Composition(ones, ones, z, (0.003, 0.95, 0.05, 0.03))
+    found = triton_steps.Found(parts, parts, z, ones)
+    triton_steps.step_(rule, triton_steps.begin(rule, z), z.expand(ATTEMPTS, rows, n), z, composition, found)
+
+
 def _name(kernel: Any) -> str:
     """Of a compiled kernel, with what sets it apart from others of that name."""
     source = kernel.src
@@ -79,6 +92,8 @@ def _name(kernel: Any) -> str:
     parts = [f"x {source.signature['x'].removeprefix('*')}"] if "x" in source.signature else []
     parts += [f"window {constants['SIZE']}"] if "SIZE" in constants else []
     parts += ["no gradient"] if constants.get("GRADIENT") is False else []
+    parts += [f"n {constants['n']}"] if "n" in constants else []
+    parts += [f"{constants['ROWS']} rows at a time"] if "ROWS" in constants else []
     return ", ".join([f"`{kernel.metadata.name}`", *parts])
 
 
@@ -103,6 +118,10 @@ def table() -> str:
         _launch(torch.float32, Window().size)
         _launch(torch.float32, LARGEST)
         _launch(torch.bfloat16, Window().size)
+        bfgs, adam = BFGS(0.2, 9.0), Adam.of(InpaintConfig(search="adam"))
+        for rule, batch, n in ((bfgs, 1, 100), (bfgs, 1024, 100), (bfgs, 1, 512), (adam, 1, 100), (adam, 1, 16384)):
+            _launch_steps(rule, batch, n)
+        triton_steps.discriminator_slope(torch.zeros(2), 0.003)
         for name, kernel in {_name(kernel): kernel for kernel in compiled}.items():
             usage.setdefault(name, []).append(_usage(kernel))
     heads = ["kernel", *(f"sm_{capability}" for capability in CAPABILITIES)]

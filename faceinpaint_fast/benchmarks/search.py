@@ -1,8 +1,7 @@
-"""What the engine's parts cost beside what a user would write: the comparisons, each with what it should reach."""
+"""What the search costs beside what a user would write: an iteration, a face from beginning to end, a fixed order."""
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
@@ -11,35 +10,30 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.benchmarks.blend import poisson_comparisons
-from faceinpaint_fast.benchmarks.comparison import Row
+from faceinpaint_fast.benchmarks.comparison import Comparison
+from faceinpaint_fast.benchmarks.losses import eager_ssim, rival_ssim
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.models import Model, load_model
 from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.layers import layers_of
-from faceinpaint_fast.ops import ssim, weighted_l1
-from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 from faceinpaint_fast.pipeline import Inpainter
-from faceinpaint_fast.reference.objective import ssim_map
 from faceinpaint_fast.search.loop import Engine, Loop
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS
 from faceinpaint_fast.weight_map import weight_map
 
 
-def comparisons(device: torch.device) -> dict[str, Callable[[], Row]]:
-    """What there is to compare on the device, by name; a row takes memory from when it is built."""
+def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
+    """Returns what there is to compare on the device, by name."""
     if device.type == "cuda":
         return {
             "iteration-1-fp32": partial(iteration, device, 1, "fp32", 10.0),
             "iteration-1-bf16": partial(iteration, device, 1, "bf16", None),
             "iteration-1024-bf16": partial(iteration, device, 1024, "bf16", None),
             "rate-1024-bf16": partial(iteration_rate, device, 1024, "bf16", 0.5),
-            "bandwidth": partial(ssim_l1_bandwidth, device, (64, 3, 1024, 1024), 0.6),
             "batch-invariance": partial(batch_invariance, device, 64),
             "restoration-bf16": partial(restoration, device, "bf16", 50.0),
         }
@@ -49,65 +43,54 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Row]]:
         "iteration-16-fp32": partial(iteration, device, 16, "fp32", 2.4),
         "iteration-16-bf16": partial(iteration, device, 16, "bf16", 4.2),
         "rate-16-fp32": partial(iteration_rate, device, 16, "fp32", 0.95),
-        "pair-1": partial(pair, device, (1, *image_shape()), 12.0),
-        "pair-64": partial(pair, device, (64, *image_shape()), 15.0),
-        "ops-1": partial(ops, device, (1, *image_shape())),
-        "ops-64": partial(ops, device, (64, *image_shape())),
-        "ssim-large": partial(alone, device, (1, 3, 1024, 1024), 15.0),
         "batch-invariance": partial(batch_invariance, device, 16),
         "restoration-fp32": partial(restoration, device, "fp32", 50.0),
         "restoration-bf16": partial(restoration, device, "bf16", 50.0),
-    } | poisson_comparisons()
+    }
 
 
-# --- an iteration of the search ---
+# --- what is compared ---
 
 
 @cache
 def model() -> Model:
+    """Returns the shipped model."""
     return load_model()
 
 
 def image_shape() -> tuple[int, int, int]:
-    """(C, H, W) of the model's images."""
+    """Returns (C, H, W) of the shipped model's images."""
     config = model().config
     return config.channels, config.size, config.size
 
 
 def centre_hole() -> NDArray[np.bool_]:
-    """A hole (H, W) in the middle of the model's images."""
+    """Returns a hole (H, W) in the middle of the shipped model's images."""
     return masks.centre(image_shape()[1:])
 
 
-def flop_of_an_iteration() -> int:
-    """A multiplication and an addition for each weight and pixel that meet, forwards and backwards through G and D."""
-    meetings = 0
-    for network in (model().generator, model().discriminator):
-        layers = sorted(layers_of(network), key=lambda layer: -layer.weight.shape[1])
-        # from the fewest pixels to the most: 1x1, where all connects with all, then 4x4, 8x8 ...
-        meetings += sum(layer.weight.numel() * (4 ** (i + 1) if i else 1) for i, layer in enumerate(layers))
-    return 4 * meetings
-
-
-def problem(device: torch.device, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Images, known and weights of a centre hole, on the device."""
-    images, hole = torch.rand(count, *image_shape(), generator=torch.Generator().manual_seed(0)), centre_hole()
+def damaged(device: torch.device, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns images (B, C, H, W), known (B, H, W) and W (B, H, W) of a centre hole, on the device."""
+    images = torch.rand(count, *image_shape(), generator=torch.Generator().manual_seed(0))
+    hole = centre_hole()
     known, weights = torch.from_numpy(~hole).float(), torch.from_numpy(weight_map(hole))
     return images.to(device), known.expand(count, -1, -1).to(device), weights.expand(count, -1, -1).to(device)
 
 
-def engine_s(device: torch.device, count: int, precision: Precision) -> tuple[Callable[[], None], Loop]:
-    """One iteration of the printed objective, without its clamps: D, L1 and SSIM."""
+def codes(count: int) -> Tensor:
+    """Returns random codes (ATTEMPTS, B, latent_size), those of the first attempt first."""
+    random = torch.Generator().manual_seed(1)
+    return torch.randn(ATTEMPTS, count, model().config.latent_size, generator=random)
+
+
+def our_iteration(device: torch.device, count: int, precision: Precision) -> tuple[Callable[[], None], Loop]:
+    """Returns what does one iteration of the printed objective, without its clamps: D, L1 and SSIM; and its loop."""
     config = replace(InpaintConfig.paper(), normalization="masked", precision=precision)
-    inpainter = Inpainter.from_pretrained(config=config, device=device)
+    inpainter = Inpainter.of(model(), config=config, device=device)
     D = differentiable(inpainter.discriminator, device, precision)
-    images, known, weights = problem(device, count)
-    objective = Objective(images, known, weights, D, config)
-    starts = torch.randn(ATTEMPTS, count, model().config.latent_size, generator=torch.Generator().manual_seed(1)).to(
-        device
-    )
+    objective = Objective(*damaged(device, count), D, config)
     engine = Engine(inpainter.generator, config, device)
-    loop, advance = engine.loop(objective, starts)
+    loop, advance = engine.loop(objective, codes(count).to(device))
 
     def once() -> None:
         loop.state.iteration.zero_()
@@ -116,18 +99,17 @@ def engine_s(device: torch.device, count: int, precision: Precision) -> tuple[Ca
     return once, loop
 
 
-def user_s(device: torch.device, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
-    """The same as a user would write it: autograd through networks that are not frozen, torch's Adam."""
+def eager_iteration(device: torch.device, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
+    """Returns the same as a user would write it, and its losses (B,).
+
+    Autograd goes through networks that are not frozen, and Adam is torch's.
+    """
     G, D = (network.to(device).eval().requires_grad_(True) for network in (model().generator, model().discriminator))
-    images, known, weights = problem(device, count)
+    images, known, weights = damaged(device, count)
     W = (known * weights)[:, None]
-    z = (
-        torch.randn(ATTEMPTS, count, model().config.latent_size, generator=torch.Generator().manual_seed(1))[0]
-        .to(device)
-        .requires_grad_()
-    )
+    z = codes(count)[0].to(device).requires_grad_()
     adam = torch.optim.Adam([z], lr=0.03)
-    similarity = user_ssim()
+    similarity = eager_ssim()
 
     def total() -> Tensor:
         x = (G(z) + 1) / 2
@@ -143,26 +125,39 @@ def user_s(device: torch.device, count: int) -> tuple[Callable[[], Any], Callabl
     return once, total
 
 
-def user_ssim() -> Callable[[Tensor, Tensor], Tensor]:
-    """(B, C, H, W) twice -> (B,): pytorch-msssim's, or the reference's where that is not installed."""
-    try:
-        from pytorch_msssim import ssim as rival
-    except ImportError:
-        return lambda x, y: ssim_map(x, y).mean(dim=(1, 2, 3))
-    return partial(rival, data_range=1.0, size_average=False)
+def flops_of_an_iteration(model: Model) -> int:
+    """Returns a multiplication and an addition for every weight that meets a pixel, there and back through G and D."""
+    met = 0
+
+    def count(layer: nn.Conv2d | nn.ConvTranspose2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal met
+        # a transposed convolution's weights meet every pixel that comes in, the other's every pixel that comes out
+        meeting = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        met += layer.weight.numel() * meeting[0, 0].numel()
+
+    convolutions = [
+        layer
+        for network in (model.generator, model.discriminator)
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    hooks = [layer.register_forward_hook(count) for layer in convolutions]
+    with torch.no_grad():
+        z = torch.zeros(1, model.generator.latent_size, device=next(model.generator.parameters()).device)
+        model.discriminator(model.generator(z))
+    for hook in hooks:
+        hook.remove()
+    there_and_back, multiply_and_add = 2, 2
+    return there_and_back * multiply_and_add * met
 
 
-def rival_ssim() -> str:
-    """The name of `user_ssim`."""
-    try:
-        return f"pytorch-msssim {importlib.metadata.version('pytorch-msssim')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "the reference's SSIM, pytorch-msssim is not installed"
+# --- comparisons ---
 
 
-def iteration(device: torch.device, count: int, precision: Precision, at_least: float | None) -> Row:
-    ours, loop = engine_s(device, count, precision)
-    theirs, total = user_s(device, count)
+def iteration(device: torch.device, count: int, precision: Precision, at_least: float | None) -> Comparison:
+    """Compares an iteration of the search with the eager one."""
+    ours, loop = our_iteration(device, count, precision)
+    theirs, total = eager_iteration(device, count)
 
     def check() -> None:
         loop.state.z.copy_(loop.starts[0])
@@ -170,7 +165,7 @@ def iteration(device: torch.device, count: int, precision: Precision, at_least: 
         # the user's SSIM is not masked, and bfloat16 has 8 bits: the size is right, and parity is what tests are for
         torch.testing.assert_close(loop.losses[0], total().detach(), rtol=0.3, atol=0.1)
 
-    return Row(
+    return Comparison(
         what=f"one iteration, batch {count}, {precision}",
         rival=f"eager autograd, networks not frozen, {rival_ssim()}, torch's Adam",
         ours=ours,
@@ -180,157 +175,49 @@ def iteration(device: torch.device, count: int, precision: Precision, at_least: 
     )
 
 
-def iteration_rate(device: torch.device, count: int, precision: Precision, at_least: float) -> Row:
+def iteration_rate(device: torch.device, count: int, precision: Precision, at_least: float) -> Comparison:
+    """Compares the rate at which an iteration multiplies and adds with that of a matrix product."""
     size, dtype = (8192, torch.bfloat16) if precision == "bf16" else (2048, torch.float32)
     a, b, c = torch.rand(3, size, size, device=device, dtype=dtype)
-    return Row(
+    return Comparison(
         what=f"FLOP a second of an iteration, batch {count}, {precision}",
         rival=f"a matrix product of {size}^3",
-        ours=engine_s(device, count, precision)[0],
+        ours=our_iteration(device, count, precision)[0],
         theirs=lambda: torch.mm(a, b, out=c),
         at_least=at_least,
-        work=(float(count * flop_of_an_iteration()), 2 * size**3),
+        work=(count * flops_of_an_iteration(model()), 2 * size**3),
     )
 
 
-def restoration(device: torch.device, precision: Precision, at_least: float) -> Row:
-    """A face from beginning to end, beside the eager iterations that reach the same quality (test_time_to_quality)."""
-    inpainter = Inpainter.from_pretrained(config=InpaintConfig(precision=precision), device=device)
+def restoration(device: torch.device, precision: Precision, at_least: float) -> Comparison:
+    """Compares a face from beginning to end with the eager iterations that reach its quality (time_to_quality)."""
+    inpainter = Inpainter.of(model(), config=InpaintConfig(precision=precision), device=device)
     inpainter.warm_up(1)
-    face, iterations = astronaut(model().config.framing, model().config.size), InpaintConfig.paper().iterations
-    hole = centre_hole()
-    return Row(
+    face, hole = astronaut(model().config.framing, model().config.size), centre_hole()
+    iterations = InpaintConfig.paper().iterations
+    return Comparison(
         what=f"a face restored, {precision}, as good as {iterations} iterations",
         rival=f"one of {iterations} iterations, eager autograd, networks not frozen, {rival_ssim()}, torch's Adam",
         ours=lambda: inpainter(face, hole),
-        theirs=user_s(device, 1)[0],
+        theirs=eager_iteration(device, 1)[0],
         at_least=at_least,
         work=(1.0, 1 / iterations),
     )
 
 
-# --- SSIM and L1 ---
-
-
-def images(device: torch.device, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """x, y, which resemble each other."""
-    random = torch.Generator().manual_seed(0)
-    y = torch.rand(shape, generator=random)
-    return (y + 0.2 * torch.rand(shape, generator=random)).to(device), y.to(device)
-
-
-def pair_of(x: Tensor, y: Tensor) -> tuple[Callable[[], tuple[Tensor, Tensor, Tensor]], Target]:
-    """SSIM, L1 and the gradient of L1 - SSIM, as the search takes them."""
-    channels, height, width = x.shape[1:]
-    windows = height - 10, width - 10
-    share = y.new_full((1, *windows), 1 / (channels * windows[0] * windows[1]))
-    target, one = Target.of(y, y.new_ones(1, height, width), share), y.new_ones(len(y))
-    return lambda: ssim_l1(x, target, -one, one), target
-
-
-def user_pair(x: Tensor, y: Tensor, with_l1: bool) -> Callable[[], Tensor]:
-    """The same gradient as a user would take it."""
-    x, similarity = x.clone().requires_grad_(), user_ssim()
-
-    def gradient() -> Tensor:
-        loss = -similarity(x, y)
-        if with_l1:
-            loss = loss + (x - y).abs().sum(dim=(1, 2, 3))
-        return torch.autograd.grad(loss.sum(), x)[0]
-
-    return gradient
-
-
-def assert_same_gradient(found: Tensor, expected: Tensor, x: Tensor, y: Tensor) -> None:
-    """Of L1 - SSIM: without L1's, a thousand times the size of SSIM's, which it would hide."""
-    found, expected = (gradient.double() - (x - y).sign() for gradient in (found, expected))
-    # what is left of float32 beside 1
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-7 + 1e-3 * float(expected.abs().max()))
-
-
-def pair(device: torch.device, shape: tuple[int, ...], at_least: float) -> Row:
-    x, y = images(device, shape)
-    (ours, _), theirs = pair_of(x, y), user_pair(x, y, with_l1=True)
-    return Row(
-        what=f"SSIM + L1, value and gradient, {shape}, the target known",
-        rival=f"{rival_ssim()} + L1 under autograd",
-        ours=ours,
-        theirs=theirs,
-        at_least=at_least,
-        check=lambda: assert_same_gradient(ours()[2], theirs(), x, y),
-    )
-
-
-def alone(device: torch.device, shape: tuple[int, ...], at_least: float) -> Row:
-    x, y = images(device, shape)
-    x.requires_grad_()
-
-    def ours() -> Tensor:
-        return torch.autograd.grad(-ssim(x, y).sum(), x)[0]
-
-    theirs = user_pair(x.detach(), y, with_l1=False)
-    largest = float(theirs().abs().max())
-    return Row(
-        what=f"ssim(x, y) under autograd, value and gradient, {shape}",
-        rival=f"{rival_ssim()} under autograd",
-        ours=ours,
-        theirs=theirs,
-        at_least=at_least,
-        check=lambda: torch.testing.assert_close(ours(), theirs(), rtol=0, atol=1e-3 * largest),
-    )
-
-
-def ops(device: torch.device, shape: tuple[int, ...]) -> Row:
-    x, y = images(device, shape)
-    x.requires_grad_()
-    w = y.new_ones(shape[2:])
-
-    def ours() -> Tensor:
-        return torch.autograd.grad((weighted_l1(x, y, w) - ssim(x, y)).sum(), x)[0]
-
-    theirs = user_pair(x.detach(), y, with_l1=True)
-    return Row(
-        what=f"ssim(x, y) and weighted_l1(x, y, w) under autograd, value and gradient, {shape}",
-        rival=f"{rival_ssim()} + L1 under autograd",
-        ours=ours,
-        theirs=theirs,
-        at_least=None,
-        check=lambda: assert_same_gradient(ours(), theirs(), x.detach(), y),
-    )
-
-
-def ssim_l1_bandwidth(device: torch.device, shape: tuple[int, ...], at_least: float) -> Row:
-    x, y = images(device, shape)
-    ours, target = pair_of(x, y)
-    copy = torch.empty_like(x)
-    # x and the target's cache are read once, the gradient is written once; a copy reads and writes
-    moved = 2 * x.nbytes + sum(t.nbytes for t in (target.v, target.mean, target.variance))
-    return Row(
-        what=f"bytes a second of SSIM + L1, value and gradient, {shape}, the target known",
-        rival="a copy",
-        ours=ours,
-        theirs=lambda: copy.copy_(x),
-        at_least=at_least,
-        work=(moved, 2 * x.nbytes),
-    )
-
-
-# --- determinism ---
-
-
-def batch_invariance(device: torch.device, count: int) -> Row:
-    images, _, _ = problem(device, count)
-    hole = centre_hole()
+def batch_invariance(device: torch.device, count: int) -> Comparison:
+    """Compares a search whose bits do not depend on the batch's size with the default."""
+    (images, _, _), hole = damaged(device, count), centre_hole()
     config = InpaintConfig(iterations=5)
     default, invariant = (
-        Inpainter.from_pretrained(config=replace(config, batch_invariant=flag), device=device) for flag in (False, True)
+        Inpainter.of(model(), config=replace(config, batch_invariant=flag), device=device) for flag in (False, True)
     )
 
     def check() -> None:
         # both search from the same start; their sums may round otherwise
         torch.testing.assert_close(invariant(images, hole).z, default(images, hole).z, rtol=0, atol=0.05)
 
-    return Row(
+    return Comparison(
         what=f"batch_invariant=True, batch {count}",
         rival="the default",
         ours=lambda: invariant(images, hole),

@@ -53,7 +53,13 @@ TRIALS: Mapping[str, Trial] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """Means over the faces; seconds are a face's, BATCH at a time; loss is Eq. 8's without D and the prior."""
+    """What a search reaches with a budget: means over the faces.
+
+    evaluations           of the networks: its iterations
+    hole_psnr, hole_ssim  of the missing pixels, PSNR in dB
+    loss                  Eq. 8's without D and the prior
+    seconds               a face's, BATCH at a time
+    """
 
     trial: str
     mask: str
@@ -73,7 +79,7 @@ def measure(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Point]:
-    """Every trial's points, mask by mask; faces (N, H, W, 3)."""
+    """Yields every trial's points on the faces (N, H, W, 3), mask by mask; `progress` hears what comes next."""
     for name, trial in TRIALS.items():
         for budget in trial.budgets:
             config = replace(trial.config, iterations=budget, precision=precision)
@@ -85,7 +91,7 @@ def measure(
 
 
 def _restored(inpainter: Inpainter, faces: NDArray[np.uint8], mask: str, seed: int) -> dict[str, float]:
-    """The means of a Point."""
+    """Returns the means that make a Point."""
     config, seeds = inpainter.config, [seed_of(seed, face) for face in range(len(faces))]
     holes = np.stack([masks.draw(mask, faces.shape[1:3], each) for each in seeds])
     found, losses, seconds = [], [], 0.0
@@ -105,12 +111,15 @@ def _restored(inpainter: Inpainter, faces: NDArray[np.uint8], mask: str, seed: i
 
 
 def last(points: Sequence[Point], trial: str, mask: str) -> Point:
-    """The point of the largest budget."""
+    """Returns the point of the largest budget."""
     return max((p for p in points if (p.trial, p.mask) == (trial, mask)), key=lambda p: p.evaluations)
 
 
 def reached(points: Sequence[Point], trial: str, mask: str) -> int | None:
-    """The least budget from which on, as far as was tried, a trial has both the PSNR and the SSIM of the yardstick."""
+    """Returns the least budget from which on a trial has both the PSNR and the SSIM of the yardstick; None for none.
+
+    That is as far as was tried: a budget that a larger one undoes does not count.
+    """
     goal = last(points, YARDSTICK, mask)
     found = None
     for p in sorted((p for p in points if (p.trial, p.mask) == (trial, mask)), key=lambda p: -p.evaluations):

@@ -17,7 +17,7 @@ with c = 1 - exp(-tension (d / DEPTH)^2), d being a pixel's distance from the ne
 pixels far, and only there: a hole cut out with two known pixels around it has the whole image's equations.
 
 The condition number grows with the fourth power of a hole's width, which float32 cannot follow: conjugate gradients
-runs in float64, and only the V-cycle that preconditions it in float32 (csrc/biharmonic.hpp).
+runs in float64, and only the V-cycle that preconditions it in float32 (csrc/blend/plate.hpp).
 """
 
 from __future__ import annotations

@@ -35,26 +35,28 @@ Batch = Annotated[int, typer.Option(help="Images a step.")]
 LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
 AnyPrecision = Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")]
 Minutes = Annotated[float, typer.Option(help="Between checkpoints.")]
+Cooldown = Annotated[int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")]
+NewSize = Annotated[int, typer.Option(help="Pixels across a face: 32, 64, 128 or 256.")]
+NewCrop = Annotated[str, typer.Option(help="Square of a picture that is a face: celeba-108, celeba-148 or x,y,side.")]
+Average = Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")]
+Curves = Annotated[Path | None, typer.Option(help="Picture of the losses (needs the extra `plots`).")]
+Scatter = Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")]
 
 
 def train(
     data: Faces,
     out: Annotated[Path, typer.Option(help="Model folder; a run that is there already is resumed.")],
     images: Images = 2_000_000,
-    cooldown: Annotated[
-        int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")
-    ] = 0,
-    size: Annotated[int, typer.Option(help="Pixels across a face: 32, 64, 128 or 256.")] = 64,
-    crop: Annotated[
-        str, typer.Option(help="Square of a picture that is a face: celeba-108, celeba-148 or x,y,side.")
-    ] = "celeba-108",
+    cooldown: Cooldown = 0,
+    size: NewSize = 64,
+    crop: NewCrop = "celeba-108",
     width: Width = 64,
     batch: Batch = 128,
     learning_rate: LearningRate = 2e-4,
-    ema: Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")] = 0.999,
+    ema: Average = 0.999,
     precision: AnyPrecision = "auto",
     checkpoint_minutes: Minutes = 5.0,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the losses (needs the extra `plots`).")] = None,
+    plot: Curves = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -77,20 +79,12 @@ def train(
         precision=exact,
         seed=seed,
     )
+    run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
     check_place(out / "config.json")
     _check_plot(plot)
     with _training_bar() as bar:
         faces = _read_faces(bar, data, config.size, config.framing)
-        game.train(
-            faces,
-            out,
-            config,
-            images=images,
-            cooldown=cooldown,
-            device=place,
-            checkpoint_minutes=checkpoint_minutes,
-            on_progress=_shown(bar, images),
-        )
+        game.train(faces, out, config, **run, device=place, on_progress=_shown(bar, images))
     if plot is not None:
         plots.draw_curves(out, plot)
     following = f"faceinpaint calibrate {out} HELD_OUT, faceinpaint train-encoder {out} DATA"
@@ -126,22 +120,14 @@ def train_encoder(
     place = pick_device(device)
     exact = _precision(precision, place)
     config = encoder.EncoderConfig(width=width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed)
+    falling = images // 2 if cooldown is None else cooldown
+    run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
     check_place(model / "config.json")
     loaded = load_model(model)
     asked = geometry(loaded.config, size, crop)
     with _training_bar() as bar:
         faces = _read_faces(bar, data, *asked) if data else None
-        encoder.train_encoder(
-            model,
-            loaded,
-            faces,
-            config,
-            images=images,
-            cooldown=images // 2 if cooldown is None else cooldown,
-            device=place,
-            checkpoint_minutes=checkpoint_minutes,
-            on_progress=_shown(bar, images),
-        )
+        encoder.train_encoder(model, loaded, faces, config, **run, device=place, on_progress=_shown(bar, images))
     print(f"{model}: with an encoder that has seen {images} images")
 
 
@@ -152,7 +138,7 @@ def calibrate(
     samples: Samples = 12_800,
     size: Size = None,
     crop: Crop = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")] = None,
+    plot: Scatter = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:

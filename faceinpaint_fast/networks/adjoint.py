@@ -17,7 +17,7 @@ from torch import Tensor
 from faceinpaint_fast.config import Precision
 from faceinpaint_fast.networks.dcgan import DCGAN, DCGANGenerator
 from faceinpaint_fast.networks.layers import Finish, Layer, layers_of
-from faceinpaint_fast.networks.products import PackedProduct, Product, TorchProduct
+from faceinpaint_fast.networks.products import PackedProduct, Product, TorchProduct, added
 from faceinpaint_fast.networks.protocols import Differentiable, Pullback
 
 
@@ -30,9 +30,17 @@ def differentiable(
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     if isinstance(network, DCGAN):
-        product = PackedProduct if device.type == "cpu" else TorchProduct
-        return AdjointNetwork(network, product, dtype, batch_invariant=batch_invariant)
+        return AdjointNetwork(network, product_for(device), dtype, batch_invariant=batch_invariant)
     return TapedNetwork(network, device, dtype)
+
+
+def product_for(device: torch.device) -> type[Product]:
+    """Returns the product for tensors on that device."""
+    if device.type == "cuda":
+        from faceinpaint_fast.networks.triton_layers import TritonProduct
+
+        return TritonProduct
+    return PackedProduct if device.type == "cpu" else TorchProduct
 
 
 class AdjointNetwork:
@@ -69,20 +77,25 @@ class AdjointNetwork:
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Pullback]:
         """Returns f(x) and its pullback, which may be called once; float32 to float32."""
-        inputs = [x.to(self.dtype) if self.doubles else x.permute(0, 2, 3, 1).contiguous()]
+        inputs = [x if self.doubles else x.permute(0, 2, 3, 1)]
         for forward, finish in zip(self.forwards, self.finish, strict=True):
             dtype = torch.float32 if len(inputs) == len(self.forwards) else self.dtype
             inputs.append(forward(inputs[-1], finish, None, dtype))
         y = inputs.pop()
-        backwards: list[Callable[..., Tensor]] = list(self.backwards)
-        if self.finish[-1].tanh:
-            backwards[-1] = partial(backwards[-1], tanh=y)
 
-        def pull(gradient: Tensor) -> Tensor:
-            gradient = gradient.permute(0, 2, 3, 1) if self.doubles else gradient.view(len(gradient), -1).to(self.dtype)
-            for index in range(len(inputs) - 1, 0, -1):
-                gradient = backwards[index](gradient, self.finish_back[index], inputs[index], self.dtype)
-            gradient = backwards[0](gradient, self.finish_back[0], None, torch.float32)
+        def pull(gradient: Tensor, onto: Tensor | None = None) -> Tensor:
+            gates: list[Tensor | None] = [None, *inputs[1:]]
+            # a tanh lies behind G's last layer, and what D's gradient is added to before its first
+            beyond: list[Tensor | None] = [None] * len(inputs)
+            if self.doubles:
+                beyond[-1], gradient = y if self.finish[-1].tanh else None, gradient.permute(0, 2, 3, 1)
+            else:
+                beyond[0] = None if onto is None else onto.permute(0, 2, 3, 1)
+                gradient = gradient.view(len(gradient), -1)
+            for index in range(len(inputs) - 1, -1, -1):
+                dtype = self.dtype if index else torch.float32
+                finish = self.finish_back[index]
+                gradient = self.backwards[index](gradient, finish, gates[index], dtype, beyond[index])
             return gradient if self.doubles else gradient.permute(0, 3, 1, 2)
 
         return y.permute(0, 3, 1, 2) if self.doubles else y.squeeze(1), pull
@@ -101,11 +114,11 @@ class TapedNetwork:
         """Returns f(x) and its pullback, which may be called once; float32 to float32."""
         if torch.compiler.is_compiling():
             y, vjp, *_ = torch.func.vjp(self._value, x)
-            return y, lambda gradient: vjp(gradient)[0]
+            return y, lambda gradient, onto=None: added(vjp(gradient)[0], onto)
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             y = self._value(x)
-        return y.detach(), lambda gradient: torch.autograd.grad(y, x, gradient)[0]
+        return y.detach(), lambda gradient, onto=None: added(torch.autograd.grad(y, x, gradient)[0], onto)
 
     def _value(self, x: Tensor) -> Tensor:
         with self._autocast():

@@ -29,6 +29,7 @@ class Product(ABC):
 
     Where the layer connects all with all, the half is (B, D), and the larger image has 4x4 pixels.  What becomes of the
     sums is `finish`, see Finish, and of its gate, which the result may take the place of; the result is of `dtype`.
+    What is handed over, and comes back, may be a view of other strides, as of a planar image, and of another dtype.
     """
 
     @abstractmethod
@@ -39,8 +40,13 @@ class Product(ABC):
         """
 
     @abstractmethod
-    def double(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
-        """Returns the larger image of the half x: the transposed convolution."""
+    def double(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
+    ) -> Tensor:
+        """Returns the larger image of the half x: the transposed convolution.
+
+        It is added to another image `onto`, where there is one, and may take that image's place.
+        """
 
     @abstractmethod
     def halve(
@@ -54,7 +60,7 @@ class Product(ABC):
 
 
 class PackedProduct(Product):
-    """On a CPU: products with packed weights, csrc/convolution.hpp; in large float32 batches csrc/winograd.hpp.
+    """On a CPU: products with packed weights, csrc/layers/convolution.hpp; in large float32 batches winograd.hpp there.
 
     Threads cut between images, whose bits depend on no other image.
     """
@@ -71,19 +77,22 @@ class PackedProduct(Product):
         missing = 0 if layer.connects or dtype != torch.bfloat16 else -16 * self.channels % 32
         self.doubling, self.halving = packed(layer.matrix), packed(F.pad(layer.matrix.T, (0, 0, 0, missing)))
 
-    def double(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def double(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
+    ) -> Tensor:
+        x = x.to(self.dtype)
         if self.connects:
             gate = None if gate is None else gate.view(len(x), -1)
             out = self._run(self.doubling.connect, x, finish, gate, dtype, (len(x), 16 * self.channels))
-            return out.view(len(x), 4, 4, self.channels)
+            return added(out.view(len(x), 4, 4, self.channels), onto)
         count, height, width, _ = x.shape
         double = self._winograd_doubling if self._filters(count, height, width) else self.doubling.double
-        return self._run(double, x, finish, gate, dtype, (count, 2 * height, 2 * width, self.channels))
+        return added(self._run(double, x, finish, gate, dtype, (count, 2 * height, 2 * width, self.channels)), onto)
 
     def halve(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, tanh: Tensor | None = None
     ) -> Tensor:
-        x = x if tanh is None else before_tanh(x, tanh)
+        x = before_tanh(x, tanh).contiguous()
         if self.connects:
             return self._run(self.halving.connect, x.view(len(x), -1), finish, gate, dtype, (len(x), self.depth))
         count, height, width, _ = x.shape
@@ -140,16 +149,18 @@ class TorchProduct(Product):
         self.matrix = layer.matrix.to(dtype).contiguous() if layer.connects else None
         self.weight = layer.weight.to(dtype, memory_format=torch.channels_last)
 
-    def double(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def double(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
+    ) -> Tensor:
         if self.matrix is not None:
             gate = None if gate is None else gate.flatten(1)
-            return finished(x.to(self.dtype) @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1)
-        return finished(self._convolved(F.conv_transpose2d, x), finish, gate, dtype)
+            return added(finished(x.to(self.dtype) @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1), onto)
+        return added(finished(self._convolved(F.conv_transpose2d, x), finish, gate, dtype), onto)
 
     def halve(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, tanh: Tensor | None = None
     ) -> Tensor:
-        x = x if tanh is None else before_tanh(x, tanh)
+        x = before_tanh(x, tanh).contiguous()
         if self.matrix is not None:
             return finished(x.to(self.dtype).flatten(1) @ self.matrix.T, finish, gate, dtype)
         return finished(self._convolved(F.conv2d, x), finish, gate, dtype)
@@ -162,7 +173,7 @@ class TorchProduct(Product):
 
 
 class MatrixProduct(Product):
-    """In an exported program: products with unfolded images, csrc/convolution.hpp in torch.
+    """In an exported program: products with unfolded images, csrc/layers/convolution.hpp in torch.
 
     A convolution of torch's reorders its weights in every iteration: a search took 1.5 times as long with it.
     """
@@ -170,18 +181,19 @@ class MatrixProduct(Product):
     def __init__(self, layer: Layer, dtype: torch.dtype, batch_invariant: bool) -> None:  # noqa: ARG002
         self.connects, self.dtype, self.matrix = layer.connects, dtype, layer.matrix.to(dtype).contiguous()
 
-    def double(self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def double(
+        self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
+    ) -> Tensor:
         products = x.to(self.dtype) @ self.matrix
         if self.connects:
             gate = None if gate is None else gate.flatten(1)
-            return finished(products, finish, gate, dtype).view(len(x), 4, 4, -1)
-        return finished(folded(products), finish, gate, dtype)
+            return added(finished(products, finish, gate, dtype).view(len(x), 4, 4, -1), onto)
+        return added(finished(folded(products), finish, gate, dtype), onto)
 
     def halve(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, tanh: Tensor | None = None
     ) -> Tensor:
-        x = x if tanh is None else before_tanh(x, tanh)
-        x = x.to(self.dtype)
+        x = before_tanh(x, tanh).contiguous().to(self.dtype)
         windows = x.flatten(1) if self.connects else unfolded(x)
         return finished(F.linear(windows, self.matrix), finish, gate, dtype)
 
@@ -218,6 +230,11 @@ def finished(y: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype)
     return (y.tanh() if finish.tanh else y).to(dtype)
 
 
-def before_tanh(gradient: Tensor, values: Tensor) -> Tensor:
-    """Returns the gradient in a tanh's argument of the gradient in its values, contiguous."""
-    return torch.ops.aten.tanh_backward(gradient, values).contiguous()
+def before_tanh(gradient: Tensor, values: Tensor | None) -> Tensor:
+    """Returns the gradient in a tanh's argument of the gradient in its values; without values there is no tanh."""
+    return gradient if values is None else torch.ops.aten.tanh_backward(gradient, values)
+
+
+def added(y: Tensor, onto: Tensor | None) -> Tensor:
+    """Returns their sum, in the place of `onto` where that is."""
+    return y if onto is None else onto.add_(y)

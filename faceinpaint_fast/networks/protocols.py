@@ -6,7 +6,6 @@ Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `t
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import torch
@@ -40,8 +39,13 @@ class Encoder(Protocol):
     def __call__(self, seen: Tensor, /) -> Tensor: ...
 
 
-# x -> f(x), and the function that takes the gradient in f(x), once, to the gradient in x
-Pullback = Callable[[Tensor], Tensor]
+class Pullback(Protocol):
+    """What takes the gradient in f(x), once, to the gradient in x.
+
+    It is added to another gradient `onto`, where there is one, and may take that one's place.
+    """
+
+    def __call__(self, gradient: Tensor, /, onto: Tensor | None = None) -> Tensor: ...
 
 
 class Differentiable(Protocol):

@@ -128,7 +128,7 @@ class Objective:
             logit, pull = self.D(x)
             loss = discriminator_loss(logit)
             # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
-            gradient = gradient + pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype))
+            gradient = pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype), gradient)
         of_z = (2 * config.lambda_z / z.shape[1]) * (z - self.expected) / self.share[:, None]
         return self._terms(loss, similarity, l1, z)[:, -1], gradient, of_z
 

@@ -90,7 +90,7 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, taken, model, grey
     )
 
     grey.clear()
-    assert faceinpaint(*line, "--table1") == (0, said, "")
+    assert faceinpaint(*line, "--table1") == (0, said, err)
     assert faceinpaint("evaluate", "--out", out, "--table1") == (0, said, "")
     assert "Table 1" not in faceinpaint("evaluate", "--out", out)[1]
     assert grey == []
@@ -100,11 +100,11 @@ def test_evaluate_under_a_name_with_other_settings(faceinpaint, faces, model, tm
     line = ["evaluate", faces, "--out", tmp_path / "out", "--masks", "left", "--faces", 1, "--model", model,
             "--methods", "default", "--device", "cpu"]  # fmt: skip
     assert faceinpaint(*line, "--set", "iterations=2")[0] == 0
-    assert faceinpaint(*line, "--set", "iterations=3", "--set", "blend=none", "--as", "stitched")[0] == 0
+    assert faceinpaint(*line, "--set", "iterations=3", "--set", "blend=none", "--as", "Stitched, as it is")[0] == 0
     folder = tmp_path / "out" / faces.name
-    names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched")]
+    names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched-as-it-is")]
     assert [(config["iterations"], config["blend"]) for config in names] == [(2, "tension"), (3, "none")]
-    assert "| stitched |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
+    assert "| Stitched, as it is |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
 
 
 def test_evaluate_draws_the_figures(faceinpaint, two_sets, model, tmp_path, monkeypatch):
@@ -181,8 +181,8 @@ def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, taken, tmp_path, mo
         (["--model", "nowhere"], "nowhere: expected a model folder"),
         (["--set", "iterations"], "--set: expected FIELD=VALUE"),
         (["--set", "steps=3"], "set: expected one of iterations"),
-        (["--as", "a/b"], "--as: expected a name, and one method"),
-        (["--as", "both", "--methods", "TV"], "--as: expected a name, and one method"),
+        (["--as", "?!"], "method: expected a name with a letter or a digit, got '?!'"),
+        (["--as", "both", "--methods", "TV"], "--as: expected one method to be called 'both', got"),
         (["--update", "nowhere.md"], "nowhere.md: expected a text file to update"),
         (["nowhere"], "nowhere: expected a folder of images or a tar file"),
         (["--out", "face.png"], "face.png/faces/harmonic.jsonl: expected a place that can be written to"),
@@ -228,11 +228,11 @@ def test_evaluate_without_table_1(faceinpaint, faces, grey, tmp_path):
 
 
 def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypatch):
-    from faceinpaint_fast.benchmarks import search as comparisons
-    from faceinpaint_fast.benchmarks.comparison import Row
+    from faceinpaint_fast.benchmarks import report
+    from faceinpaint_fast.benchmarks.comparison import Comparison
 
-    quick = Row(what="this", rival="that", ours=lambda: None, theirs=lambda: None, at_least=None)
-    monkeypatch.setattr(comparisons, "comparisons", lambda _: {"quick": lambda: quick})
+    quick = Comparison(what="this", rival="that", ours=lambda: None, theirs=lambda: None, at_least=None)
+    monkeypatch.setattr(report, "comparisons", lambda _: {"quick": lambda: quick})
     out = tmp_path / "new" / "table.md"
     status, said, _ = faceinpaint("bench", "--device", "cpu", "--out", out)
     assert status == 0
@@ -241,8 +241,8 @@ def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypa
 
 
 def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, monkeypatch):
-    from faceinpaint_fast.parity import functions as checks
-    from faceinpaint_fast.parity.report import Check
+    from faceinpaint_fast.parity import report
+    from faceinpaint_fast.parity.check import Check
 
     asked = []
 
@@ -250,7 +250,7 @@ def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, mon
         asked.append(arguments)
         yield Check("this", (2, 3), "float32", 3e-7, 1e-5)
 
-    monkeypatch.setattr(checks, "checks", quick)
+    monkeypatch.setattr(report, "checks", quick)
     out = tmp_path / "new" / "table.md"
     status, said, err = faceinpaint("parity", "--device", "cpu", "--model", model, "--seed", 5, "--out", out)
     assert (status, err) == (0, "")
@@ -273,9 +273,9 @@ def test_parity_refuses_before_any_work(refused, model, tmp_path):
 
 def test_a_broken_kernel_fails_parity(faceinpaint, model, tmp_path, monkeypatch):
     from faceinpaint_fast import _cpu
-    from faceinpaint_fast.parity import functions as checks
+    from faceinpaint_fast.parity import functions, report
 
-    monkeypatch.setattr(checks, "checks", lambda _, device, __: checks.weights(device, [(37, 51)]))
+    monkeypatch.setattr(report, "checks", lambda _, device, __: functions.weights(device, [(37, 51)]))
     assert faceinpaint("parity", "--device", "cpu", "--model", model)[0] == 0
     kernel = _cpu.weight_map
 
@@ -301,7 +301,7 @@ def test_evaluate_takes_faces_of_the_model_alone(faceinpaint, refused, celeba, m
         given.append(data)
         raise InputError("enough")
 
-    monkeypatch.setattr(protocol, "run", judge)
+    monkeypatch.setattr(protocol, "evaluate", judge)
     line = ["evaluate", celeba, "--model", model, "--methods", "harmonic", "--out", tmp_path / "out"]
     assert "(35, 55) is drawn with 64x64\nfaceinpaint: enough" in faceinpaint(*line)[2]
     assert faceinpaint(*line, "--size", 64, "--crop", "celeba-108")[2].endswith("enough\n")

@@ -1,4 +1,4 @@
-"""csrc/convolution.hpp against torch's convolutions, and what it refuses."""
+"""csrc/layers/convolution.hpp against torch's convolutions, and what it refuses."""
 
 from __future__ import annotations
 

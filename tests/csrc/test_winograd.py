@@ -1,4 +1,4 @@
-"""csrc/winograd.hpp against torch's convolutions in float64, and what it refuses."""
+"""csrc/layers/winograd.hpp against torch's convolutions in float64, and what it refuses."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _tiles(lines: int, of: int) -> int:
 
 
 class Grid:
-    """A level of the multigrid, whose inverse diagonal is (holes, H + 2, pitch); across, down: k in poisson.hpp."""
+    """A level of the multigrid, whose inverse diagonal is (holes, H + 2, pitch); across, down: k there."""
 
     def __init__(self, inverse_diagonal: Any, width: int, across: float, down: float) -> None:
         holes, rows, pitch = inverse_diagonal.shape

@@ -1,4 +1,4 @@
-// Multigrid for Poisson's equation on a CUDA device: csrc/poisson.hpp says what the functions do to which arrays.
+// Multigrid for Poisson's equation on a CUDA device: csrc/blend/poisson.hpp says what the functions do to which arrays.
 //
 // A thread computes what it writes from what came in alone, and whatever it needs of its neighbours' sweeps once more:
 // no step of a sweep is ever in memory, and a sweep is one launch.  That costs loads from caches, not from memory.

@@ -1,0 +1,228 @@
+// The outer loop: conjugate gradients in double until the residual, taken anew from F, is as small as it has to be.
+#include "blend/plate.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "blend/distance.hpp"
+#include "blend/pixels.hpp"
+#include "blend/plate_operator.hpp"
+#include "blend/plate_work.hpp"
+
+namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
+
+using namespace plate;
+
+namespace {
+
+constexpr int MOST_CYCLES = 30;
+// the largest number of the error, as a share of the correction, for a relative residual of 1
+constexpr double ERROR = 100;
+// as far as a missing pixel's equation looks
+constexpr std::int64_t REACH = 2;
+
+// p = z + beta p, and p . K p, which is the sum of L p (L p - tension p)
+double turn(const Field<float>& z, double beta, double tension, const Level& level, Field<double>& p,
+            Rows<double>& rows) {
+    const auto height = level.height, width = level.width;
+    Doubles energy{};
+    for (std::int64_t y = 0; y <= height; ++y) {
+        if (y < height) {
+            const float* from = z[y];
+            double* to = p[y];
+            for (std::int64_t x = 0; x < width; x += STEP)
+                store(beta * load_doubles(to + x) + load_doubles(from + x), to + x);
+        }
+        if (y == 0) continue;
+        double* row = rows[y - 1];
+        laplacian<double>(p, nullptr, tension, y - 1, height, width, row);
+        std::fill(row + width, row + up_to(width, STEP), 0.0);
+        const double* of_p = p[y - 1];
+        for (std::int64_t x = 0; x < width; x += STEP)
+            energy += load_doubles(row + x) * (load_doubles(row + x) + tension * load_doubles(of_p + x));
+    }
+    return total(energy);
+}
+
+// r . z and the largest |z|
+struct Estimate {
+    double product;
+    float largest;
+};
+
+Estimate estimate(const Field<double>& r, const Field<float>& z, const Level& level) {
+    Doubles products{};
+    V sizes{};
+    for (std::int64_t y = 0; y < level.height; ++y) {
+        const double* of_r = r[y];
+        const float* row = z[y];
+        for (std::int64_t x = 0; x < level.width; x += STEP) {
+            products += load_doubles(of_r + x) * load_doubles(row + x);
+            const V size = absolute(load(row + x));
+            sizes = size > sizes ? size : sizes;
+        }
+    }
+    float largest = 0;
+    for (std::int64_t lane = 0; lane < STEP; ++lane) largest = std::max(largest, sizes[lane]);
+    return {total(products), largest};
+}
+
+}  // namespace
+
+Plate::Plate(const std::uint8_t* missing, std::int64_t height, std::int64_t width, double tension)
+    : image_height_(height), image_width_(width), tension_(tension) {
+    const auto hole = crop(missing);
+    if (hole.empty()) return;
+    set_levels(hole.data());
+    if (tension == 0) return;
+    trust_ = squared_distances(hole.data(), height_, width_);
+    for (double& number : trust_) number = -std::expm1(-tension * number / (DEPTH * DEPTH));
+}
+
+std::vector<std::uint8_t> Plate::crop(const std::uint8_t* missing) {
+    std::int64_t top = image_height_, bottom = 0, left = image_width_, right = 0;
+    for (std::int64_t y = 0; y < image_height_; ++y)
+        for (std::int64_t x = 0; x < image_width_; ++x)
+            if (missing[y * image_width_ + x] != 0) {
+                top = std::min(top, y), bottom = y + 1;
+                left = std::min(left, x), right = std::max(right, x + 1);
+            }
+    if (bottom == 0) return {};
+    top_ = std::max<std::int64_t>(top - REACH, 0), left_ = std::max<std::int64_t>(left - REACH, 0);
+    height_ = std::min(bottom + REACH, image_height_) - top_, width_ = std::min(right + REACH, image_width_) - left_;
+    std::vector<std::uint8_t> hole(height_ * width_);
+    for (std::int64_t y = 0; y < height_; ++y)
+        std::copy_n(missing + (top_ + y) * image_width_ + left_, width_, hole.data() + y * width_);
+    return hole;
+}
+
+std::int64_t Plate::solve(double* f, const double* guidance, std::int64_t planes, double tolerance,
+                          double* reached) const {
+    std::fill(reached, reached + planes, 0.0);
+    if (levels_.empty()) return 0;
+    const auto pitch = pitch_of(image_width_), size = (image_height_ + 2) * pitch;
+    const auto corner = (top_ + 1) * pitch + left_;
+    Work work(levels_);
+    std::int64_t most = 0;
+    for (std::int64_t plane = 0; plane < planes; ++plane) {
+        double* of_f = f + plane * size + corner;
+        const bool pulled = guidance != nullptr && !trust_.empty();
+        if (pulled) set_pull(guidance + plane * size + corner, pitch, work);
+        for (std::int64_t y = 0; y < height_; ++y) std::copy_n(of_f + y * pitch, width_, work.f[y]);
+        const auto [cycles, share] = solve(pulled, tolerance, work);
+        most = std::max(most, cycles), reached[plane] = share;
+        for (std::int64_t y = 0; y < height_; ++y) {
+            const float* inverse = levels_[0].inverse_diagonal.data() + y * levels_[0].pitch;
+            for (std::int64_t x = 0; x < width_; ++x)
+                if (inverse[x] != 0) of_f[y * pitch + x] = work.f[y][x];
+        }
+    }
+    return most;
+}
+
+void Plate::set_pull(const double* guidance, std::int64_t pitch, Work& work) const {
+    // p has no other use yet
+    for (std::int64_t y = 0; y < height_; ++y) std::copy_n(guidance + y * pitch, width_, work.p[y]);
+    for (std::int64_t y = 0; y < height_; ++y) {
+        double *bend = work.rows[0], *to = work.pull[y];
+        laplacian<double>(work.p, nullptr, 0, y, height_, width_, bend);
+        const double *row = work.p[y], *trust = trust_.data() + y * width_;
+        for (std::int64_t x = 0; x < width_; ++x) to[x] = trust[x] * bend[x] - tension_ * row[x];
+    }
+}
+
+Plate::Solved Plate::solve(bool pulled, double tolerance, Work& work) const {
+    double squares = residual(pulled, work);
+    const double goal = tolerance * tolerance * squares;
+    std::int64_t cycles = 0;
+    while (squares > goal) {
+        const double before = squares;
+        // rounding comes on top of what a round is content with
+        cycles += add_solution(squares, std::max(goal / 4, ROUND * ROUND * squares), work);
+        squares = residual(pulled, work);
+        if (!(squares <= std::max(goal, before / 4))) break;
+    }
+    return {cycles, squares > 0 ? std::sqrt(squares / goal) * tolerance : 0.0};
+}
+
+double Plate::residual(bool pulled, Work& work) const {
+    const Level& finest = levels_[0];
+    Doubles square{};
+    const auto* pull = pulled ? &work.pull : nullptr;
+    twice(work.f, pull, tension_, height_, width_, work.rows, [&](std::int64_t y) {
+        const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
+        return [=, &square, of_r = work.r[y]](std::int64_t x, const Doubles& found) {
+            const Doubles left = -found * mask(inverse + x);
+            square += left * left;
+            store(left, of_r + x);
+        };
+    });
+    return total(square);
+}
+
+std::int64_t Plate::add_solution(double squares, double goal, Work& work) const {
+    auto& [b, r, z, p, q, rows, line] = work.levels[0];
+    // what a V-cycle finds in the residual is close to the error, of which the residual itself says little
+    const double share = ERROR * std::sqrt(goal / squares);
+    double product = 0, enough = 0;
+    work.p.clear();
+    for (std::int64_t cycles = 1; cycles <= MOST_CYCLES; ++cycles) {
+        for (std::int64_t y = 0; y < height_; ++y) std::copy_n(work.r[y], width_, b[y]);
+        cycle(0, work);
+        const auto found = estimate(work.r, z, levels_[0]);
+        if (cycles == 1) enough = share * found.largest;
+        if (squares <= goal && found.largest <= enough) {
+            // the estimate of the error is its correction too
+            for (std::int64_t y = 0; y < height_; ++y)
+                for (std::int64_t x = 0; x < width_; ++x) work.f[y][x] += z[y][x];
+            return cycles;
+        }
+        const double beta = cycles > 1 ? found.product / product : 0;
+        product = found.product;
+        const double energy = turn(z, beta, tension_, levels_[0], work.p, work.rows);
+        // r is below what float holds
+        if (!(energy > 0)) return cycles;
+        squares = advance(product / energy, work);
+    }
+    return MOST_CYCLES;
+}
+
+double Plate::advance(double alpha, Work& work) const {
+    const Level& finest = levels_[0];
+    Doubles square{};
+    twice<double>(work.p, nullptr, tension_, height_, width_, work.rows, [&](std::int64_t y) {
+        const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
+        return [=, &square, of_p = work.p[y], of_f = work.f[y], of_r = work.r[y]](std::int64_t x, const Doubles& Kp) {
+            const Doubles left = (load_doubles(of_r + x) - alpha * Kp) * mask(inverse + x);
+            square += left * left;
+            store(left, of_r + x);
+            store(load_doubles(of_f + x) + alpha * load_doubles(of_p + x), of_f + x);
+        };
+    });
+    return total(square);
+}
+
+std::vector<Plate> plates_of(const std::uint8_t* missing, std::int64_t holes, std::int64_t height, std::int64_t width,
+                             double tension) {
+    std::vector<Plate> plates;
+    plates.reserve(holes);
+    for (std::int64_t hole = 0; hole < holes; ++hole)
+        plates.emplace_back(missing + hole * height * width, height, width, tension);
+    return plates;
+}
+
+std::int64_t solve(const std::vector<Plate>& plates, double* f, const double* guidance, std::int64_t planes,
+                   double tolerance, double* reached) {
+    const std::int64_t holes = plates.size(), each = planes / holes;
+    std::int64_t most = 0;
+    for (std::int64_t hole = 0, plane = 0; hole < holes; ++hole, plane += each) {
+        const auto offset = plane * (plates[hole].height() + 2) * pitch_of(plates[hole].width());
+        const double* of_guidance = guidance == nullptr ? nullptr : guidance + offset;
+        most = std::max(most, plates[hole].solve(f + offset, of_guidance, each, tolerance, reached + plane));
+    }
+    return most;
+}
+
+}  // namespace FACEINPAINT_LEVEL
+}  // namespace faceinpaint
