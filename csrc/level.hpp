@@ -1,13 +1,9 @@
 // What the processors of a level have: the one file that asks the compiler.  All code but bindings/module.cpp lives in
-// a namespace of its level's name, so that the same sources, compiled for several levels, can be linked into one module.
+// a namespace of its level's name, so that the same sources, compiled for several levels, link into one module.
 #pragma once
 
 #ifndef FACEINPAINT_LEVEL
 #define FACEINPAINT_LEVEL native
-#endif
-
-#if defined(__F16C__)
-#include <immintrin.h>
 #endif
 
 namespace faceinpaint {

@@ -53,9 +53,9 @@ void write_weights(const Count* counts, std::int64_t width, double scale, float*
 template <class Count, class Pixel>
 class Window {
 public:
-    Window(Planes planes, Pixel threshold, std::int64_t radius, double scale)
-        : height_(planes.height),
-          width_(planes.width),
+    Window(Holes shape, Pixel threshold, std::int64_t radius, double scale)
+        : height_(shape.height),
+          width_(shape.width),
           threshold_(threshold),
           scale_(scale),
           reach_x_(std::min(radius, width_ - 1)),
@@ -127,15 +127,15 @@ private:
 };
 
 template <class Count, class Pixel>
-void slide_over(const Pixel* hole, Pixel threshold, Planes planes, std::int64_t radius, double scale, int threads,
+void slide_over(const Pixel* hole, Pixel threshold, Holes shape, std::int64_t radius, double scale, int threads,
                 float* weights) {
     // a thread takes a run of rows, be they of many images or a strip of one
-    parallel_runs(planes.images * planes.height, threads, [&](std::int64_t begin, std::int64_t end) {
-        Window<Count, Pixel> window(planes, threshold, radius, scale);
+    parallel_runs(shape.count * shape.height, threads, [&](std::int64_t begin, std::int64_t end) {
+        Window<Count, Pixel> window(shape, threshold, radius, scale);
         while (begin < end) {
-            const std::int64_t first = begin / planes.height * planes.height;
-            const std::int64_t last = std::min(end, first + planes.height);
-            window.slide(hole + first * planes.width, begin - first, last - first, weights + first * planes.width);
+            const std::int64_t first = begin / shape.height * shape.height;
+            const std::int64_t last = std::min(end, first + shape.height);
+            window.slide(hole + first * shape.width, begin - first, last - first, weights + first * shape.width);
             begin = last;
         }
     });
@@ -144,20 +144,20 @@ void slide_over(const Pixel* hole, Pixel threshold, Planes planes, std::int64_t 
 }  // namespace
 
 template <class Pixel>
-void weight_map(const Pixel* hole, Pixel threshold, Planes planes, std::int64_t radius, double scale, int threads,
+void weight_map(const Pixel* hole, Pixel threshold, Holes shape, std::int64_t radius, double scale, int threads,
                 float* weights) {
-    const std::int64_t k = 2 * std::min(radius, std::max(planes.height, planes.width)) + 1;
-    const std::int64_t most = std::min(k, planes.height) * std::min(k, planes.width);
+    const std::int64_t k = 2 * std::min(radius, std::max(shape.height, shape.width)) + 1;
+    const std::int64_t most = std::min(k, shape.height) * std::min(k, shape.width);
     // the narrower the counts, the more of them in a vector
     const auto slide = most <= 0xff     ? slide_over<std::uint8_t, Pixel>
                        : most <= 0xffff ? slide_over<std::uint16_t, Pixel>
                                         : slide_over<std::int64_t, Pixel>;
-    slide(hole, threshold, planes, radius, scale, threads, weights);
+    slide(hole, threshold, shape, radius, scale, threads, weights);
 }
 
-template void weight_map(const std::uint8_t*, std::uint8_t, Planes, std::int64_t, double, int, float*);
-template void weight_map(const float*, float, Planes, std::int64_t, double, int, float*);
-template void weight_map(const double*, double, Planes, std::int64_t, double, int, float*);
+template void weight_map(const std::uint8_t*, std::uint8_t, Holes, std::int64_t, double, int, float*);
+template void weight_map(const float*, float, Holes, std::int64_t, double, int, float*);
+template void weight_map(const double*, double, Holes, std::int64_t, double, int, float*);
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -8,12 +8,12 @@
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
-// Images of one size, one after the other, each row by row.
-struct Planes {
-    std::int64_t images, height, width;
+// Holes of one size, one after the other, each row by row.
+struct Holes {
+    std::int64_t count, height, width;
 };
 
-// Writes W of every image of `hole` to `weights`, both laid out as `planes`, all three sizes >= 1.
+// Writes W of every image of `hole` to `weights`, both laid out as `shape`, all three sizes >= 1.
 //
 // Pixel      std::uint8_t, float or double
 // threshold  a pixel is missing where it is >= this, which is more than the least number a Pixel can be
@@ -22,7 +22,7 @@ struct Planes {
 //
 // Counts are exact integers; 1 + scale * count is computed in double and rounded to float once.
 template <class Pixel>
-void weight_map(const Pixel* hole, Pixel threshold, Planes planes, std::int64_t radius, double scale, int threads,
+void weight_map(const Pixel* hole, Pixel threshold, Holes shape, std::int64_t radius, double scale, int threads,
                 float* weights);
 
 }  // namespace FACEINPAINT_LEVEL

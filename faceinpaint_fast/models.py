@@ -113,7 +113,7 @@ class Model:
 
 
 def load_model(folder: Path | str | None = None) -> Model:
-    """Returns the model of a folder, by default the shipped one; raises ModelError, which says what is wrong with it."""
+    """Returns the model of a folder, by default the shipped one; raises ModelError that says what is wrong with it."""
     folder = SHIPPED if folder is None else Path(folder)
     config = read_config(folder)
     images: dict[str, Any] = {"size": config.size, "channels": config.channels}

@@ -160,3 +160,11 @@ def test_the_astronaut_has_any_size_and_framing():
     assert abs(halved - small).mean() < 2
     wider = astronaut(CELEBA_148, 148)[20:128, 20:128]
     assert abs(wider - astronaut(CELEBA_108, 108).astype(float)).mean() < 2
+
+
+def test_the_face_is_framed_as_the_training_data():
+    face = astronaut(CELEBA_108, 64) / 255
+    assert face.shape == (64, 64, 3)
+    # pupils where CelebA has them, at about (20, 33) and (43, 33): darker than the cheeks below by far
+    for column in (20, 43):
+        assert face[32:35, column - 1 : column + 2].mean() < face[42:45, column - 1 : column + 2].mean() - 0.25

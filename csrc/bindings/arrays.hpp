@@ -19,9 +19,24 @@ inline namespace FACEINPAINT_LEVEL {
 
 namespace py = pybind11;
 
-// c_style without forcecast; every argument of this type is noconvert()
+// Whether it begins where a T may lie.
 template <class T>
-using Array = py::array_t<T, py::array::c_style>;
+bool is_aligned(const py::array& array) {
+    return reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T) == 0;
+}
+
+// An array of T's, one after the other, where T's may lie; anything else is refused, never converted.
+template <class T>
+class Array : public py::array_t<T, py::array::c_style> {
+    using Base = py::array_t<T, py::array::c_style>;
+
+public:
+    using Base::Base;
+    // what pybind11 asks before it hands one over
+    static bool check_(py::handle object) {
+        return Base::check_(object) && is_aligned<T>(py::reinterpret_borrow<py::array>(object));
+    }
+};
 
 inline void expect(bool fits, const std::string& what) {
     if (!fits) throw py::value_error(what);
@@ -52,9 +67,9 @@ std::int64_t planes_of(const Array<T>& array, const G& grid, const std::string& 
 
 void define_weight_map(py::module_& module);
 void define_losses(py::module_& module);
-void define_convolution(py::module_& module);
+void define_layers(py::module_& module);
 void define_poisson(py::module_& module);
-void define_biharmonic(py::module_& module);
+void define_plate(py::module_& module);
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -25,7 +25,7 @@ Number* numbers_of(Array<Plain<Number>>& array) {
 
 template <class Number>
 Finish<Number> finish_of(const Array<float>& scale, const Array<float>& bias, float slope, bool gated, int threads,
-                                      Array<Plain<Number>>& out) {
+                         Array<Plain<Number>>& out) {
     expect_threads(threads);
     const auto channels = out.shape(out.ndim() - 1);
     expect(scale.ndim() == 1 && scale.shape(0) == channels && bias.ndim() == 1 && bias.shape(0) == channels,
@@ -43,7 +43,8 @@ Halving halving_of(const Array<A>& images, const Array<B>& half) {
 
 template <class Number, class Pixel>
 void bound_halve(const PackedMatrix<Number>& weights, const Array<Plain<Pixel>>& images,
-           const Array<float>& scale, const Array<float>& bias, float slope, bool gated, int threads, Array<Plain<Number>>& half) {
+                 const Array<float>& scale, const Array<float>& bias, float slope, bool gated, int threads,
+                 Array<Plain<Number>>& half) {
     const auto shape = halving_of(images, half);
     expect(weights.k() >= 16 * shape.channels && weights.n() == shape.depth, "weights: expected (>= 16 C, D)");
     const auto finish = finish_of<Number>(scale, bias, slope, gated, threads, half);
@@ -56,7 +57,8 @@ void bound_halve(const PackedMatrix<Number>& weights, const Array<Plain<Pixel>>&
 
 template <class Number, class Pixel>
 void bound_double_(const PackedMatrix<Number>& weights, const Array<Plain<Number>>& half,
-             const Array<float>& scale, const Array<float>& bias, float slope, bool gated, int threads, Array<Plain<Pixel>>& images) {
+                   const Array<float>& scale, const Array<float>& bias, float slope, bool gated, int threads,
+                   Array<Plain<Pixel>>& images) {
     const auto shape = halving_of(images, half);
     expect(weights.k() == shape.depth && weights.n() == 16 * shape.channels, "weights: expected (D, 16 C)");
     const auto finish = finish_of<Pixel>(scale, bias, slope, gated, threads, images);
@@ -69,7 +71,7 @@ void bound_double_(const PackedMatrix<Number>& weights, const Array<Plain<Number
 
 template <class Number, class Out>
 void bound_connect(const PackedMatrix<Number>& weights, const Array<Plain<Number>>& a, const Array<float>& scale,
-             const Array<float>& bias, float slope, bool gated, int threads, Array<Plain<Out>>& out) {
+                   const Array<float>& bias, float slope, bool gated, int threads, Array<Plain<Out>>& out) {
     expect(a.ndim() == 2 && out.ndim() == 2 && a.shape(0) == out.shape(0), "a, out: expected (B, K) and (B, N)");
     expect(weights.k() == a.shape(1) && weights.n() == out.shape(1), "weights: expected (K, N)");
     const auto finish = finish_of<Out>(scale, bias, slope, gated, threads, out);
@@ -81,11 +83,10 @@ void bound_connect(const PackedMatrix<Number>& weights, const Array<Plain<Number
 }
 
 template <class Number, class Ends, class Class>
-void define_layers(Class& packed) {
+void define_products(Class& packed) {
     const auto define = [&](const char* name, auto function, const char* from, const char* to, const char* what) {
-        packed.def(name, function, py::arg(from).noconvert(), py::arg("scale").noconvert(), py::arg("bias").noconvert(),
-                   py::arg("slope"),
-                   py::arg("gated"), py::arg("threads"), py::arg(to).noconvert(), what);
+        packed.def(name, function, py::arg(from), py::arg("scale"), py::arg("bias"), py::arg("slope"),
+                   py::arg("gated"), py::arg("threads"), py::arg(to), what);
     };
     define("halve", &bound_halve<Number, Ends>, "images", "half", "(B, 2H, 2W, C) -> (B, H, W, D): convolution.hpp");
     define("double", &bound_double_<Number, Ends>, "half", "images", "(B, H, W, D) -> (B, 2H, 2W, C): convolution.hpp");
@@ -100,8 +101,8 @@ auto define_packed(py::module_& module, const char* name) {
                    expect(numbers.ndim() == 2 && numbers.size() > 0, "numbers: expected shape (K, N), neither 0");
                    return new Packed(numbers.data(), numbers.shape(0), numbers.shape(1), rows_of_16);
                }),
-               py::arg("numbers").noconvert(), py::arg("rows_of_16"));
-    define_layers<Number, Number>(packed);
+               py::arg("numbers"), py::arg("rows_of_16"));
+    define_products<Number, Number>(packed);
     return packed;
 }
 
@@ -129,25 +130,25 @@ template <class Layer, class ShapeOf>
 void define_winograd(py::module_& module, const char* name, const char* from, const char* to, const ShapeOf& shape_of,
                      const char* doc) {
     py::class_<Layer>(module, name, doc)
-        .def(py::init(&new_layer<Layer>), py::arg("weights").noconvert())
+        .def(py::init(&new_layer<Layer>), py::arg("weights"))
         .def(
             "__call__",
             [=](const Layer& layer, const Array<float>& in, const Array<float>& scale, const Array<float>& bias,
                 float slope, bool gated, int threads, Array<float>& out) {
                 run_layer(layer, in, shape_of(in, out), scale, bias, slope, gated, threads, out);
             },
-            py::arg(from).noconvert(), py::arg("scale").noconvert(), py::arg("bias").noconvert(), py::arg("slope"),
-            py::arg("gated"), py::arg("threads"), py::arg(to).noconvert());
+            py::arg(from), py::arg("scale"), py::arg("bias"), py::arg("slope"),
+            py::arg("gated"), py::arg("threads"), py::arg(to));
 }
 
 }  // namespace
 
-void define_convolution(py::module_& module) {
+void define_layers(py::module_& module) {
     module.def("has_tiles", &has_tiles, "Whether products of bfloat16 run on matrix tiles of this processor");
     define_packed<float>(module, "PackedFloat32");
     auto packed = define_packed<BFloat16>(module, "PackedBFloat16");
     // the ends of a network are float32
-    define_layers<BFloat16, float>(packed);
+    define_products<BFloat16, float>(packed);
     using Images = const Array<float>&;
     define_winograd<WinogradHalving>(
         module, "WinogradHalving", "images", "half", [](Images in, Images out) { return halving_of(in, out); },

@@ -141,6 +141,7 @@ void define_for(py::module_& module) {
 }  // namespace
 
 void define_losses(py::module_& module) {
+    module.attr("LARGEST_WINDOW") = LARGEST_WINDOW;
     define_for<float>(module);
     define_for<double>(module);
 }

@@ -1,57 +1,53 @@
-#include <pybind11/stl.h>
-
 #include <optional>
+#include <vector>
 
 #include "bindings/arrays.hpp"
+#include "blend/pixels.hpp"
 #include "blend/plate.hpp"
 
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 namespace {
 
-Biharmonic bound_hole(const Array<bool>& missing, double tension) {
-    expect(missing.ndim() == 2 && missing.size() > 0, "missing: expected shape (height, width), neither of them 0");
+// Plates of holes of one size.
+struct Plates {
+    std::int64_t rows, columns;
+    std::vector<Plate> plates;
+
+    // of the arrays in which they are solved
+    std::int64_t height() const { return rows; }
+    std::int64_t pitch() const { return pitch_of(columns); }
+};
+
+Plates bound_plates(const Array<bool>& missing, double tension) {
+    expect(missing.ndim() == 3 && missing.size() > 0, "missing: expected shape (holes, height, width), none of them 0");
     const auto* pixels = reinterpret_cast<const std::uint8_t*>(missing.data());
-    const auto height = missing.shape(0), width = missing.shape(1);
+    const auto holes = missing.shape(0), height = missing.shape(1), width = missing.shape(2);
     const py::gil_scoped_release unlocked;
-    return Biharmonic(pixels, height, width, tension);
+    return {height, width, plates_of(pixels, holes, height, width, tension)};
 }
 
-void bound_residual(const Biharmonic& hole, const Array<double>& f, const std::optional<Array<double>>& expected,
-                    Array<double>& r, Array<double>& squares) {
-    const auto planes = planes_of(f, hole, "f");
-    expect(planes_of(r, hole, "r") == planes, "r: expected as many planes as f");
-    expect(!expected || planes_of(*expected, hole, "expected") == planes, "expected: expected as many planes as f");
-    expect_numbers(squares, "squares", planes);
-    const double *from = f.data(), *of_them = expected ? expected->data() : nullptr;
-    double *to = r.mutable_data(), *sums = squares.mutable_data();
+std::int64_t bound_solve(const Plates& plates, Array<double>& f, const std::optional<Array<double>>& guidance,
+                         double tolerance, Array<double>& reached) {
+    const auto planes = planes_of(f, plates, "f");
+    const auto holes = static_cast<std::int64_t>(plates.plates.size());
+    expect(planes % holes == 0, "f: expected a multiple of " + std::to_string(holes) + " planes");
+    expect(!guidance || planes_of(*guidance, plates, "guidance") == planes, "guidance: expected as many planes as f");
+    expect_numbers(reached, "reached", planes);
+    double *to = f.mutable_data(), *shares = reached.mutable_data();
+    const double* pulls = guidance ? guidance->data() : nullptr;
     const py::gil_scoped_release unlocked;
-    hole.residual(from, of_them, planes, to, sums);
-}
-
-std::int64_t bound_add_solution(const Biharmonic& hole, Array<double>& r, Array<double>& squares,
-                                const Array<double>& goal, Array<double>& f) {
-    const auto planes = planes_of(r, hole, "r");
-    expect(planes_of(f, hole, "f") == planes, "f: expected as many planes as r");
-    expect_numbers(squares, "squares", planes);
-    expect_numbers(goal, "goal", planes);
-    double *of_r = r.mutable_data(), *sums = squares.mutable_data(), *to = f.mutable_data();
-    const double* wanted = goal.data();
-    const py::gil_scoped_release unlocked;
-    return hole.add_solution(of_r, sums, wanted, planes, to);
+    return solve(plates.plates, to, pulls, planes, tolerance, shares);
 }
 
 }  // namespace
 
-void define_biharmonic(py::module_& module) {
+void define_plate(py::module_& module) {
     using namespace py::literals;
-    py::class_<Biharmonic>(module, "Biharmonic")
-        .def(py::init(&bound_hole), "missing"_a.noconvert(), "tension"_a)
-        .def_property_readonly("height", &Biharmonic::height)
-        .def_property_readonly("width", &Biharmonic::width)
-        .def("residual", &bound_residual, "f"_a.noconvert(), "expected"_a.noconvert(), "r"_a.noconvert(), "squares"_a.noconvert())
-        .def("add_solution", &bound_add_solution, "r"_a.noconvert(), "squares"_a.noconvert(), "goal"_a.noconvert(),
-             "f"_a.noconvert());
+    module.attr("DEPTH") = Plate::DEPTH;
+    py::class_<Plates>(module, "Plates")
+        .def(py::init(&bound_plates), "missing"_a, "tension"_a)
+        .def("solve", &bound_solve, "f"_a, "guidance"_a.none(true), "tolerance"_a, "reached"_a);
 }
 
 }  // namespace FACEINPAINT_LEVEL

@@ -17,10 +17,21 @@ void expect_planes(const Array<T>& array, const Grid& grid, const std::string& n
 }
 
 template <class T>
-Pixels<T> pixels_of(const py::array& array) {
-    const auto stride = [&](int axis) { return array.strides(axis) / static_cast<py::ssize_t>(sizeof(T)); };
+Pixels<T> pixels_of(const py::array& array, const std::string& name) {
+    expect(is_aligned<T>(array), name + ": expected numbers where they may lie");
+    const auto stride = [&](int axis) {
+        const auto bytes = array.strides(axis), size = static_cast<py::ssize_t>(sizeof(T));
+        // that of an axis with a single number is never used
+        expect(array.shape(axis) <= 1 || bytes % size == 0, name + ": expected strides of whole numbers");
+        return bytes / size;
+    };
     auto* data = static_cast<const std::remove_const_t<T>*>(array.data());
     return {const_cast<T*>(data), stride(0), stride(1), stride(2), stride(3)};
+}
+
+template <class S>
+Pixels<const S> pixels_or_none(const std::optional<py::array>& array, const std::string& name) {
+    return array ? pixels_of<const S>(*array, name) : Pixels<const S>{nullptr, 0, 0, 0, 0};
 }
 
 // Calls work with a value of the dtype of the images.
@@ -52,14 +63,12 @@ void bound_take_offsets(const py::array& target, const std::optional<py::array>&
     expect_numbers(largest, "largest", extent.images * extent.channels);
     with_dtype(target, "target", [&](auto t) {
         with_dtype(source.value_or(target), "source", [&](auto s) {
-            using T = const decltype(t);
-            using S = const decltype(s);
-            const auto from = pixels_of<T>(target);
-            const auto drawn = source ? pixels_of<S>(*source) : Pixels<S>{nullptr, 0, 0, 0, 0};
+            const auto from = pixels_of<const decltype(t)>(target, "target");
+            const auto drawn = pixels_or_none<decltype(s)>(source, "source");
             const bool* holes = missing.data();
             double *to = f.mutable_data(), *most = largest.mutable_data();
             const py::gil_scoped_release unlocked;
-            take_offsets<std::remove_const_t<T>, std::remove_const_t<S>>(from, drawn, holes, extent, to, most);
+            take_offsets<decltype(t), decltype(s)>(from, drawn, holes, extent, to, most);
         });
     });
 }
@@ -70,14 +79,12 @@ void bound_put_sums(const Array<double>& f, const std::optional<py::array>& sour
     expect(out.writeable(), "out: expected an array that can be written");
     with_dtype(out, "out", [&](auto t) {
         with_dtype(source.value_or(out), "source", [&](auto s) {
-            using T = decltype(t);
-            using S = const decltype(s);
-            const auto drawn = source ? pixels_of<S>(*source) : Pixels<S>{nullptr, 0, 0, 0, 0};
-            const auto to = pixels_of<T>(out);
+            const auto drawn = pixels_or_none<decltype(s)>(source, "source");
+            const auto to = pixels_of<decltype(t)>(out, "out");
             const bool* holes = missing.data();
             const double* from = f.data();
             const py::gil_scoped_release unlocked;
-            put_sums<T, std::remove_const_t<S>>(from, drawn, holes, extent, to);
+            put_sums<decltype(t), decltype(s)>(from, drawn, holes, extent, to);
         });
     });
 }
@@ -132,7 +139,8 @@ void bound_correct(const Grid& grid, const Array<float>& b, const Grid* coarse,
     grid.correct(from, planes, coarse, correction, false, to, to_products, to_energies, to_largest);
 }
 
-void bound_solve_coarse(const std::vector<const Grid*>& grids, std::vector<Array<float>> b, std::vector<Array<float>> u) {
+void bound_solve_coarse(const std::vector<const Grid*>& grids, std::vector<Array<float>> b,
+                        std::vector<Array<float>> u) {
     expect(!grids.empty() && b.size() == grids.size() && u.size() == grids.size(), "b, u: expected an array a grid");
     const auto planes = planes_of(b[0], *grids[0], "b");
     std::vector<float*> of_b, of_u;
@@ -209,33 +217,29 @@ void bound_residual(const Grid& grid, const Array<double>& f, const std::optiona
 
 void define_poisson(py::module_& module) {
     using namespace py::literals;
-    module.def("take_offsets", &bound_take_offsets, "target"_a.noconvert(), "source"_a.noconvert().none(true),
-               "missing"_a.noconvert(), "f"_a.noconvert(), "largest"_a.noconvert());
-    module.def("put_sums", &bound_put_sums, "f"_a.noconvert(), "source"_a.noconvert().none(true),
-               "missing"_a.noconvert(), "out"_a.noconvert());
-    module.def("solve_coarse", &bound_solve_coarse, "grids"_a, "b"_a.noconvert(), "u"_a.noconvert());
-    module.def("levels", &bound_levels, "holes"_a.noconvert());
-    py::class_<Grid> grid(module, "Grid");
-    module.def("solve_rectangle", &bound_solve_rectangle, "finest"_a, "top"_a, "left"_a, "down"_a.noconvert(),
-               "down_transposed"_a.noconvert(), "across"_a.noconvert(), "across_transposed"_a.noconvert(),
-               "inverse"_a.noconvert(), "f"_a.noconvert(), "v"_a.noconvert().none(true), "tolerance"_a,
-               "reached"_a.noconvert());
-    grid.def_property_readonly("height", &Grid::height)
+    module.attr("TOLERANCE") = TOLERANCE;
+    module.def("pitch_of", &pitch_of, "width"_a);
+    module.def("take_offsets", &bound_take_offsets, "target"_a, "source"_a.none(true), "missing"_a, "f"_a, "largest"_a);
+    module.def("put_sums", &bound_put_sums, "f"_a, "source"_a.none(true), "missing"_a, "out"_a);
+    module.def("levels", &bound_levels, "holes"_a);
+    py::class_<Grid>(module, "Grid")
+        .def_property_readonly("height", &Grid::height)
         .def_property_readonly("width", &Grid::width)
         .def_property_readonly("inverse_diagonal",
                                [](const Grid& grid) {
                                    return py::array_t<float>({grid.holes(), grid.height() + 2, grid.pitch()},
                                                              grid.inverse_diagonal());
                                })
-        .def("restrict", &bound_restrict, "b"_a.noconvert(), "coarse"_a, "coarse_b"_a.noconvert())
-        .def("correct", &bound_correct, "b"_a.noconvert(), "coarse"_a.none(true), "coarse_u"_a.noconvert().none(true),
-             "u"_a.noconvert(), "products"_a.noconvert() = py::none(), "energies"_a.noconvert() = py::none(),
-             "largest"_a.noconvert() = py::none())
-        .def("advance", &bound_advance, "z"_a.noconvert(), "beta"_a.noconvert(), "alpha"_a.noconvert(),
-             "p"_a.noconvert(), "f"_a.noconvert(), "r"_a.noconvert(), "squares"_a.noconvert(), "coarse"_a,
-             "coarse_r"_a.noconvert())
-        .def("residual", &bound_residual, "f"_a.noconvert(), "v"_a.noconvert().none(true), "wanted"_a.noconvert(), "r"_a.noconvert(),
-             "squares"_a.noconvert());
+        .def("restrict", &bound_restrict, "b"_a, "coarse"_a, "coarse_b"_a)
+        .def("correct", &bound_correct, "b"_a, "coarse"_a.none(true), "coarse_u"_a.none(true), "u"_a,
+             "products"_a = py::none(), "energies"_a = py::none(), "largest"_a = py::none())
+        .def("advance", &bound_advance, "z"_a, "beta"_a, "alpha"_a, "p"_a, "f"_a, "r"_a, "squares"_a, "coarse"_a,
+             "coarse_r"_a)
+        .def("residual", &bound_residual, "f"_a, "v"_a.none(true), "wanted"_a, "r"_a, "squares"_a);
+    module.def("solve_coarse", &bound_solve_coarse, "grids"_a, "b"_a, "u"_a);
+    module.def("solve_rectangle", &bound_solve_rectangle, "finest"_a, "top"_a, "left"_a, "down"_a,
+               "down_transposed"_a, "across"_a, "across_transposed"_a, "inverse"_a, "f"_a, "v"_a.none(true),
+               "tolerance"_a, "reached"_a);
 }
 
 }  // namespace FACEINPAINT_LEVEL

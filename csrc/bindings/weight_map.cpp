@@ -17,18 +17,18 @@ void bound_weight_map(const Array<Pixel>& hole, Pixel threshold, std::int64_t ra
     expect(threshold > std::numeric_limits<Pixel>::lowest(), "threshold: expected above the least of hole's dtype");
     expect(radius >= 0, "radius: expected >= 0, got " + std::to_string(radius));
     expect_threads(threads);
-    const Planes planes{hole.shape(0), hole.shape(1), hole.shape(2)};
+    const Holes shape{hole.shape(0), hole.shape(1), hole.shape(2)};
     const Pixel* pixels = hole.data();
     float* weights = out.mutable_data();
 
     const py::gil_scoped_release unlocked;
-    weight_map(pixels, threshold, planes, radius, scale, threads, weights);
+    weight_map(pixels, threshold, shape, radius, scale, threads, weights);
 }
 
 template <class Pixel>
 void define_for(py::module_& module) {
-    module.def("weight_map", &bound_weight_map<Pixel>, py::arg("hole").noconvert(), py::arg("threshold"), py::arg("radius"),
-               py::arg("scale"), py::arg("threads"), py::arg("out").noconvert(),
+    module.def("weight_map", &bound_weight_map<Pixel>, py::arg("hole"), py::arg("threshold"), py::arg("radius"),
+               py::arg("scale"), py::arg("threads"), py::arg("out"),
                "out = 1 + scale * (pixels >= threshold among those within radius), (B, H, W) -> (B, H, W)");
 }
 

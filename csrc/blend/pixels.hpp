@@ -8,6 +8,12 @@
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
+// The relative residual that a blend is content with.
+constexpr double TOLERANCE = 1e-5;
+
+// The numbers of a plane's row: more than the width, whole vectors of any processor.
+constexpr std::int64_t pitch_of(std::int64_t width) { return (width + 16) / 16 * 16; }
+
 // Pixels (images, height, width, channels) anywhere in memory; strides in numbers of T.
 template <class T>
 struct Pixels {
@@ -24,8 +30,8 @@ struct Extent {
     std::int64_t images, channels, height, width, pitch, holes;
 };
 
-// f = target - source at the known pixels, 0 at the missing ones, whatever those hold, and the largest |f| of each plane.
-// source may be null: 0.
+// f = target - source at the known pixels, 0 at the missing ones, whatever those hold, and the largest |f| of each
+// plane.  source may be null: 0.
 template <class T, class S>
 void take_offsets(const Pixels<const T>& target, const Pixels<const S>& source, const bool* missing,
                   const Extent& extent, double* f, double* largest);

@@ -1,19 +1,20 @@
-// The biharmonic equation on the missing pixels of an image, or that of a thin plate under tension: conjugate gradients
-// in double, preconditioned by a multigrid V-cycle in float.
+// A thin plate under tension on the missing pixels of an image, or the biharmonic equation, which is one without: a
+// solver by conjugate gradients in double, preconditioned by a multigrid V-cycle in float.
 //
 // L is the graph Laplacian of the image's 4-neighbour grid, (L u)_p = sum over the neighbours q of p in the image of
-// (u_q - u_p), M keeps the missing pixels.  The unknowns u, 0 at the known pixels, have
+// (u_q - u_p), M keeps the missing pixels.  Of all F with the known pixels' values, the plate that is pulled to the
+// guidance G has the least sum of (L F - c L G)^2 over all pixels and of tension ((F - G)_q - (F - G)_p)^2 over all
+// edges,
 //
-//     K u = r,  K = M L (L - tension) M,
+//     c = 1 - exp(-tension (d / DEPTH)^2),  d a pixel's distance from the nearest known one,
 //
-// whose solution minimises the sum of (L F)^2 over all pixels and of tension (F_q - F_p)^2 over all edges, or of how far
-// either is from what is expected of it.
+// so that  M L (L F - tension F - pull) = 0,  pull = c L G - tension G.  A change u of F, 0 at the known pixels, has
 //
-// A coarser level has a cell for 2x2 cells of the finer one, unknown if any of them is; P interpolates bilinearly between the cells' centres, K_coarse = P^T K P.  That is 25
-// coefficients a cell, of which symmetry leaves 13.  Each level is smoothed by Chebyshev's polynomial in K over its
-// diagonal; the coarsest is solved by its inverse.
+//     K u = r,  K = M L (L - tension) M.
 //
-// Arrays of the interface are (planes, height + 2, pitch) as in poisson.hpp, all of one hole.
+// A coarser level has a cell for 2x2 cells of the finer one, unknown if any of them is; P interpolates bilinearly
+// between the cells' centres, K_coarse = P^T K P.  That is 25 coefficients a cell, of which symmetry leaves 13.  Each
+// level is smoothed by Chebyshev's polynomial in K over its diagonal; the coarsest is solved by its inverse.
 #pragma once
 
 #include <cstdint>
@@ -24,29 +25,35 @@
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
-class Biharmonic {
+class Plate {
 public:
-    // A hole (height, width), 0 = known.  Its border must be the image's, or two known pixels away from all missing ones.
-    Biharmonic(const std::uint8_t* missing, std::int64_t height, std::int64_t width, double tension);
+    // how deep a plate bends as the guidance does, in its reaches of 1 / sqrt(tension) pixels: docs/choices.md
+    static constexpr double DEPTH = 3;
+    // how far the residual comes down before it is taken anew from F
+    static constexpr double ROUND = 1e-12;
 
-    std::int64_t height() const { return levels_[0].height; }
-    std::int64_t width() const { return levels_[0].width; }
-    std::int64_t pitch() const { return pitch_; }
+    // A hole (height, width), 0 = known.
+    Plate(const std::uint8_t* missing, std::int64_t height, std::int64_t width, double tension);
 
-    // r = -L (L f - tension f - expected) at the missing pixels, and r . r.  expected may be null: 0.
-    void residual(const double* f, const double* expected, std::int64_t planes, double* r, double* squares) const;
+    // Puts F into the missing pixels of f, from what f holds there.  Arrays are (planes, height + 2, pitch_of(width)),
+    // 0 around the image; guidance may be null: 0.
+    //
+    // tolerance  share of the residual's norm that may be left; the largest number of what a V-cycle finds in it, which
+    //            is close to the error, comes down to a hundred times that share
+    // reached    the share that each plane came to, above the tolerance where double does not allow that
+    //
+    // Returns the most V-cycles that a plane took.
+    std::int64_t solve(double* f, const double* guidance, std::int64_t planes, double tolerance, double* reached) const;
 
-    // f += u with K u = r, to r . r <= goal, and the largest error to a hundred times the share that |r| comes down to;
-    // planes with r . r <= goal stay as they are.  Leaves in r what is left of it; returns the most V-cycles that a
-    // plane took.
-    std::int64_t add_solution(double* r, double* squares, const double* goal, std::int64_t planes, double* f) const;
+    std::int64_t height() const { return image_height_; }
+    std::int64_t width() const { return image_width_; }
 
     // A step of Chebyshev's method: p = keep p + gain r / diagonal.
     struct Step {
         float keep, gain;
     };
 
-    // The grid and its operator.
+    // A grid and its operator.
     struct Level {
         std::int64_t height, width, pitch;
         std::vector<Step> steps;
@@ -56,16 +63,48 @@ public:
 
 private:
     struct Work;
+    // How many V-cycles a plane took, and the share of its residual that is left.
+    struct Solved {
+        std::int64_t cycles;
+        double reached;
+    };
 
-    // z = a V-cycle's answer to b, both in the work of level k
-    void cycle(std::size_t k, std::vector<Work>& work) const;
+    // The hole with two known pixels around it, within the image: the part that is solved.  Empty if none is missing.
+    std::vector<std::uint8_t> crop(const std::uint8_t* missing);
+    void set_levels(const std::uint8_t* missing);
 
-    std::int64_t pitch_;
+    // Of a plane, whose part lies in the work:
+    void set_pull(const double* guidance, std::int64_t pitch, Work& work) const;
+    Solved solve(bool pulled, double tolerance, Work& work) const;
+    // r = -L (L f - tension f - pull) at the missing pixels; returns r . r
+    double residual(bool pulled, Work& work) const;
+    // f += u with K u = r, to r . r <= goal; returns the number of V-cycles
+    std::int64_t add_solution(double squares, double goal, Work& work) const;
+    // f += alpha p, r -= alpha K p; returns r . r
+    double advance(double alpha, Work& work) const;
+    // z = a V-cycle's answer to b, on level k and those below it
+    void cycle(std::size_t k, Work& work) const;
+    void solve_coarsest(const float* b, float* z) const;
+
+    // so few unknowns are solved by their inverse
+    static constexpr std::int64_t FEW = 64;
+
+    std::int64_t image_height_, image_width_;
+    std::int64_t top_ = 0, left_ = 0, height_ = 0, width_ = 0;  // of the part
     double tension_;
     std::vector<Level> levels_;
+    std::vector<double> trust_;           // (height, width): c; none without tension
     std::vector<std::int64_t> unknowns_;  // where the coarsest level has them
     std::vector<float> inverse_;          // of its K
 };
+
+// Plates of holes (holes, height, width), one after the other.
+std::vector<Plate> plates_of(const std::uint8_t* missing, std::int64_t holes, std::int64_t height, std::int64_t width,
+                             double tension);
+
+// `Plate::solve` of planes of which plane i has the hole i * holes / planes.
+std::int64_t solve(const std::vector<Plate>& plates, double* f, const double* guidance, std::int64_t planes,
+                   double tolerance, double* reached);
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -51,8 +51,8 @@ public:
     void advance(const float* z, const double* beta, const double* alpha, std::int64_t planes, float* p, double* f,
                  float* r, double* squares, const Grid& coarse, float* coarse_r) const;
 
-    // On the finest grid: r = Laplacian(f) - v at the missing pixels, and r . r, of an f with the known pixels' values in
-    // it; v may be null.  Planes that are not wanted keep theirs.
+    // On the finest grid: r = Laplacian(f) - v at the missing pixels, and r . r, of an f with the known pixels' values
+    // in it; v may be null.  Planes that are not wanted keep theirs.
     void residual(const double* f, const double* v, const bool* wanted, std::int64_t planes, float* r,
                   double* squares) const;
 
@@ -61,12 +61,14 @@ public:
                                     std::int64_t width);
 
 private:
-    // columns [first, last) outside of which a row has no missing pixel, in whole vectors
+    // columns [first, last) outside of which a row has no missing pixel, in whole vectors of any processor
     struct Span {
         std::int64_t first = 0, last = 0;
     };
+    static constexpr std::int64_t SPAN = 16;
     class Rows;
     class Restriction;
+    class Correction;
 
     // A hole's rows.
     struct Hole {
@@ -80,10 +82,10 @@ private:
 
     Grid(std::int64_t holes, std::int64_t height, std::int64_t width, float across, float down);
     Hole hole_of(std::int64_t plane, std::int64_t planes) const;
-    void interpolate(const float* from, const Grid& coarse, std::int64_t y, std::int64_t first, std::int64_t last,
-                     float* row) const;
     // From which pixels are missing and, both padded like all arrays, the least g of each, which becomes g.
     void set(const std::vector<float>& missing, std::vector<float>& ground);
+    // The next coarser grid, from those two of this one, which become its own.
+    Grid coarser(std::vector<float>& missing, std::vector<float>& ground) const;
 
     std::int64_t holes_, height_, width_, pitch_;
     float across_, down_;

@@ -18,8 +18,8 @@ struct Rectangle {
     const float* inverse;          // (height, pitch): 1 / the sum of their eigenvalues
 };
 
-// Laplacian(f) = v at the missing pixels, from what f holds there, to a relative residual of `tolerance` in float64 or to
-// what float64 allows; reached: the squares of what each plane came to.  v may be null.
+// Laplacian(f) = v at the missing pixels, from what f holds there, to a relative residual of `tolerance` in float64 or
+// to what float64 allows; reached: what each plane came to.  v may be null.
 void solve_rectangle(const Grid& finest, const Rectangle& rectangle, const double* v, double tolerance,
                      std::int64_t planes, double* f, double* reached);
 

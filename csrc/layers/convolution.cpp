@@ -28,7 +28,7 @@ void copy_numbers(const Number* from, std::int64_t count, Number* to) {
     std::copy_n(from, count, to);
 }
 inline void copy_numbers(const float* from, std::int64_t count, BFloat16* to) {
-    for (std::int64_t i = 0; i < count; ++i) narrow(from[i], to[i]);
+    for (std::int64_t i = 0; i < count; ++i) to[i] = round_to<BFloat16>(from[i]);
 }
 
 // The columns of an image's row y of the half, each `length` numbers long.  CHANNELS: their number, or 0 for any

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "layers/matrix_product.hpp"
+#include "layers/numbers.hpp"
 
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
@@ -29,7 +29,7 @@ struct Finish {
 template <class Number>
 float finished(float sum, Number gate, float slope) {
     // a choice of factors, not of results, is no branch, of which half would be foreseen wrongly
-    return sum * (widened(gate) > 0 ? 1.0F : slope);
+    return sum * (to_float(gate) > 0 ? 1.0F : slope);
 }
 
 // sum(i): of number i of `size`, whose place is at + i
@@ -38,9 +38,10 @@ void finish_row(const Sum& sum, std::int64_t size, Finish<Number> finish, std::i
     const auto scaled = [&](std::int64_t i) { return sum(i) * finish.scale[i] + finish.bias[i]; };
     if (finish.gate)
         for (std::int64_t i = 0; i < size; ++i)
-            narrow(finished(scaled(i), finish.gate[at + i], finish.slope), out[at + i]);
+            out[at + i] = round_to<Number>(finished(scaled(i), finish.gate[at + i], finish.slope));
     else
-        for (std::int64_t i = 0; i < size; ++i) narrow(finished(scaled(i), scaled(i), finish.slope), out[at + i]);
+        for (std::int64_t i = 0; i < size; ++i)
+            out[at + i] = round_to<Number>(finished(scaled(i), scaled(i), finish.slope));
 }
 
 // Memory that nobody reads before it is written.

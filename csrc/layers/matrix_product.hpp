@@ -1,40 +1,19 @@
 // C = A B, where B, the weights, is packed once and A has few rows: from 16, one image of 4x4 pixels, to hundreds.
 //
 // With 16 rows each number of B is used 16 times only, and the limit is how fast it streams in: packed, it lies in the
-// order of its use, in half precision if that loses nothing, as with weights that were kept in it.  Each number of C is a sum along k in one fixed order, whatever its row and whatever the other
-// rows are: an image's result does not depend on its place in a batch.
+// order of its use, in half precision if that loses nothing, as with weights that were kept in it.  Each number of C is
+// a sum along k in one fixed order, whatever its row and whatever the other rows are: an image's result does not depend
+// on its place in a batch.
 #pragma once
 
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 
-#include "level.hpp"
+#include "layers/numbers.hpp"
 
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
-
-// The upper half of a float.
-struct BFloat16 {
-    std::uint16_t bits;
-};
-
-inline float widened(float number) { return number; }
-inline float widened(BFloat16 number) {
-    const std::uint32_t bits = std::uint32_t{number.bits} << 16;
-    float wide;
-    std::memcpy(&wide, &bits, sizeof wide);
-    return wide;
-}
-
-inline void narrow(float number, float& to) { to = number; }
-// to the nearest, ties to even; a NaN that arithmetic made stays one
-inline void narrow(float number, BFloat16& to) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &number, sizeof bits);
-    to.bits = static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
 
 // Whether products of BFloat16 run on matrix tiles of this processor.
 bool has_tiles();

@@ -13,7 +13,7 @@ namespace {
 // products along an axis
 constexpr int POINTS = 3;
 // rows of a product, as nearly as whole images allow
-constexpr std::int64_t TILES = 64;
+constexpr std::int64_t ROWS = 64;
 
 // What phase p's product q multiplies by: g0, g0 + g1 or g1.  weight(k): tap k
 template <class Weight>
@@ -74,7 +74,7 @@ void multiply_transformed(const std::vector<PackedMatrix<float>>& matrices, cons
     const std::int64_t k = matrices[0].k(), length = in_panels(matrices[0].n());
     parallel_runs(shape.count, threads, [&](std::int64_t first, std::int64_t last) {
         const std::int64_t images = last - first, area = rows * columns;
-        const std::int64_t runs = std::clamp<std::int64_t>((images * area + TILES / 2) / TILES, 1, images);
+        const std::int64_t runs = std::clamp<std::int64_t>((images * area + ROWS / 2) / ROWS, 1, images);
         const std::int64_t most = (images + runs - 1) / runs * area;
         const auto inputs = fresh<float>(most * k), outputs = fresh<float>(POINTS * POINTS * most * length);
         for (std::int64_t run = 0; run < runs; ++run) {

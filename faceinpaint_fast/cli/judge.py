@@ -11,12 +11,15 @@ import typer
 from faceinpaint_fast.cli import console
 from faceinpaint_fast.cli.options import (
     HELD_OUT,
+    Crop,
     Device,
     ModelFolder,
     Precision,
     Report,
     Seed,
     Settings,
+    Size,
+    geometry,
     listed,
     settings_of,
 )
@@ -30,8 +33,9 @@ if TYPE_CHECKING:
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.config import Precision as ConfigPrecision
     from faceinpaint_fast.evaluation.methods import Method
-    from faceinpaint_fast.evaluation.protocol import Protocol
-    from faceinpaint_fast.models import Model, ModelConfig
+    from faceinpaint_fast.evaluation.protocol import Evaluation
+    from faceinpaint_fast.framing import Framing
+    from faceinpaint_fast.models import Model
 
 DataSets = Annotated[
     list[Path] | None, typer.Argument(help="Folders and tar shards of faces, each a data set; none: report only.")
@@ -85,21 +89,20 @@ def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, o
     from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
-    from faceinpaint_fast.parity.functions import checks
-    from faceinpaint_fast.parity.report import TITLES, line, markdown
+    from faceinpaint_fast.parity import report
 
     if out is not None:
         check_place(out)
     where, loaded = pick_device(device), load_model(model)
     found = []
-    print(line(TITLES))
-    for check in checks(loaded, where, seed):
-        print(line(check.cells), flush=True)
+    print(report.line(report.TITLES))
+    for check in report.checks(loaded, where, seed):
+        print(report.line(report.cells(check)), flush=True)
         found.append(check)
     failed = sum(not check.passed for check in found)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(markdown(found, machine(where)))
+        out.write_text(report.markdown(found, machine(where)))
     print(f"{len(found)} rows on {where}, {failed} failed")
     if failed:
         raise typer.Exit(1)
@@ -116,6 +119,8 @@ def evaluate(
     model: ModelFolder = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    size: Size = None,
+    crop: Crop = None,
     settings: Settings = None,
     name: Annotated[str | None, typer.Option("--as", help="What to call the results of one method.")] = None,
     table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
@@ -131,22 +136,23 @@ def evaluate(
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation.methods import configured
-    from faceinpaint_fast.evaluation.protocol import MASKS, Protocol
+    from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation
     from faceinpaint_fast.models import load_model
 
     if out is None and figures is None:
         raise InputError("evaluate: expected --out for results, or --figures, got neither")
     markdown.check(update or [])
-    asked = Protocol(masks=listed(masks) or MASKS, seed=seed, batch=batch)
+    asked = Evaluation(masks=listed(masks) or MASKS, seed=seed, batch=batch)
     place, differing = pick_device(device), settings_of(settings)
     if data or figures is not None:
         loaded = load_model(model)
+        shape = geometry(loaded.config, size, crop)
         chosen = _chosen(listed(methods), name, loaded, place, precision, differing)
         if figures is not None:
             config = configured(InpaintConfig(), cast("ConfigPrecision", precision), differing)
-            _draw_figures(figures, data or [], chosen, loaded, config, place, seed)
+            _draw_figures(figures, data or [], shape, chosen, loaded, config, place, seed)
         if data and out is not None:
-            _run(asked, chosen, loaded.config, data, faces, out, place)
+            _run(asked, chosen, data, shape, faces, out, place)
     if out is not None:
         _report(out, update or [], with_table1=table1)
 
@@ -169,16 +175,16 @@ def _chosen(
     methods = build(found, model=model, device=device, precision=exact, settings=settings)
     if renamed is None:
         return methods
-    if len(methods) != 1 or Path(renamed).name != renamed:
-        raise InputError(f"--as: expected a name, and one method to be called so, got {renamed!r} and {found}")
+    if len(methods) != 1:
+        raise InputError(f"--as: expected one method to be called {renamed!r}, got {found}")
     return {renamed: methods[found[0]]}
 
 
 def _run(
-    asked: Protocol,
+    asked: Evaluation,
     methods: dict[str, Method],
-    images: ModelConfig,
     data: list[Path],
+    shape: tuple[int, Framing],
     limit: int | None,
     out: Path,
     device: torch.device,
@@ -191,15 +197,15 @@ def _run(
         reading = bar.add_task("reading", total=None)
         sets = protocol.data_sets(
             data,
-            size=images.size,
-            framing=images.framing,
+            size=shape[0],
+            framing=shape[1],
             limit=limit,
             progress=lambda count: bar.update(reading, completed=count),
             tell=console.remark,
         )
         bar.update(reading, visible=False)
         task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
-        protocol.run(
+        protocol.evaluate(
             asked,
             methods,
             sets,
@@ -227,6 +233,7 @@ def _report(out: Path, documents: list[Path], *, with_table1: bool) -> None:
 def _draw_figures(
     folder: Path,
     data: list[Path],
+    shape: tuple[int, Framing],
     methods: dict[str, Method],
     model: Model,
     config: InpaintConfig,
@@ -242,22 +249,20 @@ def _draw_figures(
     from faceinpaint_fast.training import calibration
 
     check_place(folder / "fig01.png")
-    size, framing = model.config.size, model.config.framing
-    sets = data_sets(data, size=size, framing=framing, limit=HELD_OUT)
-    restorer = figures.Restorer(
+    sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT)
+    settings = figures.FigureSettings(
         inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
         config=config,
         methods={name: method.restore for name, method in methods.items()},
         seed=seed,
     )
-    own = figures.default_faces(astronaut(framing, size), restorer.inpainter(config))
-    shown = {number: own for number in figures.FIGURES if number < 12}
-    for number, (name, faces) in zip((12, 13, 14), sets.items(), strict=False):
-        shown[number] = {f"{name} {i}": face for i, face in enumerate(faces[: len(own)])}
+    face = astronaut(model.config.framing, model.config.size)
+    own = figures.default_faces(face, settings.inpainter(config))
+    shown = figures.rows_of_figures(own, sets)
     with console.progress(transient=True) as bar:
         task = bar.add_task("drawing", total=len(shown) + bool(sets))
         for number, rows in shown.items():
-            figures.write(folder, number, rows, restorer)
+            figures.write_figure(folder, number, rows, settings)
             bar.advance(task)
         if sets:
             held_out = next(iter(sets.values()))

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faceinpaint_fast.errors import InputError
+
+if TYPE_CHECKING:
+    from faceinpaint_fast.framing import Framing
+    from faceinpaint_fast.models import ModelConfig
 
 MAX_SEED = 2**63 - 1  # what torch takes
 HELD_OUT = 64  # images that a calibration compares with samples, as in the paper
@@ -32,14 +36,31 @@ Iterations = Annotated[int | None, typer.Option(help="Steps of the search; by de
 Config = Annotated[ConfigName, typer.Option(help="The best default, or the paper as printed.")]
 ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder; by default the one that is shipped.")]
 Precision = Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")]
+Size = Annotated[int | None, typer.Option(help="Pixels across a face; the model's, or it is refused.")]
 Crop = Annotated[
     str | None,
-    typer.Option(help="Square of each picture: celeba-108, celeba-148, or x,y,side in pixels; by default the model's."),
+    typer.Option(help="Square of other pictures: celeba-108, celeba-148 or x,y,side; by default the model's."),
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, for default and paper.")
 ]
 Report = Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table there, as Markdown.")]
+
+
+def geometry(model: ModelConfig, size: int | None, crop: str | None) -> tuple[int, Framing]:
+    """Returns the pixels across a face and the square of other pictures that a model asks for.
+
+    Raises InputError for another size, and for the crop of another framing; three numbers may be of any pictures.
+    """
+    from faceinpaint_fast.framing import Framing
+
+    if size not in (None, model.size):
+        raise InputError(f"--size: expected the model's, {model.size}, got {size}")
+    asked = model.framing if crop is None else Framing.parse(crop)
+    squares = [(framing.x, framing.y, framing.side) for framing in (asked, model.framing)]
+    if asked.picture is not None and squares[0] != squares[1]:
+        raise InputError(f"--crop: expected the model's, {model.framing}, or x,y,side, got {crop}")
+    return model.size, asked
 
 
 def settings_of(texts: list[str] | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def inpaint(
-    image: Annotated[Path, typer.Argument(help="Picture of an aligned face, of the model's size (64x64).")],
+    image: Annotated[Path, typer.Argument(help="Picture of an aligned face, of the model's size (shipped: 64x64).")],
     hole: Annotated[
         str, typer.Argument(help="Picture of the hole, white = fill; or centre, left, free-form, drop-80 ...")
     ],
@@ -76,9 +76,9 @@ def demo(
     images.check_writable(out)
     config = _config(ConfigName.default, iterations)
     loaded = load_model(model)
+    face = astronaut(loaded.config.framing, loaded.config.size)
     inpainter = Inpainter.of(loaded, config=config, device=device)
     inpainter.warm_up()
-    face = astronaut(loaded.config.framing, loaded.config.size)
     with console.progress(transient=True) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in masks.KINDS}
         rows = restore_kinds(

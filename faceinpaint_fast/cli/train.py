@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from faceinpaint_fast.cli import console
-from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, Seed
+from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, Seed, Size, geometry
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.framing import CELEBA_108, Framing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from faceinpaint_fast.config import Precision
+    from faceinpaint_fast.framing import Framing
     from faceinpaint_fast.models import Model
     from faceinpaint_fast.training import run
 
@@ -30,44 +30,48 @@ OtherFaces = Annotated[list[Path], typer.Argument(help="Folders and tar shards o
 MeasuredModel = Annotated[Path, typer.Argument(help="Model folder; what is found is written into it.")]
 Images = Annotated[int, typer.Option(min=1, help="How many images to see in all.")]
 Samples = Annotated[int, typer.Option(min=1, help="Generated images.")]
-Width = Annotated[int, typer.Option(help="Channels at 32x32; of the paper's DCGAN, 128.")]
+Width = Annotated[int, typer.Option(help="Channels at half the size; of the paper's DCGAN, 128.")]
 Batch = Annotated[int, typer.Option(help="Images a step.")]
 LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
 AnyPrecision = Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")]
 Minutes = Annotated[float, typer.Option(help="Between checkpoints.")]
+Cooldown = Annotated[int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")]
+NewSize = Annotated[int, typer.Option(help="Pixels across a face: 32, 64, 128 or 256.")]
+NewCrop = Annotated[str, typer.Option(help="Square of a picture that is a face: celeba-108, celeba-148 or x,y,side.")]
+Average = Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")]
+Curves = Annotated[Path | None, typer.Option(help="Picture of the losses (needs the extra `plots`).")]
+Scatter = Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")]
 
 
 def train(
     data: Faces,
     out: Annotated[Path, typer.Option(help="Model folder; a run that is there already is resumed.")],
     images: Images = 2_000_000,
-    cooldown: Annotated[
-        int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")
-    ] = 0,
+    cooldown: Cooldown = 0,
+    size: NewSize = 64,
+    crop: NewCrop = "celeba-108",
     width: Width = 64,
     batch: Batch = 128,
     learning_rate: LearningRate = 2e-4,
-    ema: Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")] = 0.999,
+    ema: Average = 0.999,
     precision: AnyPrecision = "auto",
-    size: Annotated[int, typer.Option(help="Pixels across an image: 32, 64, 128 or 256; the paper's are 64.")] = 64,
-    crop: Crop = None,
     checkpoint_minutes: Minutes = 5.0,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the losses (needs the extra `plots`).")] = None,
+    plot: Curves = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.framing import Framing
     from faceinpaint_fast.pictures import plots
     from faceinpaint_fast.training import game
 
     place = pick_device(device)
     exact = _precision(precision, place)
-    framing = CELEBA_108 if crop is None else Framing.parse(crop)
     config = game.TrainConfig(
         size=size,
-        framing=framing,
+        framing=Framing.parse(crop),
         width=width,
         batch=batch,
         learning_rate=learning_rate,
@@ -75,20 +79,12 @@ def train(
         precision=exact,
         seed=seed,
     )
+    run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
     check_place(out / "config.json")
     _check_plot(plot)
     with _training_bar() as bar:
-        faces = _read_faces(bar, data, size, framing)
-        game.train(
-            faces,
-            out,
-            config,
-            images=images,
-            cooldown=cooldown,
-            device=place,
-            checkpoint_minutes=checkpoint_minutes,
-            on_progress=_shown(bar, images),
-        )
+        faces = _read_faces(bar, data, config.size, config.framing)
+        game.train(faces, out, config, **run, device=place, on_progress=_shown(bar, images))
     if plot is not None:
         plots.draw_curves(out, plot)
     following = f"faceinpaint calibrate {out} HELD_OUT, faceinpaint train-encoder {out} DATA"
@@ -109,6 +105,7 @@ def train_encoder(
     batch: Batch = 64,
     learning_rate: LearningRate = 1e-3,
     precision: AnyPrecision = "auto",
+    size: Size = None,
     crop: Crop = None,
     checkpoint_minutes: Minutes = 5.0,
     seed: Seed = 0,
@@ -123,22 +120,14 @@ def train_encoder(
     place = pick_device(device)
     exact = _precision(precision, place)
     config = encoder.EncoderConfig(width=width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed)
+    falling = images // 2 if cooldown is None else cooldown
+    run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
     check_place(model / "config.json")
     loaded = load_model(model)
-    framing = loaded.config.framing if crop is None else Framing.parse(crop)
+    asked = geometry(loaded.config, size, crop)
     with _training_bar() as bar:
-        faces = _read_faces(bar, data, loaded.config.size, framing) if data else None
-        encoder.train_encoder(
-            model,
-            loaded,
-            faces,
-            config,
-            images=images,
-            cooldown=images // 2 if cooldown is None else cooldown,
-            device=place,
-            checkpoint_minutes=checkpoint_minutes,
-            on_progress=_shown(bar, images),
-        )
+        faces = _read_faces(bar, data, *asked) if data else None
+        encoder.train_encoder(model, loaded, faces, config, **run, device=place, on_progress=_shown(bar, images))
     print(f"{model}: with an encoder that has seen {images} images")
 
 
@@ -147,8 +136,9 @@ def calibrate(
     data: OtherFaces,
     images: Annotated[int, typer.Option(min=1, help="Held-out images.")] = HELD_OUT,
     samples: Samples = 12_800,
+    size: Size = None,
     crop: Crop = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")] = None,
+    plot: Scatter = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -158,7 +148,7 @@ def calibrate(
     from faceinpaint_fast.training import calibration
 
     _check_plot(plot)
-    loaded, found = _compared(calibration.calibrate, model, data, images, crop, samples, seed, device)
+    loaded, found = _compared(calibration.calibrate, model, data, images, size, crop, samples, seed, device)
     described = found.describe()
     save_measured(model, loaded, "calibration", described)
     if plot is not None:
@@ -171,6 +161,7 @@ def frechet(
     data: OtherFaces,
     images: Annotated[int | None, typer.Option(min=1, help="Held-out images; by default all.")] = None,
     samples: Samples = 10_000,
+    size: Size = None,
     crop: Crop = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -179,7 +170,7 @@ def frechet(
     from faceinpaint_fast.models import save_measured
     from faceinpaint_fast.training import frechet
 
-    loaded, found = _compared(frechet.frechet, model, data, images, crop, samples, seed, device)
+    loaded, found = _compared(frechet.frechet, model, data, images, size, crop, samples, seed, device)
     save_measured(model, loaded, "frechet", found)
     print(json.dumps(found, indent=2))
 
@@ -236,6 +227,7 @@ def _compared(
     folder: Path,
     data: list[Path],
     images: int | None,
+    size: int | None,
     crop: str | None,
     samples: int,
     seed: int,
@@ -249,8 +241,8 @@ def _compared(
 
     check_place(folder / "config.json")
     loaded = load_model(folder)
-    framing = loaded.config.framing if crop is None else Framing.parse(crop)
-    faces = load_faces(data, size=loaded.config.size, framing=framing, limit=images, tell=console.remark)
+    size, framing = geometry(loaded.config, size, crop)
+    faces = load_faces(data, size=size, framing=framing, limit=images, tell=console.remark)
     with console.progress(transient=True) as bar:
         task = bar.add_task("comparing", total=samples)
         found = measure(

@@ -1,1 +1,1 @@
-"""How good a restoration is: metrics, the demonstration, contact sheets."""
+"""How good restorations are, beside rivals': a protocol, metrics, records and tables."""

@@ -40,7 +40,7 @@ class Method:
 
 
 def available(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The methods to run, and for each that must be left out a line that says why.
+    """Returns the methods to run, and for each that must be left out a line that says why.
 
     No names are all METHODS.  Raises InputError for an unknown name, and for a named method whose library is missing.
     """
@@ -63,7 +63,7 @@ def build(
     precision: Precision,
     settings: Mapping[str, str] = types.MappingProxyType({}),
 ) -> dict[str, Method]:
-    """The methods of these names; the model's networks for those that search.
+    """Returns the methods of these names, with the model's networks for those that search.
 
     settings  fields of the engine's config that are to differ from its presets, as text; InputError for a field that is
               none, or is no number or word
@@ -121,6 +121,6 @@ def _rival(name: str, model: Model, device: torch.device, precision: Precision) 
 
 
 def _constants(module: types.ModuleType) -> dict[str, Any]:
-    """What a module fixes in capitals, numbers and words: with other ones it is another method."""
+    """Returns what a module fixes in capitals, numbers and words: with other ones it is another method."""
     kinds = (int, float, str, tuple)
     return {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, kinds)}

@@ -33,7 +33,7 @@ class Quality:
 
 
 def quality(image: NDArray[Any], truth: NDArray[Any], hole: NDArray[np.bool_]) -> Quality:
-    """Of an image (H, W, 3) in [0, 1] whose hole (H, W) was filled; NaN in the hole where it is empty."""
+    """Returns the quality of an image (H, W, 3) in [0, 1] whose hole (H, W) was filled; an empty hole's is NaN."""
     image, truth = image.astype(np.float64), truth.astype(np.float64)
     squares = (image - truth) ** 2
     ssim, similarity = structural_similarity(
@@ -58,13 +58,13 @@ def quality(image: NDArray[Any], truth: NDArray[Any], hole: NDArray[np.bool_]) -
 
 
 def seam(image: NDArray[np.float64], truth: NDArray[np.float64], hole: NDArray[np.bool_]) -> float:
-    """How much more an image (H, W, C) bends across its hole's boundary than the truth, in grey levels of 255."""
+    """Returns how much more an image (H, W, C) bends across its hole's boundary than the truth, in levels of 255."""
     found = _bends(image, hole)
     return float(255 * (found.mean() - _bends(truth, hole).mean())) if found.size else float("nan")
 
 
 def _bends(image: NDArray[np.float64], hole: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """|F_q - 2 F_p + F_p'| of every triple, (N, C)."""
+    """Returns |F_q - 2 F_p + F_p'| of every triple, (N, C)."""
     bends = []
     for lines, missing in ((image, hole), (image.swapaxes(0, 1), hole.T)):
         # p in the middle, q on one of its sides and p' on the other

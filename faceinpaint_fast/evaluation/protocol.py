@@ -24,7 +24,7 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.evaluation.methods import Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
-from faceinpaint_fast.evaluation.results import Log, Record
+from faceinpaint_fast.evaluation.results import Log, Record, slug
 from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.framing import Framing
 
@@ -37,7 +37,7 @@ DECIMALS = {"psnr": 2, "ssim": 4, "hole_psnr": 2, "hole_ssim": 4, "l1": 5, "seam
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Protocol:
+class Evaluation:
     """What every method is asked: masks by the names of `masks.draw`, the seed, how many images at a time."""
 
     masks: tuple[str, ...] = MASKS
@@ -77,12 +77,12 @@ def data_sets(
 
 
 def seed_of(seed: int, face: int) -> int:
-    """The seed of a face's holes and searches, 32 bits."""
+    """Returns the seed of a face's holes and searches, 32 bits."""
     return int(np.random.SeedSequence([seed, face]).generate_state(1)[0])
 
 
-def run(
-    protocol: Protocol,
+def evaluate(
+    asked: Evaluation,
     methods: Mapping[str, Method],
     data: Mapping[str, NDArray[np.uint8]],
     out: Path,
@@ -90,12 +90,15 @@ def run(
     machine: Mapping[str, str],
     progress: Callable[[str, int], None] = lambda *_: None,
 ) -> None:
-    """Restore the faces (N, H, W, 3) of every data set, but for what is in `out` already.
+    """Restores the faces (N, H, W, 3) of every data set by every method, but for what is in `out` already.
 
     `machine` goes into the headers; `progress` hears what was done, and to how many faces.  Raises InputError, before
-    any work, if `out` cannot be written to or holds results of another evaluation.
+    any work, if `out` cannot be written to or holds results of another evaluation, and for two methods of one slug.
     """
-    logs = []
+    slugs = {name: slug(name) for name in methods}
+    if len(set(slugs.values())) < len(slugs):
+        raise InputError(f"methods: expected names whose files differ, got {', '.join(methods)}")
+    runs = []
     for set_name, faces in data.items():
         for method_name, method in methods.items():
             header = {
@@ -104,27 +107,28 @@ def run(
                 "first_face": hashlib.sha256(faces[0].tobytes()).hexdigest(),
                 "model": method.model,
                 "config": method.config,
-                "seed": protocol.seed,
-                "batch": protocol.batch,
+                "seed": asked.seed,
+                "batch": asked.batch,
                 "machine": machine,
             }
-            logs.append((faces, method, Log(out / set_name / f"{method_name}.jsonl", header)))
-    for faces, method, log in logs:
-        for mask in protocol.masks:
-            for first in range(0, len(faces), protocol.batch):
-                batch = range(first, min(first + protocol.batch, len(faces)))
+            log = Log(out / set_name / f"{slugs[method_name]}.jsonl", header)
+            runs.append((f"{set_name} {method_name}", faces, method, log))
+    for name, faces, method, log in runs:
+        for mask in asked.masks:
+            for first in range(0, len(faces), asked.batch):
+                batch = range(first, min(first + asked.batch, len(faces)))
                 missing = [face for face in batch if (mask, face) not in log.done]
                 if missing:
                     # the whole batch once more: with fewer neighbours the last bits of a search may differ
-                    records = _restored(method, faces, mask, batch, protocol.seed, str(log.path))
+                    records = _restored(method, faces, mask, batch, asked.seed, str(log.path))
                     log.append([record for record in records if record["face"] in missing])
-                progress(f"{log.path.parent.name} {log.path.stem} {mask}", len(batch))
+                progress(f"{name} {mask}", len(batch))
 
 
 def _restored(
     method: Method, faces: NDArray[np.uint8], mask: str, batch: range, seed: int, name: str
 ) -> Iterator[Record]:
-    """The records of a batch, once all of it is restored."""
+    """Yields the records of a batch, once all of it is restored."""
     seeds = [seed_of(seed, face) for face in batch]
     truths = faces[batch.start : batch.stop] / 255
     holes = np.stack([masks.draw(mask, truths.shape[1:3], each) for each in seeds])
@@ -140,7 +144,7 @@ def _restored(
 
 
 def _rounded(figures: Quality) -> dict[str, float | None]:
-    """For JSON, which has neither NaN nor infinity, to as many decimals as matter."""
+    """Returns figures for JSON, which has neither NaN nor infinity, to as many decimals as matter."""
     return {
         name: None if math.isnan(value) else PERFECT if math.isinf(value) else round(value, DECIMALS[name])
         for name, value in dataclasses.asdict(figures).items()

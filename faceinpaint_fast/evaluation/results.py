@@ -1,13 +1,15 @@
 """What an evaluation leaves behind, a file a data set and method, of JSON lines:
 
-    OUT/<data set>/<method>.jsonl    a header; then {"mask", "face", "psnr", "ssim", "hole_psnr", ..., "seconds"}
+    OUT/<data set>/<slug>.jsonl    a header; then {"mask", "face", "psnr", "ssim", "hole_psnr", ..., "seconds"}
 
-A method has a file to itself, so that several processes may fill one folder with different methods.
+A method has a file to itself, so that several processes may fill one folder with different methods.  Its name stands in
+the header; the file is called by the name's slug.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,20 @@ FIELDS = ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam"
 Record = dict[str, Any]
 
 
+def slug(name: str) -> str:
+    """Returns a method's name as its file has it: lower case, digits, '.' and '-'; InputError if nothing is left."""
+    found = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+    if not found:
+        raise InputError(f"method: expected a name with a letter or a digit, got {name!r}")
+    return found
+
+
 class Log:
-    """A file of results that only ever grows, a batch at a time; what a kill has cut short is written again."""
+    """A file of results that only ever grows, a batch at a time; what a kill has cut short is written again.
+
+    path  where it lies
+    done  the masks and faces that have a record
+    """
 
     def __init__(self, path: Path, header: Record) -> None:
         check_place(path)
@@ -37,6 +51,7 @@ class Log:
             self._whole = path.read_bytes().rindex(b"\n") + 1
 
     def append(self, records: list[Record]) -> None:
+        """Writes the records of a batch, after the header if they are the first."""
         lines = [json.dumps(record, separators=(",", ":")) for record in records]
         if not self._whole:
             lines.insert(0, self._header)
@@ -50,7 +65,7 @@ class Log:
 
 
 def read(path: Path) -> tuple[Record, list[Record]] | None:
-    """Header and records of a file, None where there is no whole header; InputError if it holds anything else."""
+    """Returns header and records of a file, None without a whole header; InputError for anything else."""
     try:
         # what follows the last end of a line was cut short
         lines = path.read_bytes().decode().split("\n")[:-1]
@@ -72,18 +87,25 @@ def read(path: Path) -> tuple[Record, list[Record]] | None:
 
 
 def read_all(out: Path) -> dict[str, dict[str, list[Record]]]:
-    """The records of every data set and method in a folder."""
+    """Returns the records of every data set and method in a folder, by their names.
+
+    Raises InputError if there is none, and for two files of one method.
+    """
     found: dict[str, dict[str, list[Record]]] = {}
     for path in sorted(out.glob("*/*.jsonl")):
         if (log := read(path)) is not None:
-            found.setdefault(log[0]["data"], {})[log[0]["method"]] = log[1]
+            header, records = log
+            methods = found.setdefault(header["data"], {})
+            if header["method"] in methods:
+                raise InputError(f"{path}: expected one file of {header['method']}, got another beside it")
+            methods[header["method"]] = records
     if not found:
         raise InputError(f"{out}: expected results of faceinpaint evaluate, got none")
     return found
 
 
 def _differences(ours: Record, theirs: Record) -> str:
-    """What decides the result and is not the same in two headers."""
+    """Returns what decides the result and is not the same in two headers, as a message puts it."""
     mine, others = ({name: header.get(name) for name in DECIDING} | header["config"] for header in (ours, theirs))
     names = [name for name in mine | others if mine.get(name) != others.get(name)]
     return ", ".join(f"{name} {mine.get(name)}, got {others.get(name)}" for name in names)

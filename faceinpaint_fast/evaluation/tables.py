@@ -38,14 +38,14 @@ Column = Mapping[str, Mapping[int, Record]]  # of one method, by mask and face
 
 
 def report(found: Mapping[str, Results]) -> dict[str, str]:
-    """Every data set's tables, as far as there are results: "quality DATA", "differences DATA", "detail DATA" ...
+    """Returns every data set's tables, as far as there are results: "quality DATA", "differences DATA" ...
 
     "table1" is that of CelebA, as the paper's, or else of the first data set that has one.
     """
     made = {
-        f"{table.__name__} {data}": text
+        f"{name} {data}": text
         for data, results in found.items()
-        for table in (summary, quality, differences, choices, detail, table1)
+        for name, table in TABLES.items()
         if (text := table(data, columns(results))) is not None
     }
     candidates = [data for data in found if f"table1 {data}" in made]
@@ -55,7 +55,7 @@ def report(found: Mapping[str, Results]) -> dict[str, str]:
 
 
 def columns(results: Results) -> dict[str, Column]:
-    """By method, as METHODS has them, then mask, as MASKS has them, then face."""
+    """Returns records by method, as METHODS has them, then mask, as MASKS has them, then face."""
     sorted_: dict[str, Column] = {}
     for method in sorted(results, key=_order(METHODS)):
         masks = sorted({record["mask"] for record in results[method]}, key=_order(MASKS))
@@ -66,7 +66,7 @@ def columns(results: Results) -> dict[str, Column]:
 
 
 def interval(values: Iterable[float]) -> tuple[float, float]:
-    """Mean, and half the width of its 95 % interval; NaN for what too few values leave open."""
+    """Returns the mean, and half the width of its 95 % interval; NaN for what too few values leave open."""
     sample = np.fromiter(values, np.float64)
     n = len(sample)
     if n < 2:
@@ -75,7 +75,7 @@ def interval(values: Iterable[float]) -> tuple[float, float]:
 
 
 def summary(data: str, methods: Mapping[str, Column]) -> str:
-    """PSNR and SSIM of the whole face as means alone: a row a mask, a column a method."""
+    """Returns PSNR and SSIM of the whole face as means alone: a row a mask, a column a method."""
     heads = [f"{name} ({_faces(column)})" for name, column in methods.items()]
     rows = [
         [mask, *(f"{_plain(faces, 'psnr', 2)} / {_plain(faces, 'ssim', 3)}" if faces else EMPTY for faces in row)]
@@ -85,13 +85,13 @@ def summary(data: str, methods: Mapping[str, Column]) -> str:
     return _table(f"{data}: mean PSNR in dB / SSIM of the whole face", ["mask", *heads], rows)
 
 
-def quality(data: str, methods: Mapping[str, Column]) -> str:
-    """PSNR and SSIM of the whole face: a row a mask, a column a method."""
+def quality_table(data: str, methods: Mapping[str, Column]) -> str:
+    """Returns PSNR and SSIM of the whole face: a row a mask, a column a method."""
     return _by_mask(f"{data}: PSNR in dB / SSIM, {INTERVAL}", methods)
 
 
 def differences(data: str, methods: Mapping[str, Column]) -> str | None:
-    """`default` less each rival over the faces that both have, in PSNR and SSIM; None where there are no two."""
+    """Returns `default` less each rival over the faces that both have, in PSNR and SSIM; None for no two."""
     ours = methods.get("default", {})
     pairs = {f"less {name}": _paired(ours, rival) for name, rival in methods.items() if name != "default"}
     pairs = {name: column for name, column in pairs.items() if column}
@@ -100,7 +100,7 @@ def differences(data: str, methods: Mapping[str, Column]) -> str | None:
 
 
 def choices(data: str, methods: Mapping[str, Column]) -> str | None:
-    """What it is worth to do otherwise than `default`, a row a method; None where there are no two."""
+    """Returns what it is worth to do otherwise than `default`, a row a method; None where there are no two."""
     default = methods.get("default", {})
     others = {name: _paired(column, default) for name, column in methods.items() if name != "default"}
     if not any(others.values()):
@@ -121,7 +121,7 @@ def choices(data: str, methods: Mapping[str, Column]) -> str | None:
 
 
 def detail(data: str, methods: Mapping[str, Column]) -> str:
-    """The other figures: a row a mask and method."""
+    """Returns the other figures: a row a mask and method."""
     rows = [
         [mask, name, str(len(faces)), *(_mean(faces, figure) for figure in DETAILS), f"{_seconds(faces):.3g}"]
         for mask in _masks(methods)
@@ -136,7 +136,7 @@ def detail(data: str, methods: Mapping[str, Column]) -> str:
 
 
 def table1(data: str, methods: Mapping[str, Column]) -> str | None:
-    """The paper's Table 1 beside ours; None where nothing of it was run."""
+    """Returns the paper's Table 1 beside ours; None where nothing of it was run."""
     ours = {
         name: {mask: faces for mask, faces in methods.get(name, {}).items() if mask in TABLE_1}
         for name in ("DIP", "paper", "default")
@@ -157,6 +157,17 @@ def table1(data: str, methods: Mapping[str, Column]) -> str | None:
     return _table(title, ["dropped", "DIP, printed", "the method, printed", *here], rows)
 
 
+# by the name that a document's mark has
+TABLES: Mapping[str, Callable[[str, Mapping[str, Column]], str | None]] = {
+    "summary": summary,
+    "quality": quality_table,
+    "differences": differences,
+    "choices": choices,
+    "detail": detail,
+    "table1": table1,
+}
+
+
 def _by_mask(title: str, methods: Mapping[str, Column], sign: str = "") -> str:
     rows = [[mask, *(_cell(column.get(mask, {}), sign) for column in methods.values())] for mask in _masks(methods)]
     counts = [_faces(column) for column in methods.values()]
@@ -170,18 +181,18 @@ def _masks(methods: Mapping[str, Column]) -> list[str]:
 
 
 def _order(names: Sequence[str]) -> Callable[[str], tuple[int, str]]:
-    """A key that sorts as `names` does, and what it lacks behind."""
+    """Returns a key that sorts as `names` does, and what it lacks behind."""
     return lambda name: (names.index(name) if name in names else len(names), name)
 
 
 def _faces(column: Column) -> str:
-    """How many faces a column's means are over."""
+    """Returns how many faces a column's means are over, in words."""
     least, most = (choose([len(faces) for faces in column.values()] or [0]) for choose in (min, max))
     return f"{most} face{'s' * (most != 1)}" if least == most else f"{least} to {most} faces"
 
 
 def _paired(ours: Column, rival: Column) -> Column:
-    """Their difference on each face that both have, by mask."""
+    """Returns the difference of two columns on each face that both have, by mask."""
     both = {mask: ours[mask].keys() & rival[mask].keys() for mask in ours.keys() & rival.keys()}
     return {
         mask: {face: {name: ours[mask][face][name] - rival[mask][face][name] for name in FIGURES} for face in faces}
@@ -195,7 +206,7 @@ def _cell(faces: Mapping[int, Record], sign: str = "") -> str:
 
 
 def _mean(faces: Mapping[int, Record], figure: str, sign: str = "") -> str:
-    """A figure's mean over the faces that have it."""
+    """Returns a figure's mean over the faces that have it, with its interval."""
     mean, half = interval(record[figure] for record in faces.values() if record[figure] is not None)
     if np.isnan(mean):
         return EMPTY
@@ -208,7 +219,7 @@ def _plain(faces: Mapping[int, Record], figure: str, digits: int) -> str:
 
 
 def _seconds(faces: Mapping[int, Record]) -> float:
-    """The mean, without an interval: the faces of a batch share its time, and are no sample of times."""
+    """Returns the mean, without an interval: the faces of a batch share its time, and are no sample of times."""
     return float(np.mean([record["seconds"] for record in faces.values()]))
 
 

@@ -1,4 +1,4 @@
-"""DCGAN's generator G and discriminator D (Radford et al. 2015) for images of any of SIZES, and an encoder of D's layers.
+"""DCGAN's generator G and discriminator D (Radford et al. 2015) for images of SIZES, and an encoder of D's layers.
 
 Qiang et al. 2019, section 3.4: z (100) -> 4x4 -> 8x8 -> 16x16 -> 32x32 -> 64x64x3, tanh; D mirrors it.  Images of twice
 the size have a layer more, for every DCGAN begins at 4x4 pixels.  `width` is the number of channels at half the size;
@@ -71,10 +71,15 @@ class DCGANEncoder(nn.Module):
 DCGAN = DCGANGenerator | DCGANDiscriminator | DCGANEncoder
 
 
-def _depths(size: int, width: int) -> list[int]:
-    """The numbers of channels from half the size to 4x4 pixels; InputError for a size that is none of SIZES."""
+def check_size(size: int) -> None:
+    """Raises InputError for a number of pixels that is none of SIZES."""
     if type(size) is not int or size not in SIZES:
         raise InputError(f"size: expected one of {', '.join(map(str, SIZES))}, got {size}")
+
+
+def _depths(size: int, width: int) -> list[int]:
+    """The numbers of channels from half the size to 4x4 pixels."""
+    check_size(size)
     # halvings between half the size and 4 pixels
     return [width << i for i in range((size // 8).bit_length())]
 

@@ -60,7 +60,7 @@ class Product(ABC):
 
 
 class PackedProduct(Product):
-    """On a CPU: products with packed weights; csrc/layers/convolution.hpp, in large float32 batches winograd.hpp beside it.
+    """On a CPU: products with packed weights, csrc/layers/convolution.hpp; in large float32 batches winograd.hpp there.
 
     Threads cut between images, whose bits depend on no other image.
     """

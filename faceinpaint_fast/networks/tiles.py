@@ -79,7 +79,7 @@ GATHERED: dict[Precision, tuple[tuple[int, int, int, int, int], ...]] = {
     "bf16": (
         (128, 256, 64, 8, 3),
         (128, 128, 64, 8, 3),
-        (128, 128, 64, 4, 4),
+        (256, 64, 64, 8, 3),
         (128, 64, 64, 4, 4),
         (64, 128, 64, 4, 4),
         (64, 64, 64, 4, 4),
@@ -101,8 +101,9 @@ TO_IMAGE: dict[Precision, tuple[tuple[int, int, int, int, int], ...]] = {
     "bf16": ((128, 16, 64, 4, 1), (128, 16, 64, 4, 3), (64, 16, 64, 4, 1), (32, 16, 64, 2, 3), (16, 16, 64, 1, 4)),
     "fp32": ((128, 16, 32, 4, 1), (128, 16, 32, 4, 3), (64, 16, 32, 4, 1), (32, 16, 64, 2, 3), (16, 16, 64, 1, 4)),
 }
-FROM_IMAGE = ((128, 64, 16, 4, 1), (64, 64, 16, 4, 1), (32, 64, 16, 4, 1), (16, 32, 16, 2, 1))
+FROM_IMAGE = ((128, 64, 16, 8, 1), (64, 64, 16, 4, 1), (32, 64, 16, 4, 1), (16, 32, 16, 2, 1))
 SPLITS = (1, 2, 4, 8, 16)
+LARGEST_SPLIT = 64 * 64  # sums of a tile that several programs share
 
 # of an H200, measured: what the estimate goes by
 MULTIPROCESSORS = 132
@@ -140,7 +141,9 @@ def _sensible(tiles: Tiles, work: Work) -> bool:
     """Whether no program is without work, and no split without need."""
     count, splits = tiles.tiles(work), tiles.splits
     few = tiles.rows == 16 or tiles.rows < 2 * work.rows
-    filling = splits == 1 or (count * splits <= 4 * MULTIPROCESSORS and work.kind != "from image")
+    # a large tile's partial sums would be more than what it reads
+    small = tiles.rows * tiles.columns <= LARGEST_SPLIT and work.kind != "from image"
+    filling = splits == 1 or (small and count * splits <= 4 * MULTIPROCESSORS)
     return few and filling and splits <= tiles.blocks(work)
 
 

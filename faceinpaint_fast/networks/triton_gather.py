@@ -58,7 +58,7 @@ def _finished(total, scale, bias, gate, there, SLOPE: tl.constexpr, GATED: tl.co
     y = total * scale + bias
     if SLOPE != 1:
         if GATED:
-            y = tl.where(tl.load(gate, there, 0.0) > 0, y, SLOPE * y)
+            y = tl.where(tl.load(gate, there, 0.0).to(tl.float32) > 0, y, SLOPE * y)
         else:
             y = tl.where(y > 0, y, SLOPE * y)
     return y
@@ -133,7 +133,7 @@ def _put(
     if TANH:
         result = _tanh(result)
     if ADDED:
-        result += tl.load(out + at, there, 0.0)
+        result += tl.load(out + at, there, 0.0).to(tl.float32)
     tl.store(out + at, result.to(out.dtype.element_ty), there)
 
 
@@ -148,8 +148,8 @@ def gathered(
     TANH: tl.constexpr, ADDED: tl.constexpr, PARTS: tl.constexpr, SPLITS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """A layer that reads channels last.  HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, which it
-    sees in an image STRIDE times as large, and PHASES x PHASES phases of a result; of an IMAGE these are columns.
+    """A layer that reads channels last.  HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, in an image
+    STRIDE times as large, and with PHASES x PHASES phases of a result; of an IMAGE the phases are columns.
     """
     tile, split = tl.program_id(0), tl.program_id(1)
     # neighbours run at the same time, and share rows in the caches
@@ -227,7 +227,7 @@ def from_image(
     for channel in tl.static_range(C):
         a = tl.load(x + at + channel * (4 * HEIGHT * WIDTH), seen, 0.0).to(tl.float32)
         if DRAWN:
-            tanh = tl.load(drawn + at + channel * (4 * HEIGHT * WIDTH), seen, 0.0)
+            tanh = tl.load(drawn + at + channel * (4 * HEIGHT * WIDTH), seen, 0.0).to(tl.float32)
             a *= 1 - tanh * tanh
         w = weight + column[None, :] * (C * 16) + channel * 16 + tap[:, None]
         total = _multiplied(a, w, (column < N)[None, :], N * C * 16, total, PARTS)

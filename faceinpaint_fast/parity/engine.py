@@ -16,8 +16,8 @@ from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.models import Model
 from faceinpaint_fast.networks.adjoint import differentiable
 from faceinpaint_fast.networks.protocols import Differentiable, frozen
-from faceinpaint_fast.parity import report as parity
-from faceinpaint_fast.parity.report import OPERATION, Check, compare
+from faceinpaint_fast.parity import check
+from faceinpaint_fast.parity.check import OPERATION, Check, compare
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 from faceinpaint_fast.search.objective import Objective
 
@@ -31,8 +31,8 @@ LONG, LONG_STARTS = 100, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A face under the demonstration's holes in turn, each image with a start of its own, and who solves it.
+class Restorations:
+    """A face under a hole of each kind in turn, each image with a start of its own, restored by either.
 
     Starts are the same for any --seed: another eight may hold five that part from the reference.
     """
@@ -43,27 +43,34 @@ class Problem:
     holes: NDArray[np.bool_]  # (B, H, W)
 
     @classmethod
-    def of(cls, model: Model, device: torch.device, count: int) -> Problem:
+    def of(cls, model: Model, device: torch.device, count: int) -> Restorations:
         names, size = list(masks.KINDS.values()), model.config.size
         holes = [masks.draw(names[i % len(names)], (size, size)) for i in range(count)]
         face = astronaut(model.config.framing, size) / np.float32(255)
         return cls(model, device, np.repeat(face[None], count, axis=0), np.stack(holes))
 
     def ours(self, config: InpaintConfig, images: Sequence[int] | None = None) -> Inpainting:
-        """Of all images, or of these, in this order."""
+        """Restores all images, or those numbered, in this order, by the engine."""
         rows = list(range(len(self.faces)) if images is None else images)
         inpainter = Inpainter.of(self.model, config=config, device=self.device)
         return inpainter(self.faces[rows], self.holes[rows], seed=rows)
 
     def theirs(self, config: InpaintConfig, dtype: torch.dtype) -> reference.Inpainting:
-        """By networks of that dtype."""
+        """Restores them by the reference, its networks in this dtype."""
         G, D, *E = (network.to(dtype) for network in exact_networks(self.model))
         restore = reference.Inpainter(G, D, encoder=E[0] if E else None, config=config)
         return restore(self.faces, self.holes, seed=range(len(self.faces)))
 
 
+def checks(model: Model, device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
+    """Yields the checks of the objective, the networks and the search with this model."""
+    yield from objectives(model, device, rng)
+    yield from networks(model, device, rng)
+    yield from searches(model, device)
+
+
 def exact_networks(model: Model) -> list[nn.Module]:
-    """The reference's G, D and encoder, if there is one, with the model's weights, in float64."""
+    """Returns the reference's G, D and encoder, if there is one, with the model's weights, in float64."""
     config = model.config
     images = {"size": config.size, "channels": config.channels}
     pairs: list[tuple[nn.Module, nn.Module]] = [
@@ -79,21 +86,21 @@ def exact_networks(model: Model) -> list[nn.Module]:
 
 
 def objectives(model: Model, device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
-    """Eq. 8 of what G draws against a face under four holes, and its gradient in x; with D in float32 alone."""
+    """Checks Eq. 8 of what G draws against a face under four holes, and its gradient in x; with D in float32 alone."""
     exact_G, exact_D, *_ = exact_networks(model)
     D = differentiable(frozen(model.discriminator, device), device, "fp32")
-    problem = Problem.of(model, device, len(masks.KINDS))
-    images, known = torch.from_numpy(problem.faces).movedim(-1, 1), torch.from_numpy(~problem.holes)
-    W = torch.from_numpy(reference.weight_map(problem.holes)).float()
+    restorations = Restorations.of(model, device, len(masks.KINDS))
+    images, known = torch.from_numpy(restorations.faces).movedim(-1, 1), torch.from_numpy(~restorations.holes)
+    W = torch.from_numpy(reference.weight_map(restorations.holes)).float()
     z = torch.from_numpy(rng.standard_normal((len(images), model.config.latent_size)))
     with torch.no_grad():
         generated = exact_G(z).float()
     printed = replace(InpaintConfig.paper(), lambda_z=InpaintConfig().lambda_z)
     for name, normalization in {"printed": printed.normalization, "masked": "masked"}.items():
         for dtype, lambda_d, allowed in (
-            (torch.float32, printed.lambda_d, parity.PULLBACK["fp32"]),
-            (torch.float32, 0.0, parity.OBJECTIVE_GRADIENT[torch.float32]),
-            (torch.float64, 0.0, parity.OBJECTIVE_GRADIENT[torch.float64]),
+            (torch.float32, printed.lambda_d, check.PULLBACK["fp32"]),
+            (torch.float32, 0.0, check.OBJECTIVE_GRADIENT[torch.float32]),
+            (torch.float64, 0.0, check.OBJECTIVE_GRADIENT[torch.float64]),
         ):
             config = replace(printed, normalization=normalization, lambda_d=lambda_d)
             x, image, M, weight = (array.to(device, dtype) for array in (generated, images, known, W))
@@ -107,7 +114,7 @@ def objectives(model: Model, device: torch.device, rng: np.random.Generator) -> 
 
 
 def networks(model: Model, device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
-    """G, D and the encoder as the engine runs them, in a batch and an image at a time, and their pullbacks."""
+    """Checks G, D and the encoder as the engine runs them, in a batch and an image at a time, and their pullbacks."""
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     channels, size = model.config.channels, model.config.size
     parts = {
@@ -124,17 +131,17 @@ def networks(model: Model, device: torch.device, rng: np.random.Generator) -> It
         for precision in precisions:
             fast = differentiable(frozen(network, device), device, precision)
             for count in (BATCH, 1):
-                found, pulled = run(fast, x.to(device), gradient.to(device), count)
+                found, pulled = applied(fast, x.to(device), gradient.to(device), count)
                 of, named = x[:count], f"{name}, {precision}"
-                yield compare(named, of, found, y.detach(), parity.NETWORK[precision])
-                yield compare(f"{named}, pullback", of, pulled, slope, parity.PULLBACK[precision])
+                yield compare(named, of, found, y.detach(), check.NETWORK[precision])
+                yield compare(f"{named}, pullback", of, pulled, slope, check.PULLBACK[precision])
                 each = [compare("", of, *image, 0.0).error for image in zip(pulled, slope, strict=True)]
-                what, allowed = f"{named}, pullback, median of {BATCH}", parity.PULLBACK_MEDIAN[precision]
+                what, allowed = f"{named}, pullback, median of {BATCH}", check.PULLBACK_MEDIAN[precision]
                 yield Check(what, tuple(of.shape), "float32", float(np.median(each)), allowed)
 
 
-def run(network: Differentiable, x: Tensor, gradient: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """What the network and its pullback give, so many images at a time."""
+def applied(network: Differentiable, x: Tensor, gradient: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Returns what the network and its pullback give, so many images at a time."""
     ys, pulled = [], []
     for some, back in zip(x.split(count), gradient.split(count), strict=True):
         y, pull = network(some)
@@ -145,51 +152,57 @@ def run(network: Differentiable, x: Tensor, gradient: Tensor, count: int) -> tup
 
 
 def searches(model: Model, device: torch.device) -> Iterator[Check]:
-    """The trajectory, what the Inpainter makes of it, and the loss that a longer search reaches."""
+    """Checks the trajectory, what the Inpainter makes of it, and the loss that a longer search reaches."""
     for name, config in CONFIGS.items():
-        problem, short = Problem.of(model, device, STARTS), replace(config, iterations=SHORT)
-        found = problem.ours(short)
-        apart = np.abs(found.z - problem.theirs(short, torch.float64).z).max(axis=1)
+        restorations, short = Restorations.of(model, device, STARTS), replace(config, iterations=SHORT)
+        found = restorations.ours(short)
+        apart = np.abs(found.z - restorations.theirs(short, torch.float64).z).max(axis=1)
         what = f"Inpainter, {name}: z after {SHORT} iterations, absolute, median of {STARTS} starts"
-        yield Check(what, problem.faces.shape, "float32", float(np.median(apart)), parity.Z)
-        yield from inpainting(name, problem, short, found)
-        problem, long = Problem.of(model, device, LONG_STARTS), replace(config, iterations=LONG)
+        yield Check(what, restorations.faces.shape, "float32", float(np.median(apart)), check.Z)
+        yield from inpainting(name, restorations, short, found)
+        restorations, long = Restorations.of(model, device, LONG_STARTS), replace(config, iterations=LONG)
         # in float32, at half the time: of the same kind, but sums in another order
-        ours, theirs = problem.ours(long), problem.theirs(long, torch.float32)
+        ours, theirs = restorations.ours(long), restorations.theirs(long, torch.float32)
         means = ours.losses["total"].mean(), theirs.losses["total"].mean()
-        yield compare(f"Inpainter, {name}: mean loss after {LONG} iterations", problem.faces, *means, parity.MEAN_LOSS)
+        yield compare(
+            f"Inpainter, {name}: mean loss after {LONG} iterations", restorations.faces, *means, check.MEAN_LOSS
+        )
     yield from bits(model, device)
 
 
-def inpainting(name: str, problem: Problem, config: InpaintConfig, found: Inpainting) -> Iterator[Check]:
-    """What an Inpainter returned for the z that it found."""
-    faces, holes = problem.faces, problem.holes
-    G, D, *E = exact_networks(problem.model)
+def inpainting(name: str, restorations: Restorations, config: InpaintConfig, found: Inpainting) -> Iterator[Check]:
+    """Checks what an Inpainter returned for the z that it found."""
+    faces, holes = restorations.faces, restorations.holes
+    G, D, *E = exact_networks(restorations.model)
     z = torch.from_numpy(found.z).double()
     x = G(z)
     T = ((x + 1) / 2).movedim(1, -1).numpy()
     F = reference.blended(faces.astype(np.float64), found.generated, holes, config).clip(0, 1)
-    yield compare(f"Inpainter, {name}: T = G(z)", faces, found.generated, T, parity.NETWORK["fp32"])
-    allowed = parity.POISSON if config.blend == "poisson" else parity.BIHARMONIC
+    yield compare(f"Inpainter, {name}: T = G(z)", faces, found.generated, T, check.NETWORK["fp32"])
+    allowed = check.POISSON if config.blend == "poisson" else check.PLATE
     yield compare(f"Inpainter, {name}: F", faces, found.image, F, allowed)
-    yield compare(f"Inpainter, {name}: known pixels of F", faces, found.image[~holes], faces[~holes], parity.NONE)
+    yield compare(f"Inpainter, {name}: known pixels of F", faces, found.image[~holes], faces[~holes], check.NONE)
     weights = reference.weight_map(holes, k=config.k, alpha=config.alpha)
     image, known, W = (torch.from_numpy(array).double() for array in (np.moveaxis(faces, -1, 1), ~holes, weights))
     guess = reference.guessed(E[0], image, known) if E and config.search == "guided" else 0.0
     for term, expected in reference.objective(x, D, image, known, W, config, z, guess).items():
-        yield compare(f"Inpainter, {name}: {term} loss at z", faces, found.losses[term], expected, parity.LOSS)
+        yield compare(f"Inpainter, {name}: {term} loss at z", faces, found.losses[term], expected, check.LOSS)
 
 
 def bits(model: Model, device: torch.device) -> Iterator[Check]:
-    """The same image, hole and seed beside other neighbours, at another place; and in a batch of another size."""
-    problem, config = Problem.of(model, device, STARTS), InpaintConfig(iterations=SHORT)
+    """Checks that bits stay the same beside other neighbours, at another place, and in a batch of another size."""
+    restorations, config = Restorations.of(model, device, STARTS), InpaintConfig(iterations=SHORT)
     order = list(reversed(range(STARTS)))
-    turned = problem.ours(config, order).image[order]
+    turned = restorations.ours(config, order).image[order]
     yield compare(
-        "Inpainter: same bits at another place of the batch", turned, turned, problem.ours(config).image, parity.NONE
+        "Inpainter: same bits at another place of the batch",
+        turned,
+        turned,
+        restorations.ours(config).image,
+        check.NONE,
     )
     config = replace(config, batch_invariant=True)
-    alone = problem.ours(config, [1]).image
+    alone = restorations.ours(config, [1]).image
     yield compare(
-        "Inpainter: same bits alone, batch_invariant", alone, alone, problem.ours(config).image[[1]], parity.NONE
+        "Inpainter: same bits alone, batch_invariant", alone, alone, restorations.ours(config).image[[1]], check.NONE
     )

@@ -1,4 +1,4 @@
-"""What is held against the reference: weights, losses and blends here, and the engine that is built of them."""
+"""Every function held against the reference: weights, losses, blends."""
 
 from __future__ import annotations
 
@@ -24,12 +24,10 @@ from faceinpaint_fast.blend.doors import (
     tension_blend,
 )
 from faceinpaint_fast.config import TENSION, Normalization
-from faceinpaint_fast.models import Model
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
-from faceinpaint_fast.parity import report as parity
-from faceinpaint_fast.parity.engine import networks, objectives, searches
-from faceinpaint_fast.parity.report import OPERATION, Check, as_float64, compare, pixels
+from faceinpaint_fast.parity import check
+from faceinpaint_fast.parity.check import OPERATION, Check, as_float64, compare, pixels
 from faceinpaint_fast.search.objective import context_loss, structural_loss
 from faceinpaint_fast.weight_map import weight_map
 
@@ -39,15 +37,14 @@ Array = NDArray[Any]
 ODD, LARGE = (2, 37, 51, 3), (1, 513, 257, 3)
 # what fills a hole, its twin in the reference, and the error that it may have
 BLENDS: tuple[tuple[str, Callable[..., Any], Callable[..., Array], float], ...] = (
-    ("poisson_blend", poisson_blend, reference.poisson_blend, parity.POISSON),
-    ("biharmonic_blend", biharmonic_blend, reference.biharmonic_blend, parity.BIHARMONIC),
-    ("tension_blend", tension_blend, partial(reference.tension_blend, tension=TENSION), parity.BIHARMONIC),
+    ("poisson_blend", poisson_blend, reference.poisson_blend, check.POISSON),
+    ("biharmonic_blend", biharmonic_blend, reference.biharmonic_blend, check.PLATE),
+    ("tension_blend", tension_blend, partial(reference.tension_blend, tension=TENSION), check.PLATE),
 )
 
 
-def checks(model: Model, device: torch.device, seed: int) -> Iterator[Check]:
-    """Every row, as it comes; the seed is of what functions are tried on."""
-    rng, size = np.random.default_rng(seed), model.config.size
+def checks(size: int, device: torch.device, rng: np.random.Generator) -> Iterator[Check]:
+    """Yields the checks of every function; `size` is of a model's images."""
     # the model's images alone and a few at a time, and others
     shapes = (1, size, size, 3), (5, size, size, 3), ODD, LARGE
     sizes = [(height, width) for _, height, width, _ in shapes[1:]]
@@ -55,9 +52,6 @@ def checks(model: Model, device: torch.device, seed: int) -> Iterator[Check]:
     yield from distances(device, shapes, rng)
     yield from bounds(device)
     yield from blends(device, sizes, rng)
-    yield from objectives(model, device, rng)
-    yield from networks(model, device, rng)
-    yield from searches(model, device)
 
 
 def weights(device: torch.device, sizes: Sequence[tuple[int, int]]) -> Iterator[Check]:
@@ -67,14 +61,14 @@ def weights(device: torch.device, sizes: Sequence[tuple[int, int]]) -> Iterator[
         expected = reference.weight_map(holes)
         kinds = [holes, (255 * holes).astype(np.uint8), holes.astype(np.float32), holes.astype(np.float64)]
         for hole in kinds:
-            yield compare("weight_map", hole, weight_map(hole), expected, parity.WEIGHTS)
+            yield compare("weight_map", hole, weight_map(hole), expected, check.WEIGHTS)
         there = torch.from_numpy(holes).to(device)
-        yield compare("weight_map, torch", there, weight_map(there), expected, parity.WEIGHTS)
-        yield compare("weight_map", holes[0], weight_map(holes[0]), expected[0], parity.WEIGHTS)
+        yield compare("weight_map, torch", there, weight_map(there), expected, check.WEIGHTS)
+        yield compare("weight_map", holes[0], weight_map(holes[0]), expected[0], check.WEIGHTS)
 
 
 def distances(device: torch.device, shapes: Sequence[tuple[int, ...]], rng: np.random.Generator) -> Iterator[Check]:
-    """Weighted L1 and SSIM, alone and as the pair that the search uses."""
+    """Checks weighted L1 and SSIM, alone and as the pair that the search uses."""
     for shape in shapes:
         images = likenesses(shape, rng)
         for dtype in (torch.float32, torch.float64, torch.bfloat16):
@@ -85,7 +79,7 @@ def distances(device: torch.device, shapes: Sequence[tuple[int, ...]], rng: np.r
 
 
 def alone(x: Tensor, y: Tensor, w: Tensor) -> Iterator[Check]:
-    """`weighted_l1` and `ssim` of x and y (B, C, H, W), and their gradients in x under autograd."""
+    """Checks `weighted_l1` and `ssim` of x and y (B, C, H, W), and their gradients in x under autograd."""
     x.requires_grad_()
     truth, weight = (pixels(x), pixels(y)), as_float64(w)
     l1, similarity = weighted_l1(x, y, w), ssim(x, y)
@@ -96,11 +90,11 @@ def alone(x: Tensor, y: Tensor, w: Tensor) -> Iterator[Check]:
     yield compare("weighted_l1, gradient", x, of_l1, slope, OPERATION[x.dtype])
     yield compare("ssim", x, similarity, reference.ssim(*truth), OPERATION[x.dtype], absolute=True)
     slope = reference.ssim_gradient(*truth)
-    yield compare("ssim, gradient", x, of_similarity, slope, parity.SSIM_GRADIENT[x.dtype])
+    yield compare("ssim, gradient", x, of_similarity, slope, check.SSIM_GRADIENT[x.dtype])
 
 
 def pair(x: Tensor, y: Tensor, w: Tensor) -> Iterator[Check]:
-    """`ssim_l1` with windows that count differently, and the gradient of both, of which either has about as much."""
+    """Checks `ssim_l1` with windows that count differently, and its gradient, of which either has about as much."""
     C, H, W = x.shape[1:]
     windows = w[:, 5 : H - 5, 5 : W - 5]
     share = windows / (C * windows.sum(dim=(1, 2), keepdim=True))
@@ -114,11 +108,11 @@ def pair(x: Tensor, y: Tensor, w: Tensor) -> Iterator[Check]:
     expected = reference.ssim(*truth, weights=as_float64(windows)), reference.weighted_l1(pixels(x), pixels(y), weight)
     yield compare("ssim_l1, SSIM", x, similarity, expected[0], OPERATION[x.dtype], absolute=True)
     yield compare("ssim_l1, L1", x, l1, expected[1], OPERATION[x.dtype])
-    yield compare("ssim_l1, gradient", x, pixels(gradient), slope, parity.SSIM_GRADIENT[x.dtype])
+    yield compare("ssim_l1, gradient", x, pixels(gradient), slope, check.SSIM_GRADIENT[x.dtype])
 
 
 def bounds(device: torch.device) -> Iterator[Check]:
-    """Eq. 5 and 6 as printed, below, between and above their bounds."""
+    """Checks Eq. 5 and 6 as printed, below, between and above their bounds."""
     for name, fast, exact, top in (
         ("structural_loss", structural_loss, reference.structural_loss, 1.0),
         ("context_loss", context_loss, reference.context_loss, 6000.0),
@@ -130,7 +124,7 @@ def bounds(device: torch.device) -> Iterator[Check]:
 
 
 def blends(device: torch.device, sizes: Sequence[tuple[int, int]], rng: np.random.Generator) -> Iterator[Check]:
-    """Section 3.3: four holes at once, their known pixels bit for bit, and one hole in other sizes."""
+    """Checks section 3.3: four holes at once, their known pixels bit for bit, and one hole in other sizes."""
     holes = drawn(sizes[0])
     photos = photographs((2, len(holes), *sizes[0], 3), rng)
     for name, fast, exact, tolerance in BLENDS:
@@ -139,11 +133,11 @@ def blends(device: torch.device, sizes: Sequence[tuple[int, int]], rng: np.rando
             for dtype in (np.float32, np.float64, np.uint8):
                 white, truth, allowed = 1, expected, tolerance
                 if dtype == np.uint8:
-                    white, truth, allowed = 255, expected.clip(0, 1), tolerance + parity.HALF_A_BYTE
+                    white, truth, allowed = 255, expected.clip(0, 1), tolerance + check.HALF_A_BYTE
                 target, source = (photos * np.float64(white / 255)).astype(dtype)
                 found = pixels(fast(put(target), put(source), holes))
                 yield compare(f"{name}{kind}, four holes", target, found / white, truth, allowed)
-                yield compare(f"{name}{kind}, known pixels", target, found[~holes], target[~holes], parity.NONE)
+                yield compare(f"{name}{kind}, known pixels", target, found[~holes], target[~holes], check.NONE)
         for size in sizes[1:]:
             target, source = photographs((2, *size, 3), rng) / 255
             images = target, source, masks.free_form(size)
@@ -152,12 +146,12 @@ def blends(device: torch.device, sizes: Sequence[tuple[int, int]], rng: np.rando
 
 
 def solvers(images: Array, holes: NDArray[np.bool_]) -> Iterator[Check]:
-    """What keeps a hole's set-up: of a divergence of its own, and of the second batch."""
+    """Checks the solvers that keep a hole's set-up: a divergence of the caller's, and a second batch."""
     targets, sources = images
     flow = np.stack([reference.poisson.divergence(reference.poisson.gradient(source)) for source in sources])
     expected = np.stack([reference.poisson.solve(*each) for each in zip(flow, targets, holes, strict=True)])
     found = PoissonSolver(holes).solve(flow, targets)
-    yield compare("PoissonSolver.solve", targets, found, expected, parity.POISSON)
+    yield compare("PoissonSolver.solve", targets, found, expected, check.POISSON)
     smooth: tuple[BiharmonicSolver | TensionSolver, ...] = (BiharmonicSolver(holes), TensionSolver(holes))
     for solver, (_, _, exact, tolerance) in zip(smooth, BLENDS[1:], strict=True):
         solver.blend(sources, targets)
@@ -165,7 +159,7 @@ def solvers(images: Array, holes: NDArray[np.bool_]) -> Iterator[Check]:
         yield compare(f"{type(solver).__name__}.blend", targets, solver.blend(targets, sources), expected, tolerance)
 
 
-# --- what the rows are of ---
+# --- what the functions are tried on ---
 
 
 def drawn(size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -174,7 +168,7 @@ def drawn(size: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def photographs(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Pieces (..., H, W, 3) of scikit-image's astronaut, each from a place of its own."""
+    """Returns pieces (..., H, W, 3) of scikit-image's astronaut, each from a place of its own."""
     *count, H, W, _ = shape
     picture, pieces = data.astronaut(), []
     for top, left in rng.integers(512, size=(math.prod(count), 2)):
@@ -184,19 +178,19 @@ def photographs(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.
 
 
 def likenesses(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Images (B, H, W, C), nowhere closer than L1's gradient can tell in bfloat16, and weights (B, H, W, 1)."""
+    """Returns images (B, H, W, C), nowhere closer than L1's gradient can tell in bfloat16, and weights (B, H, W, 1)."""
     y = photographs(shape, rng) / 255
     x = y + rng.choice([-1, 1], shape) * rng.uniform(0.05, 0.3, shape)
     return x, y, rng.uniform(1, 3, (*shape[:3], 1))
 
 
 def tensor(images: Array, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """(B, H, W, C) as torch's (B, C, H, W)."""
+    """Returns images (B, H, W, C) as torch's (B, C, H, W)."""
     return torch.from_numpy(images).movedim(-1, 1).to(device, dtype).contiguous()
 
 
 def kinds(device: torch.device) -> dict[str, Callable[[Array], Any]]:
-    """The libraries whose arrays are blended there, as a row's name has them, and how they get an image."""
+    """Returns how each library whose arrays are blended there gets an image, by what a check's name says of it."""
     found: dict[str, Callable[[Array], Any]] = {
         "": lambda images: images,
         ", torch": lambda images: torch.from_numpy(images).movedim(-1, -3).to(device).contiguous(),

@@ -1,104 +1,40 @@
-"""How a fast result is held against `faceinpaint_fast.reference`, what error it may have and why, and how it is shown.
-
-An error is the largest difference, as a share of the largest number of the reference's result; a row that means the
-difference itself says "absolute".
-"""
+"""All checks, and how they are shown: a line each as they come, and a page of Markdown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from faceinpaint_fast.arrays import is_torch, to_numpy
 from faceinpaint_fast.markdown import page, table
-
-# what docs/architecture.md promises of an operation: sums of 10^4 to 10^6 terms; of bfloat16, too, sums are float32.
-# SSIM's errors are absolute: those of its variances do not shrink with it where images differ
-OPERATION = {torch.float32: 1e-5, torch.float64: 1e-12, torch.bfloat16: 1e-5}
-# a variance in float32 is a small difference of squares; a gradient in bfloat16 is rounded to 8 bits at its end, too
-SSIM_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-12, torch.bfloat16: 2**-8 + 1e-4}
-# counts are exact, and W is rounded once, to 24 bits
-WEIGHTS = 2**-24
-# five layers of sums of up to 8192 terms; in bfloat16 each rounds weights and activations to 8 bits, 2^-8 either, and
-# enlarges, by its BatchNorm, what the layers before it did
-NETWORK = {"fp32": 1e-5, "bf16": 16 * 2**-8}
-# back again the same; but a number that lies within rounding of a kink of ReLU takes the other slope: in bfloat16 one
-# of hundreds, so that every image has some, and their pull is a tenth of the whole
-PULLBACK_MEDIAN = {"fp32": 1e-5, "bf16": 0.25}
-# in float32 one of millions, which a few images have: hence the median, and here a bound for all of them
-PULLBACK = {"fp32": 0.02, "bf16": 0.5}
-# SSIM's; with D, whose kinks are as good as any, it is PULLBACK
-OBJECTIVE_GRADIENT = {torch.float32: 3e-4, torch.float64: 1e-12}
-# ten and a hundred times the residual of 1e-5 that is promised, of a correction of about 1
-POISSON, BIHARMONIC = 1e-4, 1e-3
-# to bytes everything is rounded
-HALF_A_BYTE = 0.5 / 255
-# after 10 iterations; Adam divides by the gradient's own size, so that a few starts are beyond it: hence the median
-Z = 1e-4
-# after 100 and more trajectories have parted, and only losses agree
-MEAN_LOSS = 0.02
-# of what an Inpainter reports, taken from a T in float32
-LOSS = 1e-4
-# the same bits
-NONE = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A row: what was compared, for an input of which shape and dtype, and how far apart it was."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    error: float
-    tolerance: float
-
-    @property
-    def passed(self) -> bool:
-        """NaN does not."""
-        return self.error <= self.tolerance
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """As TITLES has them."""
-        shape = "x".join(map(str, self.shape))
-        verdict = "pass" if self.passed else "FAIL"
-        return self.name, shape, self.dtype, f"{self.error:.1e}", f"{self.tolerance:.1e}", verdict
-
+from faceinpaint_fast.models import Model
+from faceinpaint_fast.parity import engine, functions
+from faceinpaint_fast.parity.check import Check
 
 TITLES = ("name", "shape", "dtype", "error", "tolerance", "")
 WIDTHS = (72, 12, 8, 7, 9, 4)
 
 
-def compare(name: str, of: Any, found: Any, expected: Any, tolerance: float, *, absolute: bool = False) -> Check:
-    """A row for what was `found` of the input `of`, both of any kind of array, beside NumPy's or torch's `expected`."""
-    found, expected = (as_float64(array) for array in (found, expected))
-    unit = 1.0 if absolute else float(np.abs(expected).max()) or 1.0
-    error = float(np.abs(found - expected).max()) / unit if found.shape == expected.shape else np.inf
-    name = f"{name}, absolute" if absolute else name
-    return Check(name, tuple(of.shape), str(of.dtype).removeprefix("torch."), error, tolerance)
+def checks(model: Model, device: torch.device, seed: int) -> Iterator[Check]:
+    """Yields every check as it comes; the seed is of what functions are tried on."""
+    rng = np.random.default_rng(seed)
+    yield from functions.checks(model.config.size, device, rng)
+    yield from engine.checks(model, device, rng)
 
 
-def as_float64(array: Any) -> NDArray[np.float64]:
-    """Any kind of array, bfloat16 too, where it lies in this machine's memory."""
-    # NumPy has no bfloat16
-    return np.asarray(to_numpy(array.double() if is_torch(array) else array), np.float64)
-
-
-def pixels(images: Any) -> NDArray[np.float64]:
-    """Any kind of images as the reference has them, (..., H, W, C)."""
-    return np.moveaxis(as_float64(images), -3, -1) if is_torch(images) else as_float64(images)
+def cells(check: Check) -> tuple[str, ...]:
+    """Returns a row of the table, as TITLES has it."""
+    shape = "x".join(map(str, check.shape))
+    verdict = "pass" if check.passed else "FAIL"
+    return check.name, shape, check.dtype, f"{check.error:.1e}", f"{check.tolerance:.1e}", verdict
 
 
 def line(cells: tuple[str, ...]) -> str:
-    """Of a table as wide as a terminal."""
+    """Returns one line of a table as wide as a terminal."""
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
-def markdown(checks: list[Check], found: dict[str, str]) -> str:
+def markdown(found: Sequence[Check], machine: Mapping[str, str]) -> str:
     """Returns a page with the table of all checks, and below it what they were made on."""
-    return page(table(TITLES, (check.cells for check in checks)), found)
+    return page(table(TITLES, map(cells, found)), machine)

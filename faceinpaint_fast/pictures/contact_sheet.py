@@ -22,7 +22,7 @@ def contact_sheet(
     title: str = "",
     deep: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Pictures (H, W, 3), or grey (H, W), of one size, a row a name, under the columns' names: (H', W', 3).
+    """Returns pictures (H, W, 3), or grey (H, W), of one size under the columns' names, a row a name: (H', W', 3).
 
     Each pixel becomes a square of pixels, so many that a picture is about SHOWN of them high: nothing is smoothed that
     the eye should judge.

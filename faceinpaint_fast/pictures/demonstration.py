@@ -20,7 +20,7 @@ COLUMNS = ("damaged", "generated, G(z^)", "stitched", "blended", "original")
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """One row of the demonstration."""
+    """A row of the demonstration: a hole by its label, what was restored, how well, and the seconds it took."""
 
     name: str
     hole: NDArray[np.bool_]

@@ -15,7 +15,7 @@ from faceinpaint_fast.weight_map import weight_map
 def panels(
     image: NDArray[np.uint8], hole: NDArray[np.bool_], generated: NDArray[np.uint8], config: InpaintConfig
 ) -> dict[str, NDArray[np.uint8]]:
-    """W, G(z^), the merged gradients and their divergence v, in grey but for G(z^): pictures (H, W) or (H, W, 3).
+    """Returns W, G(z^), the merged gradients and their divergence v: pictures, grey (H, W), of G(z^) (H, W, 3).
 
     W goes from black, 1, to white, 1 + alpha.  Of the gradients, the mean over channels of the length is shown; of
     the divergence, its mean, with grey for none.
@@ -34,7 +34,7 @@ def panels(
 
 
 def _padded(differences: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
-    """Back to the image's shape: no edge leaves the last row or column."""
+    """Returns differences in the image's shape: no edge leaves the last row or column."""
     return np.concatenate([differences, np.zeros_like(np.take(differences, [0], axis))], axis)
 
 

@@ -55,7 +55,7 @@ class EncoderConfig:
 
 
 def random_hole(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
-    """Returns a hole (size, size) of any kind: the centre, a half, beyond a line, a rectangle, strokes or lone pixels."""
+    """Returns a hole (size, size) of any kind: the centre, a half, beyond a line, a rectangle, strokes, lone pixels."""
     shape = size, size
     kind, seed = rng.integers(8), int(rng.integers(2**31))
     if kind == 0:

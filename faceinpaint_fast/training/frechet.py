@@ -30,8 +30,9 @@ LEAST = 3 * TILES**2 + 1  # images whose covariance has the full rank, of colour
 def shapes(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Returns histograms of oriented gradients (Dalal and Triggs 2005): (N, H, W, 3) -> (N, 144).
 
-    They are of 9 angles in 4x4 cells, each normalised by itself.  Blocks of 2x2 cells have 324 numbers and tell less: 1000 samples of the
-    shipped model were 1.6 times as far from faces as faces are from one another, and 1.8 times without blocks.
+    They are of 9 angles in 4x4 cells, each normalised by itself.  Blocks of 2x2 cells have 324 numbers and tell less:
+    1000 samples of the shipped model were 1.6 times as far from faces as faces are from one another, and 1.8 times
+    without blocks.
     """
     height, width = images.shape[1:3]
     options = {"pixels_per_cell": (height // CELLS, width // CELLS), "cells_per_block": (1, 1), "channel_axis": -1}

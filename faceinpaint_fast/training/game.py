@@ -22,7 +22,7 @@ from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import save_model
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, check_size
 from faceinpaint_fast.networks.protocols import to_signed, to_unit
 from faceinpaint_fast.training.run import batch_of_step, check_faces, run
 
@@ -56,6 +56,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_size(self.size)
         if min(self.width, self.batch) < 1 or self.seed < 0:
             raise InputError(f"width, batch, seed: expected >= 1, >= 1, >= 0, got {self}")
         if not (self.learning_rate > 0 and 0 <= self.beta1 < 1 and 0 <= self.ema < 1):

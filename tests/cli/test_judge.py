@@ -11,14 +11,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from rich.console import Console
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
-from faceinpaint_fast.evaluation import methods, results, tables
+from faceinpaint_fast.evaluation import methods, protocol, results, tables
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
 from faceinpaint_fast.faces import load_faces
-from faceinpaint_fast.images import read_image
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.images import read_image, write_image
 from faceinpaint_fast.models import read_config
 from faceinpaint_fast.training import calibration
 
@@ -45,14 +47,15 @@ def two_sets(faces, tmp_path):
     return faces, tmp_path / "shard.tar"
 
 
-def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, model, grey, tmp_path):
+def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, taken, model, grey, tmp_path):
     out, readme = tmp_path / "out", tmp_path / "README.md"
     readme.write_text("<!-- evaluate: quality shard -->\n<!-- end -->\n<!-- evaluate: table1 -->\n<!-- end -->\n")
     line = ["evaluate", *two_sets, "--out", out, "--masks", "drop-80,left", "--masks", "left", "--faces", 3,
             "--batch", 2, "--seed", 4, "--methods", "harmonic", "--methods", "default", "--precision", "bf16",
             "--model", model, "--device", "cpu", "--update", readme]  # fmt: skip
     status, said, err = faceinpaint(*line, "--table1")
-    assert (status, err) == (0, "")
+    # of the first picture of each data set
+    assert (status, err) == (0, taken + taken.replace("faces/0.png", "shard.tar:4.png"))
     # two masks, three faces and two
     assert grey == [2, 1, 2, 1, 2, 2]
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.jsonl")) == [
@@ -69,7 +72,7 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, model, grey, tmp_p
     ]
     # by the Python interface
     seeds = [seed_of(4, face) for face in (0, 1)]
-    truths = load_faces([two_sets[1]])
+    truths = load_faces([two_sets[1]], size=64, framing=CELEBA_108)
     holes = np.stack([masks.draw("drop-80", (64, 64), seed) for seed in seeds])
     inpainter = Inpainter.from_pretrained(model, config=InpaintConfig(precision="bf16"), device="cpu")
     expected = inpainter(truths / 255, holes, seed=seeds).image
@@ -87,7 +90,7 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, model, grey, tmp_p
     )
 
     grey.clear()
-    assert faceinpaint(*line, "--table1") == (0, said, "")
+    assert faceinpaint(*line, "--table1") == (0, said, err)
     assert faceinpaint("evaluate", "--out", out, "--table1") == (0, said, "")
     assert "Table 1" not in faceinpaint("evaluate", "--out", out)[1]
     assert grey == []
@@ -97,11 +100,11 @@ def test_evaluate_under_a_name_with_other_settings(faceinpaint, faces, model, tm
     line = ["evaluate", faces, "--out", tmp_path / "out", "--masks", "left", "--faces", 1, "--model", model,
             "--methods", "default", "--device", "cpu"]  # fmt: skip
     assert faceinpaint(*line, "--set", "iterations=2")[0] == 0
-    assert faceinpaint(*line, "--set", "iterations=3", "--set", "blend=none", "--as", "stitched")[0] == 0
+    assert faceinpaint(*line, "--set", "iterations=3", "--set", "blend=none", "--as", "Stitched, as it is")[0] == 0
     folder = tmp_path / "out" / faces.name
-    names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched")]
+    names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched-as-it-is")]
     assert [(config["iterations"], config["blend"]) for config in names] == [(2, "tension"), (3, "none")]
-    assert "| stitched |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
+    assert "| Stitched, as it is |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
 
 
 def test_evaluate_draws_the_figures(faceinpaint, two_sets, model, tmp_path, monkeypatch):
@@ -149,7 +152,7 @@ def test_evaluate_says_what_is_left_out(faceinpaint, faces, tmp_path, monkeypatc
     assert asked == f"faceinpaint: asked for {[name for name in methods.METHODS if name != 'Telea']}"
 
 
-def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, tmp_path, monkeypatch, grey):
+def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, taken, tmp_path, monkeypatch, grey):
     line = ["evaluate", faces, "--out", tmp_path / "out", "--methods", "harmonic", "--masks", "left", "--batch", 3]
     module = sys.modules["faceinpaint_fast.evaluation.rivals.harmonic"]
 
@@ -160,7 +163,7 @@ def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, tmp_path, monkeypat
 
     whole = module.harmonic
     monkeypatch.setattr(module, "harmonic", interrupted)
-    assert faceinpaint(*line) == (130, "", "")
+    assert faceinpaint(*line) == (130, "", taken)
     assert len(results.read(tmp_path / "out" / "faces" / "harmonic.jsonl")[1]) == 6
     monkeypatch.setattr(module, "harmonic", whole)
     assert faceinpaint(*line)[0] == 0
@@ -178,8 +181,8 @@ def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, tmp_path, monkeypat
         (["--model", "nowhere"], "nowhere: expected a model folder"),
         (["--set", "iterations"], "--set: expected FIELD=VALUE"),
         (["--set", "steps=3"], "set: expected one of iterations"),
-        (["--as", "a/b"], "--as: expected a name, and one method"),
-        (["--as", "both", "--methods", "TV"], "--as: expected a name, and one method"),
+        (["--as", "?!"], "method: expected a name with a letter or a digit, got '?!'"),
+        (["--as", "both", "--methods", "TV"], "--as: expected one method to be called 'both', got"),
         (["--update", "nowhere.md"], "nowhere.md: expected a text file to update"),
         (["nowhere"], "nowhere: expected a folder of images or a tar file"),
         (["--out", "face.png"], "face.png/faces/harmonic.jsonl: expected a place that can be written to"),
@@ -238,8 +241,8 @@ def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypa
 
 
 def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, monkeypatch):
-    from faceinpaint_fast.parity import functions as checks
-    from faceinpaint_fast.parity.report import Check
+    from faceinpaint_fast.parity import report
+    from faceinpaint_fast.parity.check import Check
 
     asked = []
 
@@ -247,7 +250,7 @@ def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, mon
         asked.append(arguments)
         yield Check("this", (2, 3), "float32", 3e-7, 1e-5)
 
-    monkeypatch.setattr(checks, "checks", quick)
+    monkeypatch.setattr(report, "checks", quick)
     out = tmp_path / "new" / "table.md"
     status, said, err = faceinpaint("parity", "--device", "cpu", "--model", model, "--seed", 5, "--out", out)
     assert (status, err) == (0, "")
@@ -270,9 +273,9 @@ def test_parity_refuses_before_any_work(refused, model, tmp_path):
 
 def test_a_broken_kernel_fails_parity(faceinpaint, model, tmp_path, monkeypatch):
     from faceinpaint_fast import _cpu
-    from faceinpaint_fast.parity import functions as checks
+    from faceinpaint_fast.parity import functions, report
 
-    monkeypatch.setattr(checks, "checks", lambda _, device, __: checks.weights(device))
+    monkeypatch.setattr(report, "checks", lambda _, device, __: functions.weights(device, [(37, 51)]))
     assert faceinpaint("parity", "--device", "cpu", "--model", model)[0] == 0
     kernel = _cpu.weight_map
 
@@ -289,3 +292,22 @@ def test_a_broken_kernel_fails_parity(faceinpaint, model, tmp_path, monkeypatch)
     assert all(row.endswith("FAIL") for row in rows)
     assert said.splitlines()[-1] == f"{len(rows)} rows on cpu, {len(rows)} failed"
     assert out.read_text().count("FAIL") == len(rows)
+
+
+def test_evaluate_takes_faces_of_the_model_alone(faceinpaint, refused, celeba, model, tmp_path, monkeypatch):
+    given = []
+
+    def judge(asked, methods, data, out, **_):  # noqa: ARG001
+        given.append(data)
+        raise InputError("enough")
+
+    monkeypatch.setattr(protocol, "evaluate", judge)
+    line = ["evaluate", celeba, "--model", model, "--methods", "harmonic", "--out", tmp_path / "out"]
+    assert "(35, 55) is drawn with 64x64\nfaceinpaint: enough" in faceinpaint(*line)[2]
+    assert faceinpaint(*line, "--size", 64, "--crop", "celeba-108")[2].endswith("enough\n")
+    assert given[0]["celeba"].shape == (2, 64, 64, 3)
+    assert_array_equal(given[0]["celeba"], given[1]["celeba"])
+    assert "--size: expected the model's, 64, got 128" in refused(*line, "--size", 128)
+    assert "--crop: expected the model's, celeba-108, or x,y,side" in refused(*line, "--crop", "celeba-148")
+    write_image(celeba / "0.png", np.zeros((90, 100, 3), np.uint8))
+    assert "0.png: expected 64x64 pixels, or 178x218 to be cut to celeba-108, got 100x90" in refused(*line)

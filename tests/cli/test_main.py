@@ -211,7 +211,7 @@ def test_a_damaged_model_is_refused(refused, picture, model, out):
     assert "expected SHA-256" in refused("frechet", model, picture.parent)
     weights.write_bytes(whole)
     # torch's own message takes several lines
-    (model / "config.json").write_text(json.dumps(read_config(model) | {"width": 5}))
+    (model / "config.json").write_text(json.dumps(read_config(model).describe() | {"width": 5}))
     assert "size mismatch" in refused("inpaint", picture, "centre", "-o", out, "--model", model)
     (model / "config.json").write_text("{}")
     assert "expected a model's description" in refused("inpaint", picture, "centre", "-o", out, "--model", model)

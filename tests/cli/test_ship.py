@@ -28,7 +28,7 @@ def test_doctor_tells_versions_and_sha256(faceinpaint, model):
 
 def test_doctor_of_a_model_without_a_past(faceinpaint, model):
     for training in ({}, None, "long"):
-        config = read_config(model) | {"training": training}
+        config = read_config(model).describe() | {"training": training}
         (model / "config.json").write_text(json.dumps(config))
         status, said, _ = faceinpaint("doctor", "--model", model)
         assert status == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,22 +15,23 @@ from rich.console import Console
 from faceinpaint_fast import masks
 from faceinpaint_fast.cli import train
 from faceinpaint_fast.faces import load_faces
-from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.framing import CELEBA_108, CELEBA_148
 from faceinpaint_fast.images import read_image, write_image
 from faceinpaint_fast.models import load_model, read_config, save_measured, save_model
 from faceinpaint_fast.training import calibration, encoder, frechet, run
 from faceinpaint_fast.training import game as dcgan
 
+BOUNDS = {"s_min": 0.1, "s_max": 0.8, "c_min": 700.0, "c_max": 5000.0}
 TINY = ["--width", "2", "--batch", "4", "--device", "cpu"]
 
 
 def test_train_then_calibrate_then_inpaint(
-    faceinpaint, refused, faces, picture, face, tmp_path, out, monkeypatch, restored
+    faceinpaint, refused, faces, taken, picture, face, tmp_path, out, monkeypatch, restored
 ):
     monkeypatch.setattr(dcgan, "GRID", 2)
     model = tmp_path / "new" / "model"
     status, said, err = faceinpaint("train", faces, "--out", model, *TINY, "--images", 16, "--precision", "fp32")
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, taken)
     assert said.startswith(f"{model}: a model that has seen 16 images")
     training = load_model(model).config.training
     assert {key: training[key] for key in ("width", "batch", "images", "faces", "precision")} == {
@@ -46,7 +49,7 @@ def test_train_then_calibrate_then_inpaint(
 
     plot = tmp_path / "plots" / "fig4.png"
     status, said, err = faceinpaint("calibrate", model, faces, "--images", 3, "--samples", 5, "--plot", plot)
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, taken)
     described = json.loads(said)
     assert (described["images"], described["samples"]) == (3, 5)
     assert read_config(model).calibration == described
@@ -83,20 +86,24 @@ def test_train_takes_what_the_device_has(faceinpaint, faces, tmp_path, monkeypat
         assert load_model(tmp_path / best).config.training["precision"] == best
 
 
-def test_train_passes_every_option_on(faceinpaint, faces, tmp_path, monkeypatch):
+def test_train_passes_every_option_on(faceinpaint, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(dcgan, "train", lambda *args, **options: calls.append((args, options)))
-    write_image(tmp_path / "large" / "a.png", np.zeros((109, 120, 3), np.uint8))
-    status, _, _ = faceinpaint(
-        *("train", faces, tmp_path / "large", "--out", tmp_path / "model", "--images", 100, "--width", 3, "--batch", 5),
-        *("--learning-rate", 0.01, "--ema", 0.5, "--precision", "bf16", "--crop", 64, "--checkpoint-minutes", 7),
-        *("--seed", 9, "--device", "cpu"),
+    write_image(tmp_path / "large" / "a.png", np.zeros((218, 178, 3), np.uint8))
+    write_image(tmp_path / "large" / "b.png", np.zeros((32, 32, 3), np.uint8))
+    status, _, err = faceinpaint(
+        *("train", tmp_path / "large", "--out", tmp_path / "model", "--images", 100, "--width", 3, "--batch", 5),
+        *("--learning-rate", 0.01, "--ema", 0.5, "--precision", "bf16", "--checkpoint-minutes", 7),
+        *("--size", 32, "--crop", "celeba-148", "--seed", 9, "--device", "cpu"),
     )
-    assert status == 0
+    done = "178x218 pixels, of which the square of 148 pixels at (15, 35) is drawn with 32x32"
+    assert (status, err) == (0, f"faceinpaint: {tmp_path}/large/a.png: {done}\n")
     ((given, out, config), options) = calls[0]
-    assert given.shape == (9, 64, 64, 3)
+    assert given.shape == (2, 32, 32, 3)
     assert out == tmp_path / "model"
-    assert config == dcgan.TrainConfig(width=3, batch=5, learning_rate=0.01, ema=0.5, precision="bf16", seed=9)
+    assert config == dcgan.TrainConfig(
+        size=32, framing=CELEBA_148, width=3, batch=5, learning_rate=0.01, ema=0.5, precision="bf16", seed=9
+    )
     assert (options["images"], options["checkpoint_minutes"], options["device"].type) == (100, 7.0, "cpu")
 
 
@@ -106,7 +113,9 @@ def test_train_passes_every_option_on(faceinpaint, faces, tmp_path, monkeypatch)
         (["--batch", "9"], "data: expected at least one batch, 9 faces, got 8"),
         (["--ema", "1"], "learning_rate, beta1, ema: expected"),
         (["--precision", "fp16"], "precision: expected fp32 or bf16"),
-        (["--crop", "65"], "0.png: expected at least the 65x65 to be cropped, got 64x64"),
+        (["--crop", "65"], "crop: expected celeba-108, celeba-148 or x,y,side in pixels, got '65'"),
+        (["--size", "128"], "0.png: expected 128x128 pixels, or 178x218 to be cut to celeba-108, got 64x64"),
+        (["--size", "48"], "size: expected one of 32, 64, 128, 256, got 48"),
         (["--device", "gpu"], "device: expected auto or a device at hand"),
     ],
 )
@@ -127,15 +136,16 @@ def test_train_calibrate_and_frechet_refuse_data_that_are_none(refused, model, f
         assert message in refused("frechet", model, source)
 
 
-def test_train_on_a_full_disk_is_one_line(faceinpaint, faces, tmp_path, monkeypatch):
+def test_train_on_a_full_disk_is_one_line(faceinpaint, faces, taken, tmp_path, monkeypatch):
     def no_space(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", no_space)
     status, out, err = faceinpaint("train", faces, "--out", tmp_path / "model", *TINY, "--images", 4)
     assert (status, out) == (2, "")
+    assert err.startswith(taken)
     assert "No space left on device" in err
-    assert err.count("\n") == 1
+    assert err.count("\n") == 2
 
 
 def test_calibrate_refuses_weights_that_were_replaced_meanwhile(refused, faces, model, discriminator, monkeypatch):
@@ -163,11 +173,11 @@ def test_a_plot_without_matplotlib(refused, faces, model, tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("with_faces", [True, False], ids=["faces", "samples"])
-def test_train_encoder_gives_a_model_its_guess(faceinpaint, faces, model, with_faces):
+def test_train_encoder_gives_a_model_its_guess(faceinpaint, faces, taken, model, with_faces):
     assert load_model(model).encoder is None
     line = ["train-encoder", model, *([faces] if with_faces else []), "--images", 8, "--batch", 4, "--width", 2]
     status, said, err = faceinpaint(*line)
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, taken if with_faces else "")
     assert said == f"{model}: with an encoder that has seen 8 images\n"
     assert load_model(model).encoder is not None
     described = read_config(model).encoder
@@ -178,17 +188,17 @@ def test_train_encoder_gives_a_model_its_guess(faceinpaint, faces, model, with_f
 def test_train_encoder_passes_every_option_on(faceinpaint, faces, model, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(encoder, "train_encoder", lambda *args, **options: calls.append((args, options)))
-    write_image(tmp_path / "large" / "a.png", np.zeros((109, 120, 3), np.uint8))
+    write_image(tmp_path / "large" / "a.png", np.zeros((80, 120, 3), np.uint8))
     status, _, _ = faceinpaint(
         *("train-encoder", model, faces, tmp_path / "large", "--images", 100, "--width", 3, "--batch", 5, "--seed", 9),
-        *("--learning-rate", 0.01, "--precision", "bf16", "--crop", 64, "--checkpoint-minutes", 7, "--cooldown", 40),
-        *("--device", "cpu"),
+        *("--learning-rate", 0.01, "--precision", "bf16", "--checkpoint-minutes", 7, "--cooldown", 40),
+        *("--size", 64, "--crop", "1,0,80", "--device", "cpu"),
     )
     assert status == 0
     ((folder, loaded, shown, config), options) = calls[0]
     assert folder == model
     assert loaded.config == read_config(model)
-    assert len(shown) == len(load_faces([faces])) + 1
+    assert shown.shape == (9, 64, 64, 3)
     assert config == encoder.EncoderConfig(width=3, batch=5, learning_rate=0.01, precision="bf16", seed=9)
     assert callable(options.pop("on_progress"))
     assert options == {"images": 100, "cooldown": 40, "device": torch.device("cpu"), "checkpoint_minutes": 7}
@@ -208,29 +218,29 @@ def test_train_draws_its_losses_now_and_whenever_it_is_asked(faceinpaint, faces,
     assert (read_image(plot) != short).any()
 
 
-def test_frechet_is_kept_beside_what_calibration_found(faceinpaint, faces, model, monkeypatch):
+def test_frechet_is_kept_beside_what_calibration_found(faceinpaint, faces, taken, model, monkeypatch):
     monkeypatch.setattr(frechet, "LEAST", 3)
     assert faceinpaint("calibrate", model, faces, "--samples", 3)[0] == 0
     before = read_config(model)
-    line = ["frechet", model, faces, "--images", 6, "--samples", 7, "--crop", 60, "--seed", 4, "--device", "cpu"]
+    line = ["frechet", model, faces, "--images", 6, "--samples", 7, "--seed", 4, "--device", "cpu"]
     status, said, err = faceinpaint(*line)
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, taken)
     found = json.loads(said)
-    assert read_config(model) == before | {"frechet": found}
-    loaded, cropped = load_model(model), load_faces([faces], crop=60, limit=6)
+    assert read_config(model) == dataclasses.replace(before, frechet=found)
+    loaded, cropped = load_model(model), load_faces([faces], size=64, framing=CELEBA_108, limit=6)
     assert found == frechet.frechet(loaded.generator, cropped, samples=7, seed=4, device=torch.device("cpu"))
     assert faceinpaint("calibrate", model, faces, "--samples", 3)[0] == 0
-    assert read_config(model) == before | {"frechet": found}
+    assert read_config(model) == dataclasses.replace(before, frechet=found)
 
 
 def test_what_another_command_finds_out_meanwhile_is_kept(faceinpaint, faces, model, monkeypatch):
     def measure(*_, **__):
-        save_measured(model, load_model(model), "calibration", {"meanwhile": 1} | bounds)
+        save_measured(model, load_model(model), "calibration", BOUNDS)
         return {"hog": 0.5}
 
     monkeypatch.setattr(frechet, "frechet", measure)
     assert faceinpaint("frechet", model, faces)[0] == 0
-    assert read_config(model).calibration == {"meanwhile": 1}
+    assert read_config(model).calibration == BOUNDS
     assert read_config(model).frechet == {"hog": 0.5}
 
 
@@ -241,3 +251,33 @@ def test_frechet_takes_all_faces_by_default(faceinpaint, faces, model, monkeypat
 
 def test_frechet_refuses_too_few_faces(refused, faces, model):
     assert "expected >= 386 faces and >= 193 samples, got 8 and 10000" in refused("frechet", model, faces)
+
+
+@pytest.mark.parametrize("command", ["train-encoder", "calibrate", "frechet"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "32"], "--size: expected the model's, 64, got 32"),
+        (["--crop", "celeba-148"], "--crop: expected the model's, celeba-108, or x,y,side, got celeba-148"),
+        (["--crop", "face"], "crop: expected celeba-108, celeba-148 or x,y,side in pixels, got 'face'"),
+        ([], "0.png: expected 64x64 pixels, or 178x218 to be cut to celeba-108, got 100x90"),
+        (["--crop", "0,0,91"], "0.png: expected 64x64 pixels, or at least 91x91 to be cut to 0,0,91, got 100x90"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused(refused, model, tmp_path, command, options, message):
+    write_image(tmp_path / "odd" / "0.png", np.zeros((90, 100, 3), np.uint8))
+    assert message in refused(command, model, tmp_path / "odd", *options)
+
+
+def test_pictures_are_cut_to_the_model_s_framing(faceinpaint, celeba, model, monkeypatch):
+    given = []
+    measured = SimpleNamespace(describe=lambda: BOUNDS)
+    monkeypatch.setattr(calibration, "calibrate", lambda _, faces, **__: given.append(faces) or measured)
+    status, _, err = faceinpaint("calibrate", model, celeba)
+    done = "178x218 pixels, of which the square of 108 pixels at (35, 55) is drawn with 64x64"
+    assert (status, err) == (0, f"faceinpaint: {celeba}/0.png: {done}\n")
+    assert faceinpaint("calibrate", model, celeba, "--size", 64, "--crop", "celeba-108")[0] == 0
+    assert faceinpaint("calibrate", model, celeba, "--crop", "35,55,108")[0] == 0
+    assert given[0].shape == (2, 64, 64, 3)
+    assert_array_equal(given[0], given[1])
+    assert_array_equal(given[0], given[2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import shutil
 import tarfile
@@ -16,12 +15,12 @@ from faceinpaint_fast import InputError, ModelError, masks
 from faceinpaint_fast.evaluation import protocol
 from faceinpaint_fast.evaluation.methods import Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
-from faceinpaint_fast.evaluation.protocol import MASKS, Protocol, data_sets, run, seed_of
-from faceinpaint_fast.evaluation.results import read, read_all
+from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, data_sets, evaluate, seed_of
+from faceinpaint_fast.evaluation.results import read
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import write_image
 
-ASKED = Protocol(masks=("left", "drop-80"), seed=5, batch=2)
+ASKED = Evaluation(masks=("left", "drop-80"), seed=5, batch=2)
 MACHINE = {"python": "3"}
 CONFIG = {"step": 0.25, "k": 7}
 
@@ -46,9 +45,9 @@ class Recorder:
         return noise(images, holes, seeds)
 
 
-def evaluate(faces, out, restore=noise, asked=ASKED, config=CONFIG):
+def evaluated(faces, out, restore=noise, asked=ASKED, config=CONFIG):
     """One method on one data set: the file's lines, seconds left out."""
-    run(asked, {"noise": Method(restore=restore, config=config)}, {"heads": faces}, out, machine=MACHINE)
+    evaluate(asked, {"noise": Method(restore=restore, config=config)}, {"heads": faces}, out, machine=MACHINE)
     return lines(out / "heads" / "noise.jsonl")
 
 
@@ -61,16 +60,13 @@ def lines(path):
 def uninterrupted(faces, tmp_path_factory):
     """Five faces in batches of 2, 2 and 1, under two masks: (folder, lines)."""
     out = tmp_path_factory.mktemp("uninterrupted")
-    return out, evaluate(faces[:5], out)
-
-
-# ------------------------------------------------------------------------------------------------------- what is asked
+    return out, evaluated(faces[:5], out)
 
 
 def test_every_method_gets_the_same_holes_a_batch_at_a_time(faces, tmp_path):
     one, other = Recorder(), Recorder()
     heard = []
-    run(
+    evaluate(
         ASKED,
         {"one": Method(restore=one), "other": Method(restore=other)},
         {"heads": faces[:5]},
@@ -100,6 +96,32 @@ def test_holes_differ_from_face_to_face_and_grow_with_the_share_dropped():
     assert large[small].all()
 
 
+def test_a_file_has_the_slug_of_its_method(faces, tmp_path):
+    heard = []
+    evaluate(
+        dataclasses.replace(ASKED, masks=("left",)),
+        {"Our noise, 2": Method(restore=noise)},
+        {"heads": faces[:1]},
+        tmp_path,
+        machine=MACHINE,
+        progress=lambda what, _: heard.append(what),
+    )
+    assert lines(tmp_path / "heads" / "our-noise-2.jsonl")[0]["method"] == "Our noise, 2"
+    assert heard == ["heads Our noise, 2 left"]
+    # the same file, but another method's
+    with pytest.raises(InputError, match=r"expected results with method our noise 2, got Our noise, 2"):
+        evaluate(ASKED, {"our noise 2": Method(restore=noise)}, {"heads": faces[:1]}, tmp_path, machine=MACHINE)
+
+
+def test_two_methods_of_one_slug_are_refused(faces, tmp_path):
+    unused = Recorder()
+    both = {"Noise": Method(restore=unused), "noise": Method(restore=unused)}
+    with pytest.raises(InputError, match="methods: expected names whose files differ, got Noise, noise"):
+        evaluate(ASKED, both, {"heads": faces}, tmp_path, machine=MACHINE)
+    assert unused.calls == []
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -110,13 +132,13 @@ def test_holes_differ_from_face_to_face_and_grow_with_the_share_dropped():
         ({"seed": -1}, "seed: expected >= 0, got -1"),
     ],
 )
-def test_a_protocol_checks_itself(options, message):
+def test_an_evaluation_checks_itself(options, message):
     with pytest.raises(InputError, match=message):
-        Protocol(**options)
+        Evaluation(**options)
 
 
 def test_the_default_masks_are_all_drawn():
-    assert len(set(Protocol().masks)) == len(MASKS) == 10
+    assert len(set(Evaluation().masks)) == len(MASKS) == 10
 
 
 def test_data_sets_have_the_names_of_their_files(tmp_path, faces):
@@ -135,9 +157,6 @@ def test_data_sets_have_the_names_of_their_files(tmp_path, faces):
     shutil.copytree(tmp_path / "some.heads", tmp_path / "shard")
     with pytest.raises(InputError, match="data: expected data sets of different names, got shard twice"):
         data_sets([tmp_path / "shard.tar", tmp_path / "shard"], size=64, framing=CELEBA_108)
-
-
-# ---------------------------------------------------------------------------------------------------- what is recorded
 
 
 def test_a_record_is_the_quality_of_the_rounded_image(faces, uninterrupted):
@@ -160,7 +179,7 @@ def test_what_is_less_than_half_a_grey_level_off_is_perfect(faces, tmp_path):
     def nearly(images, holes, seeds):  # noqa: ARG001
         return faces[:2] / 255 + np.where(holes[..., None], 0.49 / 255, 0)
 
-    _, *records = evaluate(faces[:2], tmp_path, nearly)
+    _, *records = evaluated(faces[:2], tmp_path, nearly)
     assert {(record["psnr"], record["hole_psnr"], record["ssim"], record["seam"]) for record in records} == {
         (protocol.PERFECT, protocol.PERFECT, 1.0, 0.0)
     }
@@ -172,7 +191,7 @@ def test_results_outside_0_to_1_are_clipped(faces, tmp_path):
     def white(images, holes, seeds):  # noqa: ARG001
         return np.where(holes[..., None], 7.0, images)
 
-    _, *records = evaluate(faces[:1], tmp_path, white, Protocol(masks=("left",), batch=1))
+    _, *records = evaluated(faces[:1], tmp_path, white, Evaluation(masks=("left",), batch=1))
     hole = masks.draw("left", (64, 64))
     expected = quality(np.where(hole[..., None], 1, faces[0] / 255), faces[0] / 255, hole)
     assert records[0]["hole_psnr"] == pytest.approx(expected.hole_psnr, abs=0.01)
@@ -193,7 +212,7 @@ def test_json_has_no_nan():
 def test_seconds_are_a_batchs_over_its_size(faces, tmp_path, monkeypatch):
     now = iter([10.0, 13.0, 20.0, 20.00123456])
     monkeypatch.setattr(protocol.time, "perf_counter", lambda: next(now))
-    evaluate(faces[:3], tmp_path, asked=Protocol(masks=("left",), batch=2))
+    evaluated(faces[:3], tmp_path, asked=Evaluation(masks=("left",), batch=2))
     _, records = read(tmp_path / "heads" / "noise.jsonl")
     assert [record["seconds"] for record in records] == [1.5, 1.5, 0.00123]
 
@@ -209,20 +228,17 @@ def test_what_is_not_finite_is_no_result(faces, tmp_path):
         return np.where(np.array(seeds)[:, None, None, None] == seed_of(5, 3), np.nan, noise(images, holes, seeds))
 
     with pytest.raises(ModelError, match=r"noise\.jsonl: expected finite images under left, .* faces \[2, 3\]"):
-        evaluate(faces[:5], tmp_path, broken)
+        evaluated(faces[:5], tmp_path, broken)
     assert [line["face"] for line in lines(tmp_path / "heads" / "noise.jsonl")[1:]] == [0, 1]
-
-
-# ------------------------------------------------------------------------------------------------------------ resuming
 
 
 @pytest.mark.parametrize("calls", range(6))
 def test_a_run_that_was_interrupted_goes_on_where_it_stopped(faces, tmp_path, uninterrupted, calls):
     first, second = Recorder(interrupted=calls), Recorder()
     with pytest.raises(KeyboardInterrupt):
-        evaluate(faces[:5], tmp_path, first)
+        evaluated(faces[:5], tmp_path, first)
     assert (tmp_path / "heads" / "noise.jsonl").exists() == (calls > 0)
-    assert evaluate(faces[:5], tmp_path, second) == uninterrupted[1]
+    assert evaluated(faces[:5], tmp_path, second) == uninterrupted[1]
     assert len(first.calls) + len(second.calls) == 6
 
 
@@ -231,9 +247,9 @@ def test_what_is_there_is_left_alone(faces, tmp_path, uninterrupted):
     path = tmp_path / "heads" / "noise.jsonl"
     before = path.read_bytes()
     again = Recorder()
-    evaluate(faces[:5], tmp_path, again)
-    evaluate(faces[:3], tmp_path, again)
-    evaluate(faces[:5], tmp_path, again, dataclasses.replace(ASKED, masks=("drop-80",)))
+    evaluated(faces[:5], tmp_path, again)
+    evaluated(faces[:3], tmp_path, again)
+    evaluated(faces[:5], tmp_path, again, dataclasses.replace(ASKED, masks=("drop-80",)))
     assert again.calls == []
     assert path.read_bytes() == before
 
@@ -245,14 +261,14 @@ def test_a_line_that_was_cut_short_is_written_again(faces, tmp_path, uninterrupt
     path = tmp_path / "heads" / "noise.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
-    assert evaluate(faces[:5], tmp_path) == uninterrupted[1]
+    assert evaluated(faces[:5], tmp_path) == uninterrupted[1]
     assert path.read_bytes().count(b"\n") == 11
 
 
 def test_more_faces_later(faces, tmp_path, uninterrupted):
-    evaluate(faces[:3], tmp_path)
+    evaluated(faces[:3], tmp_path)
     before = (tmp_path / "heads" / "noise.jsonl").read_bytes()
-    header, *records = evaluate(faces[:5], tmp_path)
+    header, *records = evaluated(faces[:5], tmp_path)
     assert (tmp_path / "heads" / "noise.jsonl").read_bytes().startswith(before)
     places = [(record["mask"], record["face"]) for record in records]
     assert sorted(places) == sorted((mask, face) for mask in ASKED.masks for face in range(5))
@@ -283,7 +299,7 @@ def test_results_of_another_evaluation_are_not_mixed(faces, tmp_path, uninterrup
     asked = options.pop("asked")
     both = {"earlier": Method(restore=unused), "noise": Method(restore=unused, **options)}
     with pytest.raises(InputError, match=message):
-        run(asked, both, {"heads": faces}, tmp_path, machine=MACHINE)
+        evaluate(asked, both, {"heads": faces}, tmp_path, machine=MACHINE)
     assert unused.calls == []
     assert (tmp_path / "heads" / "noise.jsonl").read_bytes() == before
 
@@ -291,54 +307,16 @@ def test_results_of_another_evaluation_are_not_mixed(faces, tmp_path, uninterrup
 def test_other_faces_of_the_same_name_are_noticed_and_another_machine_is_not(faces, tmp_path, uninterrupted):
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
     with pytest.raises(InputError, match="expected results with first_face "):
-        evaluate(faces[1:6], tmp_path)
+        evaluated(faces[1:6], tmp_path)
     method = {"noise": Method(restore=noise, config=CONFIG)}
-    run(ASKED, method, {"heads": faces[:6]}, tmp_path, machine={"python": "4"})
+    evaluate(ASKED, method, {"heads": faces[:6]}, tmp_path, machine={"python": "4"})
     assert len(lines(tmp_path / "heads" / "noise.jsonl")) == 1 + 2 * 6
 
 
 def test_a_config_is_compared_as_it_was_written(faces, tmp_path):
     """A tuple comes back from JSON as a list."""
     config = {"sides": (1, 2), "step": np.sqrt(2) / 3}
-    evaluate(faces[:2], tmp_path, config=config)
+    evaluated(faces[:2], tmp_path, config=config)
     unused = Recorder()
-    evaluate(faces[:2], tmp_path, unused, config=config)
+    evaluated(faces[:2], tmp_path, unused, config=config)
     assert unused.calls == []
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "hello\n",
-        "[]\n",
-        "{}\n",
-        '{"method": "a", "data": "b", "config": {}}\n{"mask": "left"}\n',
-        '{"method": "a", "data": "b", "config": 3}\n',
-        "\n",
-    ],
-)
-def test_a_file_of_something_else_is_refused(faces, tmp_path, content):
-    path = tmp_path / "heads" / "noise.jsonl"
-    path.parent.mkdir()
-    path.write_text(content)
-    for use in (lambda: evaluate(faces, tmp_path), lambda: read_all(tmp_path)):
-        with pytest.raises(InputError, match=r"noise\.jsonl: expected results of faceinpaint evaluate"):
-            use()
-    assert path.read_text() == content
-
-
-def test_all_results_of_a_folder(faces, tmp_path, uninterrupted):
-    two = {"one": Method(restore=noise), "two": Method(restore=noise)}
-    sets = {"heads": faces[:2], "others": faces[2:3]}
-    run(dataclasses.replace(ASKED, masks=("left",)), two, sets, tmp_path, machine=MACHINE)
-    found = read_all(tmp_path)
-    assert {(data, name, len(records)) for data, of in found.items() for name, records in of.items()} == {
-        ("heads", "one", 2),
-        ("heads", "two", 2),
-        ("others", "one", 1),
-        ("others", "two", 1),
-    }
-    # the first whole batch of the same faces and seed, whatever else was run
-    assert json.dumps(found["heads"]["one"][0]["psnr"]) == json.dumps(uninterrupted[1][1]["psnr"])
-    with pytest.raises(InputError, match="nothing: expected results of faceinpaint evaluate, got none"):
-        read_all(tmp_path / "nothing")

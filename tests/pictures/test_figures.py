@@ -14,8 +14,15 @@ from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import read_image
-from faceinpaint_fast.pictures.contact_sheet import FRAME, LABEL, MARGIN, contact_sheet
-from faceinpaint_fast.pictures.figures import FIGURES, Restorer, default_faces, draw, write
+from faceinpaint_fast.pictures.contact_sheet import LABEL, MARGIN
+from faceinpaint_fast.pictures.figures import (
+    FIGURES,
+    FigureSettings,
+    default_faces,
+    figure_sheet,
+    rows_of_figures,
+    write_figure,
+)
 from faceinpaint_fast.pictures.panels import panels
 
 SEED = 4
@@ -49,8 +56,8 @@ def inverse(images, holes, seeds):  # noqa: ARG001
 
 
 @pytest.fixture
-def restorer(generator, discriminator):
-    return Restorer(
+def settings(generator, discriminator):
+    return FigureSettings(
         inpainter=lambda config: Inpainter(generator, discriminator, config=config, device="cpu"),
         config=InpaintConfig(iterations=2),
         methods={"black": black, "inverse": inverse},
@@ -80,13 +87,15 @@ def cut(sheet, rows, columns, deep):
 
 
 @pytest.fixture
-def drawn(faces, restorer):
+def drawn(faces, settings):
     """A figure's panels by column, one a row, and its holes and originals."""
 
     def panels_of(number):
         holes, names = EXPECTED[number]
         rows = len(faces) * len(holes)
-        pictures = cut(draw(number, faces, restorer), rows, len(names) + 2, deep=rows if rows <= 6 else len(holes))
+        pictures = cut(
+            figure_sheet(number, faces, settings), rows, len(names) + 2, deep=rows if rows <= 6 else len(holes)
+        )
         by_column = dict(zip(["damaged", *names, "original"], map(np.stack, zip(*pictures, strict=True)), strict=True))
         missing = [masks.draw(hole, (64, 64), SEED + i) for i, hole in enumerate(holes)] * len(faces)
         return by_column, np.stack(missing), np.stack([face for face in faces.values() for _ in holes])
@@ -116,24 +125,24 @@ def test_methods_are_drawn_as_they_restore(drawn):
     assert_array_equal(columns["inverse"][holes], 255 - originals[holes])
 
 
-def test_each_loss_alone(drawn, restorer):
+def test_each_loss_alone(drawn, settings):
     columns, holes, originals = drawn(5)
     default = InpaintConfig()
     together = 0.003, default.lambda_c, default.lambda_s
     for name, lambdas in {"L1": (0, 1, 0), "SSIM": (0, 0, 1), "D": (1, 0, 0), "all": together}.items():
         weights = dict(zip(("lambda_d", "lambda_c", "lambda_s"), map(float, lambdas), strict=True))
-        expected = restorer.inpainter(InpaintConfig(iterations=2, **weights))(originals, holes, seed=SEED)
+        expected = settings.inpainter(InpaintConfig(iterations=2, **weights))(originals, holes, seed=SEED)
         assert_array_equal(columns[name], expected.image, err_msg=name)
     different = {columns[name].tobytes() for name in ("L1", "SSIM", "D", "all")}
     assert len(different) == 4
 
 
-def test_the_steps_of_the_blend(drawn, restorer):
+def test_the_steps_of_the_blend(drawn, settings):
     columns, holes, originals = drawn(6)
-    found = restorer.inpainter(dataclasses.replace(restorer.config, blend="poisson"))(originals, holes, seed=SEED)
+    found = settings.inpainter(dataclasses.replace(settings.config, blend="poisson"))(originals, holes, seed=SEED)
     assert_array_equal(columns["blended"], found.image)
     for i in range(len(originals)):
-        expected = panels(originals[i], holes[i], found.generated[i], restorer.config)
+        expected = panels(originals[i], holes[i], found.generated[i], settings.config)
         for name in ("generated", "gradients", "divergence"):
             # a grey panel, (H, W), comes back with equal channels
             assert_array_equal(columns[name][i], np.broadcast_to(expected[name].reshape(64, 64, -1), (64, 64, 3)))
@@ -151,20 +160,20 @@ def test_holes_of_one_kind_differ(drawn):
     assert (first != second).any()
 
 
-def test_the_seed_and_the_config_count(faces, restorer):
-    expected = draw(8, faces, restorer)
+def test_the_seed_and_the_config_count(faces, settings):
+    expected = figure_sheet(8, faces, settings)
     for changes in ({"seed": SEED + 1}, {"config": InpaintConfig(iterations=3)}):
-        assert (draw(8, faces, dataclasses.replace(restorer, **changes)) != expected).any()
+        assert (figure_sheet(8, faces, dataclasses.replace(settings, **changes)) != expected).any()
 
 
-def test_a_figure_is_written_under_its_number(tmp_path, faces, restorer):
-    path = write(tmp_path / "new", 7, faces, restorer)
+def test_a_figure_is_written_under_its_number(tmp_path, faces, settings):
+    path = write_figure(tmp_path / "new", 7, faces, settings)
     assert path == tmp_path / "new" / "fig07.png"
-    assert_array_equal(read_image(path), draw(7, faces, restorer))
+    assert_array_equal(read_image(path), figure_sheet(7, faces, settings))
 
 
-def test_default_faces_say_which_of_them_flatter(generator, restorer):
-    faces = default_faces(astronaut(CELEBA_108, 64), restorer.inpainter(restorer.config), count=2)
+def test_default_faces_say_which_of_them_flatter(generator, settings):
+    faces = default_faces(astronaut(CELEBA_108, 64), settings.inpainter(settings.config), count=2)
     real, *own = faces
     assert real == "astronaut"
     assert_array_equal(faces[real], astronaut(CELEBA_108, 64))
@@ -180,30 +189,27 @@ def test_default_faces_say_which_of_them_flatter(generator, restorer):
     assert (faces[own[0]] != faces[own[1]]).any()
 
 
-def test_refused(tmp_path, faces, restorer):
+def test_refused(tmp_path, faces, settings):
     with pytest.raises(InputError, match=r"figure: expected one of 1, 5, 6, .*, 14, got 4"):
-        draw(4, faces, restorer)
+        figure_sheet(4, faces, settings)
     with pytest.raises(InputError, match="faces: expected some, all of one shape, got none"):
-        draw(8, {}, restorer)
+        figure_sheet(8, {}, settings)
     with pytest.raises(
         InputError, match=r"faces: expected some, all of one shape, got \[\(32, 64, 3\), \(64, 64, 3\)\]"
     ):
-        draw(8, faces | {"small": faces["one"][:32]}, restorer)
+        figure_sheet(8, faces | {"small": faces["one"][:32]}, settings)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="expected a place that can be written to"):
-        write(tmp_path / "file", 8, faces, restorer)
+        write_figure(tmp_path / "file", 8, faces, settings)
 
 
-def test_rows_of_a_sheet_go_on_beside_the_others(rng):
-    pictures = list(rng.integers(0, 255, (3, 64, 64, 3), np.uint8))
-    sheet = contact_sheet(
-        ["column"], dict(zip("abc", ([picture] for picture in pictures), strict=True)), title="title", deep=2
-    )
-    assert_array_equal(np.stack(cut(sheet, 3, 1, deep=2))[:, 0], pictures)
-    # each is framed by a line, and both blocks have the column's name above them
-    assert (sheet[3 * LABEL - 1, MARGIN - 1 : MARGIN + 193] == FRAME).all()
-    assert (sheet[3 * LABEL - 1 : 3 * LABEL + 193, MARGIN + 192] == FRAME).all()
-    block = sheet.shape[1] // 2
-    assert_array_equal(sheet[LABEL : 2 * LABEL, :block], sheet[LABEL : 2 * LABEL, block:])
-    assert (sheet[LABEL : 2 * LABEL] < 128).any()
-    assert (sheet[:LABEL] < 128).any()
+def test_data_sets_have_figures_of_their_own(faces):
+    sets = {name: np.full((5, 64, 64, 3), i, np.uint8) for i, name in enumerate(("a", "b", "c", "d"))}
+    found = rows_of_figures(faces, dict(list(sets.items())[:2]))
+    assert sorted(found) == [1, *range(5, 14)]
+    assert all(found[number] is faces for number in found if number < 12)
+    # as many faces as the others have
+    assert list(found[12]) == ["a 0", "a 1"]
+    assert list(found[13]) == ["b 0", "b 1"]
+    assert found[13]["b 1"].max() == found[13]["b 1"].min() == 1
+    assert sorted(rows_of_figures(faces, sets)) == sorted(FIGURES)

@@ -8,6 +8,6 @@ from skimage.restoration import inpaint_biharmonic
 
 
 def biharmonic(images: NDArray[np.float64], holes: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Images (B, H, W, 3) in [0, 1], holes (B, H, W) -> images; scikit-image clips to the known pixels' range."""
+    """Fills the holes (B, H, W) of images (B, H, W, 3) in [0, 1]; scikit-image clips to the known pixels' range."""
     pairs = zip(images, holes, strict=True)
     return np.stack([inpaint_biharmonic(image, hole, channel_axis=-1) for image, hole in pairs])

@@ -12,6 +12,6 @@ from faceinpaint_fast.blend.doors import poisson_blend
 
 
 def harmonic(images: NDArray[np.float64], holes: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Images (B, H, W, 3) in [0, 1], holes (B, H, W) -> images; raises what `poisson_blend` raises."""
+    """Fills the holes (B, H, W) of images (B, H, W, 3) in [0, 1]; raises what `poisson_blend` raises."""
     # the solver's last digits may leave the range of the known pixels
     return np.clip(poisson_blend(images, np.zeros_like(images), holes), 0, 1)

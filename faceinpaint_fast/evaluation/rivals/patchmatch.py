@@ -37,7 +37,7 @@ WORST = np.float32(3)
 
 
 def patchmatch(images: NDArray[np.float64], holes: Mask, *, seeds: Sequence[int]) -> NDArray[np.float64]:
-    """Images (B, H, W, 3) in [0, 1], holes (B, H, W), a seed an image -> images.
+    """Fills the holes (B, H, W) of images (B, H, W, 3) in [0, 1]; `seeds` has one an image.
 
     What comes back of an image depends on its own seed, not on its neighbours.  Some 2 KB of memory a pixel.  Raises
     InputError where nothing is known of an image.
@@ -50,10 +50,10 @@ def patchmatch(images: NDArray[np.float64], holes: Mask, *, seeds: Sequence[int]
     return np.where(holes[..., None], np.clip(filled, 0, 1), images)
 
 
-def _searched(image: Floats, hole: Mask, random: np.random.Generator) -> Search:
-    """The search at the scale of an image (H, W, 3), after that at half its size; starts from a smooth fill."""
+def _searched(image: Floats, hole: Mask, random: np.random.Generator) -> PatchSearch:
+    """Returns the search at the scale of an image (H, W, 3), after that at half its size; starts from a smooth fill."""
     large = min(hole.shape) >= 2 * COARSEST
-    search = Search(image, hole, random, _searched(*_halved(image, hole), random) if large else None)
+    search = PatchSearch(image, hole, random, _searched(*_halved(image, hole), random) if large else None)
     for _ in range(ROUNDS[min(search.level, len(ROUNDS) - 1)]):
         for stride in STRIDES:
             search.sweep(stride)
@@ -62,14 +62,14 @@ def _searched(image: Floats, hole: Mask, random: np.random.Generator) -> Search:
 
 
 def _halved(image: Floats, hole: Mask) -> tuple[Floats, Mask]:
-    """Means over 2x2 pixels; missing is what holds no known one."""
+    """Returns means over 2x2 pixels, and a hole of those that hold no known one."""
     odd = [(0, size % 2) for size in hole.shape]
     image, hole = np.pad(image, [*odd, (0, 0)], mode="edge"), np.pad(hole, odd, constant_values=True)
     blocks = len(hole) // 2, 2, hole.shape[1] // 2, 2
     return image.reshape(*blocks, 3).mean(axis=(1, 3)), np.asarray(hole.reshape(blocks).all(axis=(1, 3)))
 
 
-class Search:
+class PatchSearch:
     """The search at one scale: an image (H, W, 3), and for every patch that touches its hole (H, W) a match.
 
     Patches are numbered row by row by their upper left corners.
@@ -82,7 +82,9 @@ class Search:
     distance  (T,) the mean squared difference of each target's pixels from its match's
     """
 
-    def __init__(self, image: Floats, hole: Mask, random: np.random.Generator, coarser: Search | None = None) -> None:
+    def __init__(
+        self, image: Floats, hole: Mask, random: np.random.Generator, coarser: PatchSearch | None = None
+    ) -> None:
         side = min(SIDE, *hole.shape)
         self.image, self._hole, self._random = image, hole, random
         self.level: int = 0 if coarser is None else coarser.level + 1
@@ -101,8 +103,8 @@ class Search:
         if coarser is not None:
             self._start_from(coarser)
 
-    def _start_from(self, coarser: Search) -> None:
-        """Twice the offsets that were found at half the size, where these are of use."""
+    def _start_from(self, coarser: PatchSearch) -> None:
+        """Takes twice the offsets that were found at half the size, where these are of use."""
         y, x = np.divmod(self.targets, self._shape[1])
         rows, columns = coarser._shape
         parent = np.minimum(y // 2, rows - 1) * columns + np.minimum(x // 2, columns - 1)
@@ -113,7 +115,7 @@ class Search:
         self.vote()
 
     def sweep(self, stride: int) -> None:
-        """Every target tries its neighbours' matches, then random ones around its own, near and far."""
+        """Lets every target try its neighbours' matches, then random ones around its own, near and far."""
         for dy, dx in ((0, stride), (0, -stride), (stride, 0), (-stride, 0)):
             neighbour = self._shifted(self.targets, dy, dx)
             self._try(self._shifted(self.match[neighbour], -dy, -dx))
@@ -124,7 +126,7 @@ class Search:
             reach //= 2
 
     def vote(self) -> None:
-        """Each missing pixel becomes a mean of what the matches over it hold, by their likeness and its certainty."""
+        """Makes each missing pixel a mean of what the matches over it hold, by their likeness and its certainty."""
         if not self.targets.size:
             return
         spread = 2 * np.quantile(self.distance, 0.75) + np.finfo(np.float32).eps
@@ -139,19 +141,19 @@ class Search:
         self._compare()
 
     def _compare(self) -> None:
-        """What the matches are worth after the image, or they, have changed."""
+        """Finds what the matches are worth after the image, or they, have changed."""
         self._patches = self.image.reshape(-1, 3)[self._pixels].reshape(len(self._pixels), -1)
         matches = self.match[self.targets]
         self.distance = np.where(matches == self.targets, WORST, self._differences(self.targets, matches))
 
     def _differences(self, targets: Indices, patches: Indices) -> Floats:
-        """Mean squares, over the pixels, by the certainty of the targets' ones."""
+        """Returns mean squares over the pixels of each pair, by the certainty of the targets' ones."""
         difference = self._patches[targets] - self._patches[patches]
         difference *= self._scale[targets]
         return np.einsum("pi,pi->p", difference, difference)
 
     def _try(self, candidates: Indices) -> None:
-        """Take the candidates (T,) that are nearer to their targets than the matches so far."""
+        """Takes the candidates (T,) that are nearer to their targets than the matches so far."""
         useful = self.sources[candidates] & (candidates != self.targets) & (candidates != self.match[self.targets])
         tried = np.flatnonzero(useful)
         distance = self._differences(self.targets[tried], candidates[tried])
@@ -161,7 +163,7 @@ class Search:
         self.match[self.targets[better]] = candidates[better]
 
     def _shifted(self, patches: Indices, dy: Any, dx: Any) -> Indices:
-        """The patches that lie so many pixels farther, or at the border where that lies outside."""
+        """Returns the patches that lie so many pixels farther, or at the border where that lies outside."""
         y, x = np.divmod(patches, self._shape[1])
         rows, columns = self._shape
         return np.clip(y + dy, 0, rows - 1) * columns + np.clip(x + dx, 0, columns - 1)

@@ -12,11 +12,11 @@ RADIUS = 3  # pixels around the front that a new one is made of
 
 
 def telea(images: NDArray[np.float64], holes: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Images (B, H, W, 3) in [0, 1], holes (B, H, W) -> images; raises ImportError where OpenCV is not installed."""
+    """Fills the holes (B, H, W) of images (B, H, W, 3) in [0, 1]; raises ImportError where OpenCV is not installed."""
     import cv2
 
     missing = holes[..., None]
-    known = np.round(255 * np.where(missing, 0, images)).astype(np.uint8)
-    pairs = zip(known, holes.astype(np.uint8), strict=True)
+    damaged = np.round(255 * np.where(missing, 0, images)).astype(np.uint8)
+    pairs = zip(damaged, holes.astype(np.uint8), strict=True)
     filled = [cv2.inpaint(image, hole, RADIUS, cv2.INPAINT_TELEA) for image, hole in pairs]
     return np.where(missing, np.divide(filled, 255), images)

@@ -26,7 +26,7 @@ SIGMA = 10 / np.sqrt(8)
 
 
 def tv(images: Array, holes: NDArray[np.bool_]) -> Array:
-    """Images (B, H, W, 3) in [0, 1], holes (B, H, W) -> images.
+    """Fills the holes (B, H, W) of images (B, H, W, 3) in [0, 1] with the least total variation.
 
     Minimises until the total variation is proven to exceed the least one by no more than 1e-4 of the harmonic fill's.
     Raises InputError where nothing is known of an image.
@@ -41,16 +41,16 @@ def tv(images: Array, holes: NDArray[np.bool_]) -> Array:
 
 
 def _window(hole: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The rows and columns of the hole (H, W) and one more on each side: no other difference meets it."""
+    """Returns the rows and columns of the hole (H, W) and one more on each side: no other difference meets it."""
     rows, columns = (slice(max(at.min() - 1, 0), at.max() + 2) for at in np.nonzero(hole))
     return rows, columns
 
 
 def _minimum(u: Array, hole: NDArray[np.bool_], excess: float) -> Array:
-    """The minimiser on planes (3, H, W), from what they hold in the hole (H, W), with this much too much variation."""
-    known = u[:, ~hole]
+    """Returns the minimiser on planes (3, H, W), from what they hold in the hole (H, W), with `excess` of variation."""
+    values = u[:, ~hole]
     # cut off at the known pixels' range u has no more variation, so the box changes no minimum but bounds the dual
-    low, high = known.min(axis=1)[:, None, None], known.max(axis=1)[:, None, None]
+    low, high = values.min(axis=1)[:, None, None], values.max(axis=1)[:, None, None]
     step = np.where(hole, TAU, 0)
     p, ahead = np.zeros((2, *u.shape)), u
     for iteration in range(LIMIT):
@@ -65,7 +65,7 @@ def _minimum(u: Array, hole: NDArray[np.bool_], excess: float) -> Array:
 
 
 def _lower_bound(p: Array, u: Array, hole: NDArray[np.bool_], low: Array, high: Array) -> float:
-    """What TV cannot fall below, from any p (2, 3, H, W) with |p| <= 1: the least <D u, p> of all u in the box.
+    """Returns what TV cannot fall below, from any p (2, 3, H, W) with |p| <= 1: the least <D u, p> of all u in the box.
 
     TV minus it is the partial primal-dual gap of Chambolle and Pock 2011, section 3.1, over the box; over all u the
     dual is minus infinity wherever D^T p is not exactly 0.
@@ -75,12 +75,12 @@ def _lower_bound(p: Array, u: Array, hole: NDArray[np.bool_], low: Array, high: 
 
 
 def _variation(u: Array) -> float:
-    """TV of planes (3, H, W)."""
+    """Returns TV of planes (3, H, W)."""
     return float(_norms(_differences(u)).sum())
 
 
 def _differences(u: Array) -> Array:
-    """D u: from each pixel of (3, H, W) to the next row and the next column, (2, 3, H, W), 0 at the last."""
+    """Returns D u: from each pixel of (3, H, W) to the next row and the next column, (2, 3, H, W), 0 at the last."""
     out = np.zeros((2, *u.shape))
     np.subtract(u[:, 1:], u[:, :-1], out=out[0, :, :-1])
     np.subtract(u[:, :, 1:], u[:, :, :-1], out=out[1, :, :, :-1])
@@ -88,7 +88,7 @@ def _differences(u: Array) -> Array:
 
 
 def _transposed(p: Array) -> Array:
-    """D^T p of a field (2, 3, H, W) that is 0 at the last row and column, as D's are: (3, H, W)."""
+    """Returns D^T p of a field (2, 3, H, W) that is 0 at the last row and column, as D's are: (3, H, W)."""
     out = -(p[0] + p[1])
     out[:, 1:] += p[0, :, :-1]
     out[:, :, 1:] += p[1, :, :, :-1]
@@ -96,5 +96,5 @@ def _transposed(p: Array) -> Array:
 
 
 def _norms(p: Array) -> Array:
-    """|p| at each pixel, (2, 3, H, W) -> (H, W)."""
+    """Returns |p| at each pixel, (2, 3, H, W) -> (H, W)."""
     return np.sqrt(np.einsum("dchw,dchw->hw", p, p))

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from faceinpaint_fast import masks
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.rivals.harmonic import harmonic
-from faceinpaint_fast.evaluation.rivals.patchmatch import FILLED, ROUNDS, SIDE, STRIDES, Search, patchmatch
+from faceinpaint_fast.evaluation.rivals.patchmatch import FILLED, ROUNDS, SIDE, STRIDES, PatchSearch, patchmatch
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
 
@@ -70,7 +70,7 @@ def brute_force(image, hole):
 def test_the_field_is_close_to_brute_force(name):
     face, hole = astronaut(CELEBA_108, 64) / 255, masks.draw(name, (64, 64), 1)
     image = harmonic(face[None], hole[None])[0].astype(np.float32)
-    search = Search(image, hole, np.random.default_rng(0))
+    search = PatchSearch(image, hole, np.random.default_rng(0))
     for _ in range(ROUNDS[-1]):
         for stride in STRIDES:
             search.sweep(stride)
@@ -81,7 +81,7 @@ def test_the_field_is_close_to_brute_force(name):
 
 def test_patches_that_are_wholly_known_alone_are_copied():
     face, hole = astronaut(CELEBA_108, 64) / 255, masks.centre((64, 64))
-    search = Search(face.astype(np.float32), hole, np.random.default_rng(0))
+    search = PatchSearch(face.astype(np.float32), hole, np.random.default_rng(0))
     search.sweep(1)
     rows, columns = np.divmod(search.match[search.targets], 64 - SIDE + 1)
     for y, x in zip(rows, columns, strict=True):
@@ -104,7 +104,7 @@ def test_under_scattered_holes_a_few_whole_patches_do_not_make_up_the_face():
 
 def test_no_patch_is_matched_with_itself(rng):
     image, hole = rng.random((10, 10, 3)).astype(np.float32), rng.random((10, 10)) < 0.5
-    search = Search(image, hole, rng)
+    search = PatchSearch(image, hole, rng)
     search.sweep(1)
     assert (search.match[search.targets] != search.targets).all()
     assert (search.distance > 0).all()
@@ -112,7 +112,7 @@ def test_no_patch_is_matched_with_itself(rng):
 
 def test_a_match_that_is_unlike_hardly_votes():
     image, hole = texture("rows").astype(np.float32), masks.centre((48, 48), 14)
-    search = Search(image, hole, np.random.default_rng(0))
+    search = PatchSearch(image, hole, np.random.default_rng(0))
     for stride in (*STRIDES, *STRIDES):
         search.sweep(stride)
     # one in eight is three rows off, where dark is light

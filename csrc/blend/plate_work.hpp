@@ -1,0 +1,47 @@
+// The arrays in which a plate is solved, one plane after the other.
+#pragma once
+
+#include <vector>
+
+#include "blend/plate_operator.hpp"
+
+namespace faceinpaint {
+inline namespace FACEINPAINT_LEVEL {
+namespace plate {
+
+// What a level's part of a V-cycle works on.
+struct LevelWork {
+    explicit LevelWork(const Level& level)
+        : b(level.height, level.pitch),
+          r(level.height, level.pitch),
+          z(level.height, level.pitch),
+          p(level.height, level.pitch),
+          q(level.height, level.pitch),
+          rows(level.pitch),
+          line(level.pitch + 3 * STEP) {}
+
+    // right-hand side, residual, answer, step, next step
+    Field<float> b, r, z, p, q;
+    Rows<float> rows;
+    std::vector<float> line;
+};
+
+}  // namespace plate
+
+struct Plate::Work {
+    explicit Work(const std::vector<Level>& of)
+        : levels(of.begin(), of.end()),
+          f(of[0].height, of[0].pitch),
+          pull(of[0].height, of[0].pitch),
+          r(of[0].height, of[0].pitch),
+          p(of[0].height, of[0].pitch),
+          rows(of[0].pitch) {}
+
+    std::vector<plate::LevelWork> levels;
+    // the plane's part, what it is pulled to, its residual, a step of conjugate gradients
+    plate::Field<double> f, pull, r, p;
+    plate::Rows<double> rows;
+};
+
+}  // namespace FACEINPAINT_LEVEL
+}  // namespace faceinpaint

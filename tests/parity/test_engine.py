@@ -1,0 +1,88 @@
+"""That an engine that is off is noticed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from faceinpaint_fast import InpaintConfig, Inpainting
+from faceinpaint_fast.networks import layers
+from faceinpaint_fast.parity.engine import (
+    CONFIGS,
+    Restorations,
+    bits,
+    inpainting,
+    networks,
+    objectives,
+    searches,
+)
+from faceinpaint_fast.search import optimisers
+from faceinpaint_fast.search.latent_search import Starts
+from faceinpaint_fast.search.objective import Objective
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("term", ["structural", "context"])
+def test_a_term_that_is_left_out_of_the_gradient_is_noticed(term, monkeypatch, model, failing):
+    """Of the printed form too: what rows are of lies within its bounds, where it is not flat."""
+    slopes = Objective._slopes
+
+    def without(self, x):
+        pair = list(slopes(self, x))
+        pair[("structural", "context").index(term)] = torch.zeros(len(x), dtype=x.dtype)
+        return pair
+
+    monkeypatch.setattr(Objective, "_slopes", without)
+    forms = ("printed", "printed, without D", "masked", "masked, without D")
+    found = failing(objectives(model, CPU, np.random.default_rng(0)))
+    assert found == {f"objective, {form}, gradient" for form in forms}
+
+
+def test_a_slope_that_is_off_is_noticed(monkeypatch, model, failing):
+    slope_of = layers.slope_of
+    # of the leaky ReLU alone, which is D's and the encoder's
+    monkeypatch.setattr(layers, "slope_of", lambda activation: {0.2: 0.2002}.get(*[slope_of(activation)] * 2))
+    found = failing(networks(model, CPU, np.random.default_rng(0)))
+    assert {name.partition(",")[0] for name in found} == {"discriminator", "encoder"}
+    assert {"discriminator, fp32", "discriminator, fp32, pullback, median of 8"} <= found
+
+
+def test_a_step_that_is_off_is_noticed(monkeypatch, model, failing):
+    monkeypatch.setattr(optimisers, "EPSILON", 1e-4)
+    product = optimisers.times
+    monkeypatch.setattr(optimisers, "times", lambda matrix, vector: 1.001 * product(matrix, vector))
+    expected = {f"Inpainter, {name}: z after 4 iterations, absolute, median of 4 starts" for name in CONFIGS}
+    assert failing(searches(model, CPU)) == expected
+
+
+def test_a_search_that_knows_its_place_is_noticed(monkeypatch, model):
+    draws = Starts.draws
+
+    def by_place(self, count):
+        starts = draws(self, count)
+        return starts + 1e-6 * torch.arange(starts.shape[1])[:, None]
+
+    monkeypatch.setattr(Starts, "draws", by_place)
+    assert [row.passed for row in bits(model, CPU)] == [False, False]
+
+
+@pytest.mark.parametrize("what", ["known pixels of F", "T = G(z)", "F", "context loss at z"])
+def test_an_inpainting_that_is_off_is_noticed(what, model, failing):
+    restorations, config = Restorations.of(model, CPU, 4), InpaintConfig(iterations=2)
+    found = restorations.ours(config)
+    assert all(row.passed for row in inpainting("this", restorations, config, found))
+    image, generated, losses = found.image.copy(), found.generated.copy(), dict(found.losses)
+    match what:
+        case "known pixels of F":
+            pixel = tuple(np.argwhere(~restorations.holes)[-1])
+            image[pixel] = np.nextafter(image[pixel], np.float32(2))
+        case "F":
+            image[tuple(np.argwhere(restorations.holes)[-1])] += 0.01
+        case "T = G(z)":
+            generated[-1, 0, 0] += 2e-5
+        case _:
+            losses["context"] = losses["context"] * np.float32(1.001)
+    wrong = Inpainting(image, generated, found.z, losses)
+    assert failing(inpainting("this", restorations, config, wrong)) == {f"Inpainter, this: {what}"}
