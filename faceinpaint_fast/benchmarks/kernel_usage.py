@@ -82,14 +82,17 @@ def _launch(dtype: torch.dtype, size: int) -> None:
     triton_kernels.weighted_l1_gradient(per_image, x, y, w[:, None])
 
 
-def _launch_steps(rule: BFGS | Adam, rows: int, n: int) -> None:
-    """An iteration of that optimiser, for codes of n numbers, all terms of Eq. 8 with it."""
+def _launch_steps(kernel: str, n: int) -> None:
+    """An iteration of that optimiser for codes of n numbers, all terms of Eq. 8 with it, however its work is cut."""
+    rule = BFGS(0.2, 9.0) if kernel == "bfgs" else Adam.of(InpaintConfig(search="adam"))
     # what is not read needs no memory
-    z, ones = torch.zeros(1, 1).expand(rows, n), torch.ones(1).expand(rows)
-    parts = ones[:, None].expand(rows, 12)
+    z, ones = torch.zeros(1, 1).expand(2, n), torch.ones(2)
+    parts = ones[:, None].expand(2, 12)
     composition = triton_steps.Composition(ones, ones, z, (0.003, 0.95, 0.05, 0.03))
     found = triton_steps.Found(parts, parts, z, ones)
-    triton_steps.step_(rule, triton_steps.begin(rule, z), z.expand(ATTEMPTS, rows, n), z, composition, found)
+    state = triton_steps.begin(rule, z)
+    for cut in triton_steps.candidates(kernel, 1, n):
+        triton_steps.step_(rule, state, z.expand(ATTEMPTS, 2, n), z, composition, found, cut=cut)
 
 
 def _launch_layers(dtype: torch.dtype) -> None:
@@ -134,7 +137,8 @@ def _name(kernel: Any) -> str:
         parts += [f"{kernel.metadata.num_warps} warps", f"{kernel.metadata.num_stages} stages"]
         parts += ["an image"] if constants.get("IMAGE") else []
     elif "ROWS" in constants:
-        parts += [f"{constants['ROWS']} rows at a time"]
+        parts += [f"{constants['ROWS']} rows, {kernel.metadata.num_warps} warps"]
+    parts += [f"{constants['BLOCK']} at a time"] if {"n", "BLOCK"} <= constants.keys() else []
     return ", ".join([f"`{kernel.metadata.name}`", *parts])
 
 
@@ -157,9 +161,8 @@ def _usages(capability: int) -> dict[str, str]:
     _launch(torch.float32, Window().size)
     _launch(torch.float32, LARGEST)
     _launch(torch.bfloat16, Window().size)
-    bfgs, adam = BFGS(0.2, 9.0), Adam.of(InpaintConfig(search="adam"))
-    for rule, batch, n in ((bfgs, 1, 100), (bfgs, 1024, 100), (bfgs, 1, 512), (adam, 1, 100), (adam, 1, 16384)):
-        _launch_steps(rule, batch, n)
+    for step, n in (("bfgs", 100), ("bfgs", 512), ("adam", 100), ("adam", 16384)):
+        _launch_steps(step, n)
     triton_steps.discriminator_slope(torch.zeros(2), 0.003)
     for dtype in (torch.bfloat16, torch.float32):
         _launch_layers(dtype)
