@@ -16,15 +16,19 @@ from faceinpaint_fast.benchmarks.blend import poisson_comparisons
 from faceinpaint_fast.benchmarks.comparison import Row
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.models import Model, load_model
-from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 from faceinpaint_fast.pictures.demonstration import astronaut_face
 from faceinpaint_fast.pipeline import Inpainter
 from faceinpaint_fast.reference.objective import ssim_map
-from faceinpaint_fast.search.loop import Engine, Loop
+from faceinpaint_fast.search.latent_search import LatentSearch
+from faceinpaint_fast.search.loop import Loop
+from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem
 from faceinpaint_fast.weight_map import weight_map
 
 # a multiplication and an addition for every weight that meets a pixel, forwards and backwards through G and D
@@ -68,24 +72,21 @@ def model() -> Model:
     return load_model()
 
 
-def problem(device: torch.device, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Images, known and weights of a centre hole, on the device."""
-    images = torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    hole = masks.centre((64, 64))
-    known, weights = torch.from_numpy(~hole).float(), torch.from_numpy(weight_map(hole))
-    return images.to(device), known.expand(count, -1, -1).to(device), weights.expand(count, -1, -1).to(device)
+def random_images(count: int) -> Tensor:
+    """Returns images (count, 3, 64, 64) in [0, 1] of independent pixels."""
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 def engine_s(device: torch.device, count: int, precision: Precision) -> tuple[Callable[[], None], Loop]:
     """One iteration of the printed objective, without its clamps: D, L1 and SSIM."""
     config = replace(InpaintConfig.paper(), normalization="masked", precision=precision)
-    inpainter = Inpainter.from_pretrained(config=config, device=device)
-    D = differentiable(inpainter.discriminator, device, precision)
-    images, known, weights = problem(device, count)
-    objective = Objective(images, known, weights, D, config)
+    G, D = frozen(model().generator, device), frozen(model().discriminator, device)
+    networks = Networks.of(G, D, None, config, device)
+    holes = torch.from_numpy(masks.centre((64, 64))).expand(count, -1, -1)
+    problem = Problem.of(random_images(count).to(device), holes.to(device), networks, config)
+    objective, prior = Objective(problem, networks.discriminator, config), Prior.of(problem, config)
     starts = torch.randn(ATTEMPTS, count, 100, generator=torch.Generator().manual_seed(1)).to(device)
-    engine = Engine(inpainter.generator, config, device)
-    loop, advance = engine.loop(objective, starts)
+    loop, advance = LatentSearch(networks, config, device).loop(objective, prior, starts)
 
     def once() -> None:
         loop.state.iteration.zero_()
@@ -97,8 +98,9 @@ def engine_s(device: torch.device, count: int, precision: Precision) -> tuple[Ca
 def user_s(device: torch.device, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
     """The same as a user would write it: autograd through networks that are not frozen, torch's Adam."""
     G, D = (network.to(device).eval().requires_grad_(True) for network in (model().generator, model().discriminator))
-    images, known, weights = problem(device, count)
-    W = (known * weights)[:, None]
+    hole = masks.centre((64, 64))
+    images, known = random_images(count).to(device), torch.from_numpy(~hole).to(device)
+    W = (known * torch.from_numpy(weight_map(hole)).to(device)).expand(count, 1, -1, -1)
     z = torch.randn(ATTEMPTS, count, 100, generator=torch.Generator().manual_seed(1))[0].to(device).requires_grad_()
     adam = torch.optim.Adam([z], lr=0.03)
     similarity = user_ssim()
@@ -292,7 +294,7 @@ def ssim_l1_bandwidth(device: torch.device, shape: tuple[int, ...], at_least: fl
 
 
 def batch_invariance(device: torch.device, count: int) -> Row:
-    images, _, _ = problem(device, count)
+    images = random_images(count).to(device)
     hole = masks.centre((64, 64))
     config = InpaintConfig(iterations=5)
     default, invariant = (
