@@ -48,7 +48,7 @@ class _Absent:
 
 
 def _record() -> list[Any]:
-    """From now on launches compile instead, and the list takes what they compiled."""
+    """Makes launches compile instead from now on; returns the list that takes what they compiled."""
     compiled: list[Any] = []
     run = JITFunction.run
 
@@ -60,7 +60,7 @@ def _record() -> list[Any]:
 
 
 def _launch(dtype: torch.dtype, size: int) -> None:
-    """Every kernel, for images of that dtype and a window of that size; 64 pixels a side, as the default model's."""
+    """Launches every kernel of the ops, for images of 64x64 of that dtype and a window of that size."""
     window = Window(size=size)
     y = torch.zeros(2, 3, 64, 64)
     x, w, per_image = y.to(dtype), y[:, 0].contiguous(), y[:, 0, 0, 0].contiguous()
@@ -76,7 +76,7 @@ def _launch(dtype: torch.dtype, size: int) -> None:
 
 
 def _launch_steps(rule: BFGS | Adam, rows: int, n: int) -> None:
-    """An iteration of that optimiser, for codes of n numbers, all terms of Eq. 8 with it."""
+    """Launches an iteration of that optimiser, for codes of n numbers, all terms of Eq. 8 with it."""
     # what is not read needs no memory
     z, ones = torch.zeros(1, 1).expand(rows, n), torch.ones(1).expand(rows)
     parts = ones[:, None].expand(rows, 12)
@@ -86,7 +86,7 @@ def _launch_steps(rule: BFGS | Adam, rows: int, n: int) -> None:
 
 
 def _name(kernel: Any) -> str:
-    """Of a compiled kernel, with what sets it apart from others of that name."""
+    """Returns the name of a compiled kernel, with what sets it apart from others of that name."""
     source = kernel.src
     constants = {source.fn.arg_names[place[0]]: value for place, value in source.constants.items()}
     parts = [f"x {source.signature['x'].removeprefix('*')}"] if "x" in source.signature else []
@@ -98,7 +98,7 @@ def _name(kernel: Any) -> str:
 
 
 def _usage(kernel: Any) -> tuple[int, int, int]:
-    """Registers a thread, local memory a thread in bytes (spills), shared memory a program in bytes."""
+    """Returns registers a thread, spilled bytes a thread, and bytes of shared memory a program."""
     with tempfile.TemporaryDirectory() as folder:
         cubin = Path(folder) / "kernel.cubin"
         cubin.write_bytes(kernel.asm["cubin"])
@@ -110,6 +110,7 @@ def _usage(kernel: Any) -> tuple[int, int, int]:
 
 
 def table() -> str:
+    """Returns the page: every kernel as the engine launches it, a column a GPU."""
     usage: dict[str, list[tuple[int, int, int]]] = {}
     compiled = _record()
     for capability in CAPABILITIES:
