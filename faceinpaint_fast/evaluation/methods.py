@@ -77,7 +77,7 @@ def build(
 
 
 def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[str, str]) -> InpaintConfig:
-    """The preset with that precision, and with each setting read as what its field holds: a number or a word."""
+    """Returns the preset with that precision and each setting, read as what its field holds: a number or a word."""
     parsed: dict[str, Any] = {"precision": precision}
     for name, text in settings.items():
         kind = type(getattr(preset, name, None))

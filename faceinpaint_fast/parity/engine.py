@@ -46,6 +46,7 @@ class Restorations:
 
     @classmethod
     def of(cls, model: Model, device: torch.device, count: int) -> Restorations:
+        """Returns so many restorations of the astronaut's face in the model's framing."""
         names, size = list(masks.KINDS.values()), model.config.size
         holes = [masks.draw(names[i % len(names)], (size, size)) for i in range(count)]
         face = astronaut(model.config.framing, size) / np.float32(255)
