@@ -104,7 +104,7 @@ def our_iterations(
     problem = Problem.of(random_images(count).to(device), holes.to(device), networks, config)
     objective, prior = Objective(problem, networks.discriminator, config), Prior.of(problem, config)
     asked = Question(objective, prior, codes(count).to(device))
-    loop = LatentSearch(networks, config, device).loop(asked)
+    loop: Any = LatentSearch(networks, config, device).loop(asked)
     iterations = LENGTH if device.type == "cuda" else 1
     replay = Capture()(loop, asked, {iterations})[iterations] if device.type == "cuda" else loop.advance
 
