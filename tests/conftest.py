@@ -59,6 +59,12 @@ def _lively(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval()
 
 
+@pytest.fixture(scope="session")
+def lively() -> Callable[[torch.nn.Module], torch.nn.Module]:
+    """Gives a DCGAN of any size random weights with which it has something to draw."""
+    return _lively
+
+
 @pytest.fixture
 def generator() -> DCGANGenerator:
     """A small G with random weights whose images are lively."""
