@@ -67,14 +67,16 @@ class Target:
         c1_c2 = constants(data_range)
         return cls(v, mean, variance, w.contiguous(), share.contiguous(), taps, window.pad, *c1_c2)
 
-    def clone(self) -> Target:
-        """The same in memory of its own."""
-        return replace(self, **{name: getattr(self, name).clone() for name in TENSORS})
+    def rows(self, index: Tensor) -> Target:
+        """That of these images, in memory of its own; what all of them share stays one."""
+        tensors = {name: getattr(self, name) for name in TENSORS}
+        return replace(self, **{name: t[index] if len(t) > 1 else t.clone() for name, t in tensors.items()})
 
     def copy_(self, other: Target) -> None:
-        """Become `other`, of the same shapes and window, in place."""
+        """Become `other`, of as many images or fewer, in place: the first ones."""
         for name in TENSORS:
-            getattr(self, name).copy_(getattr(other, name))
+            theirs = getattr(other, name)
+            getattr(self, name)[: len(theirs)].copy_(theirs)
 
 
 TENSORS = ("v", "mean", "variance", "w", "share")

@@ -1,5 +1,4 @@
-"""The iterations of a search, each a pure function, state -> state and Eq. 8's loss on the way, in memory of their own:
-on a CUDA device one iteration is captured as a graph once and replayed.
+"""The iterations of a search, each a pure function, state -> state and Eq. 8's loss on the way.
 
 No tape is kept, nothing waits for the device, and memory does not grow with iterations.
 """
@@ -8,8 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import fields
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,8 +15,6 @@ from faceinpaint_fast.networks.protocols import Differentiable
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import Optimiser, State
 from faceinpaint_fast.search.prior import Prior
-
-WARM_UP = 3  # iterations before a capture, by which every library has chosen its kernels
 
 # codes (B, latent_size), the objective and the prior -> Eq. 8 (B,) and its gradient (B, latent_size)
 Gradient = Callable[[Tensor, Objective, Prior], tuple[Tensor, Tensor]]
@@ -35,7 +30,7 @@ def loss_and_gradient(
 
 
 class Loop:
-    """The iterations of one search, in memory that is theirs from the first to the last.
+    """The iterations of one search.
 
     starts  (ATTEMPTS, B, latent_size): where each code begins, and begins again
     losses  (iterations, B), of every iteration so far
@@ -55,54 +50,22 @@ class Loop:
         self.state: State = optimiser.begin(starts[0])
         self.losses = starts.new_zeros(iterations, starts.shape[1])
 
-    def iterate(self, advance: Callable[[], None], progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:
+    def iterate(self, progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:
         """Returns z^ (B, latent_size), the losses (iterations, B) and the attempts (B,) after all iterations.
 
-        advance   `self.advance`, or what stands for it
-        progress  hears the share that was done, or on a CUDA device was sent there
+        progress  hears the share that is done
         """
         iterations = len(self.losses)
         for iteration in range(iterations):
-            advance()
+            self.advance()
             progress((iteration + 1) / iterations)
-        return self.state.found.clone(), self.losses.clone(), self.state.attempt.clone()
+        return self.state.found, self.losses, self.state.attempt
 
     def advance(self) -> None:
         """Does one iteration."""
         loss, gradient = self._gradient(self.state.z, self.objective, self.prior)
         self.losses.index_copy_(0, self.state.iteration, loss[None])
-        self._become(self.optimiser.step(self.state, loss, gradient, self.starts))
-
-    def begin(self, objective: Objective, prior: Prior, starts: Tensor) -> None:
-        """Begins another search of the same shapes, in this one's memory."""
-        self.objective.copy_(objective)
-        self.prior.copy_(prior)
-        self.starts.copy_(starts)
-        self._become(self.optimiser.begin(starts[0]))
-
-    def _become(self, state: Any) -> None:
-        for field in fields(state):
-            getattr(self.state, field.name).copy_(getattr(state, field.name))
-
-
-def captured(loop: Loop) -> Callable[[], None]:
-    """Returns `loop.advance` as a CUDA graph; where it cannot be one, itself, with a warning that says why."""
-    objective, prior, starts = loop.objective.clone(), loop.prior.clone(), loop.starts.clone()
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UP):
-            loop.advance()
-            loop.begin(objective, prior, starts)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph):
-            loop.advance()
-    except RuntimeError as error:
-        warnings.warn(f"generator: no CUDA graph, its kernels are launched one by one: {error}", stacklevel=2)
-        return loop.advance
-    return graph.replay
+        self.state = self.optimiser.step(self.state, loss, gradient, self.starts)
 
 
 class Compiled:

@@ -24,6 +24,7 @@ from faceinpaint_fast.ops.window import Window
 from faceinpaint_fast.search.problem import Problem
 
 TERMS = ("discriminator", "context", "structural")
+NUMBERS = ("total_weight", "structured", "of_ssim", "of_l1")  # of a problem
 
 
 def discriminator_loss(logit: Tensor) -> Tensor:
@@ -78,20 +79,24 @@ class Objective:
             windows = torch.full_like(windows, 1 / (channels * windows[0].numel()))
         # an image of which no window sees a known pixel has no structure to agree with
         self.structured = (total > 0).to(images.dtype)
+        # derivatives of Eq. 8 in SSIM and in L1, where they have no bounds
+        self.of_ssim, self.of_l1 = -config.lambda_s * self.structured, config.lambda_c / self.total_weight
         self.target = Target.of(images, w, windows, window=window)
 
-    def clone(self) -> Objective:
-        """Returns the same in memory of its own."""
+    def rows(self, index: Tensor) -> Objective:
+        """Returns the objective of these problems, in memory of its own."""
         other = copy.copy(self)
-        other.target = self.target.clone()
-        other.total_weight, other.structured = self.total_weight.clone(), self.structured.clone()
+        other.target = self.target.rows(index)
+        for name in NUMBERS:
+            setattr(other, name, getattr(self, name)[index])
         return other
 
     def copy_(self, other: Objective) -> None:
-        """Becomes `other`, of the same shapes and config, in place."""
+        """Becomes `other`, of as many problems or fewer and the same config, in place: the first ones."""
         self.target.copy_(other.target)
-        self.total_weight.copy_(other.total_weight)
-        self.structured.copy_(other.structured)
+        for name in NUMBERS:
+            theirs = getattr(other, name)
+            getattr(self, name)[: len(theirs)].copy_(theirs)
 
     def terms(self, x: Tensor) -> Tensor:
         """Returns all of TERMS of images x (B, C, H, W) in [-1, 1]: (B, len(TERMS))."""
@@ -135,7 +140,7 @@ class Objective:
         """Returns the derivatives of Eq. 8 in SSIM and in L1, each (B,)."""
         config, bounds = self.config, self.config.normalization
         if not isinstance(bounds, Normalization):
-            return -config.lambda_s * self.structured, config.lambda_c / self.total_weight
+            return self.of_ssim, self.of_l1
         similarity, l1 = self._distances(x)
         # Eq. 5 and 6 are flat outside their bounds
         sloping = (similarity >= bounds.s_min) & (similarity <= bounds.s_max)
