@@ -88,7 +88,7 @@ def _launch_steps(kernel: str, n: int) -> None:
     # what is not read needs no memory
     z, ones = torch.zeros(1, 1).expand(2, n), torch.ones(2)
     parts = ones[:, None].expand(2, 12)
-    composition = triton_steps.Composition(ones, ones, z, (0.003, 0.95, 0.05, 0.03))
+    composition = triton_steps.Composition((0.003, 0.95, 0.05, 0.03), ones, ones, z)
     found = triton_steps.Found(parts, parts, z, ones)
     state = triton_steps.begin(rule, z)
     for cut in triton_steps.candidates(kernel, 1, n):

@@ -22,7 +22,6 @@ from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.pipeline import Inpainter
 from faceinpaint_fast.search.graph import LENGTH, Capture
 from faceinpaint_fast.search.latent_search import LatentSearch
-from faceinpaint_fast.search.loop import Question
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS
@@ -103,18 +102,17 @@ def our_iterations(
     holes = torch.from_numpy(centre_hole()).expand(count, -1, -1)
     problem = Problem.of(random_images(count).to(device), holes.to(device), networks, config)
     objective, prior = Objective(problem, networks.discriminator, config), Prior.of(problem, config)
-    asked = Question(objective, prior, codes(count).to(device))
-    loop: Any = LatentSearch(networks, config, device).loop(asked)
+    loop = LatentSearch(networks, config, device).loop(objective, prior, codes(count).to(device))
     iterations = LENGTH if device.type == "cuda" else 1
-    replay = Capture()(loop, asked, {iterations})[iterations] if device.type == "cuda" else loop.advance
+    replay = Capture()(loop, loop.asked, {iterations})[iterations] if device.type == "cuda" else loop.advance
 
     def iterate() -> None:
         loop.state.iteration.zero_()
         replay()
 
     def first_losses() -> Tensor:
-        loop.begin(asked)
-        replay()
+        loop.state.z.copy_(codes(count)[0])
+        iterate()
         return loop.losses[0]
 
     return iterate, iterations, first_losses

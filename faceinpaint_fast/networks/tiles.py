@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 from faceinpaint_fast.config import Precision
+from faceinpaint_fast.tuning import table_of
 
 Kind = Literal["double", "halve", "connect", "to image", "from image"]
 
@@ -168,6 +169,15 @@ class Table:
     """Measured choices."""
 
     measured: Mapping[Work, Choice] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, device: Any) -> Table:
+        """Returns those of a device of torch's, or of one like it."""
+        table = table_of(device)
+        lines = () if table is None else (line for line in table.choices if line.kernel == "layers")
+        return cls(
+            {Work(**line.case): CUDNN if isinstance(line.choice, str) else Tiles(**line.choice) for line in lines}
+        )
 
     def choice(self, work: Work) -> Choice:
         """That of this work, or of the same layer with the next smaller batch, or else the estimate's."""

@@ -75,7 +75,7 @@ class TritonProduct(Product):
     Where few channels make an image of the larger one, it lies planar in memory, in either direction.  Partial sums of
     programs that share a tile lie in memory that stays where it is, as a CUDA graph wants it: one stream at a time.
 
-    table  measured choices of tiles
+    table  measured choices of tiles, if not those of the device
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TritonProduct(Product):
         batch_invariant: bool,  # noqa: ARG002 - how many rows there are decides about tiles
         table: Table | None = None,
     ) -> None:
-        self.layer, self.dtype, self.table = layer, dtype, table or Table()
+        self.layer, self.dtype, self.table = layer, dtype, table or Table.of(layer.weight.device)
         self.depth, self.channels = layer.weight.shape[:2]
         self.planar = not layer.connects and self.channels <= IMAGE_CHANNELS
         weight, d, c = layer.weight.float(), self.depth, self.channels

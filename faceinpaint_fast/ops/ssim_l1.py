@@ -68,13 +68,15 @@ class Target:
         return cls(v, mean, variance, w.contiguous(), share.contiguous(), taps, window.pad, *c1_c2)
 
     def rows(self, index: Tensor) -> Target:
-        """Returns the target of these images, in memory of its own; w and share are each image's."""
-        return replace(self, **{name: getattr(self, name)[index] for name in TENSORS})
+        """That of these images, in memory of its own; what all of them share stays one."""
+        tensors = {name: getattr(self, name) for name in TENSORS}
+        return replace(self, **{name: t[index] if len(t) > 1 else t.clone() for name, t in tensors.items()})
 
     def copy_(self, other: Target) -> None:
-        """Becomes `other`, of the same window and as many images or fewer, in place: the first ones."""
+        """Become `other`, of as many images or fewer, in place: the first ones."""
         for name in TENSORS:
-            getattr(self, name)[: len(other.v)].copy_(getattr(other, name))
+            theirs = getattr(other, name)
+            getattr(self, name)[: len(theirs)].copy_(theirs)
 
 
 TENSORS = ("v", "mean", "variance", "w", "share")

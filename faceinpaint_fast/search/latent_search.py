@@ -15,8 +15,7 @@ from faceinpaint_fast.errors import ModelError
 from faceinpaint_fast.networks.adjoint import TapedNetwork
 from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.search import objective as image_objective
-from faceinpaint_fast.search.graph import Graphs, Search
-from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, Question, loss_and_gradient
+from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
@@ -46,7 +45,7 @@ class Found:
 class LatentSearch:
     """Searches with the same networks for one config; from several threads at once, if need be.
 
-    On a CUDA device it keeps graphs of the sizes of batches that it has met, and its searches wait for each other.
+    On a CUDA device it keeps graphs of a few sizes of batches, and its searches wait for each other: see `graph`.
     """
 
     def __init__(self, networks: Networks, config: InpaintConfig, device: torch.device) -> None:
@@ -57,7 +56,11 @@ class LatentSearch:
         # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
         if device.type == "cuda" and config.iterations >= WORTH_COMPILING and taped:
             self._gradient = Compiled(self._gradient)
-        self._graphs = Graphs(self.loop, config.iterations) if device.type == "cuda" else None
+        self._on_device: Any = None
+        if device.type == "cuda":
+            from faceinpaint_fast.search.fused import Searches
+
+            self._on_device = Searches(networks, self._gradient, self._optimiser, config)
 
     def __call__(
         self,
@@ -98,26 +101,17 @@ class LatentSearch:
         """Returns z^ (B, latent_size), the losses (iterations, B) and the attempts (B,) of codes, each on its own.
 
         starts    (ATTEMPTS, B, latent_size): where each code begins, and begins again
-        progress  hears the share that was done, or on a CUDA device was sent there
+        progress  hears the share that is done
         """
-        asked = Question(objective, prior, starts)
-        if self._graphs is not None:
-            return self._graphs.run(asked, progress)
-        loop, iterations = self.loop(asked), self.config.iterations
-        for iteration in range(iterations):
-            loop.advance()
-            progress((iteration + 1) / iterations)
-        return loop.found(starts.shape[1])
+        if self._on_device is not None:
+            return self._on_device.iterate(objective, prior, starts, progress)
+        return self.loop(objective, prior, starts).iterate(progress)
 
-    def loop(self, asked: Question) -> Search:
-        """Returns a search over these very tensors, in the fastest form that serves it."""
-        if self.device.type == "cuda":
-            from faceinpaint_fast.search import triton_loop
-
-            if triton_loop.serves(self.networks.generator, asked):
-                rule: Any = self._optimiser
-                return triton_loop.TritonLoop(self.networks.generator, asked, rule, self.config.iterations)
-        return Loop(self._gradient, asked, self._optimiser, self.config.iterations)
+    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> Any:
+        """Returns a search over these very tensors: it has a state, losses, and `advance`, an iteration of it."""
+        if self._on_device is not None:
+            return self._on_device.loop(objective, prior, starts)
+        return Loop(self._gradient, objective, prior, starts, self._optimiser, self.config.iterations)
 
 
 def least(totals: Tensor, restarts: int, first: int) -> Tensor:

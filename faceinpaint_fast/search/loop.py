@@ -1,4 +1,4 @@
-"""The iterations of a search, each a pure function, state -> state and Eq. 8's loss on the way, in memory of their own.
+"""The iterations of a search, each a pure function, state -> state and Eq. 8's loss on the way.
 
 No tape is kept, nothing waits for the device, and memory does not grow with iterations.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,57 +29,43 @@ def loss_and_gradient(
     return loss + prior.weighted(code), pull(of_x) + prior.gradient(code)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Question:
-    """What a search is asked; each code is a row.
-
-    starts  (ATTEMPTS, B, latent_size): where each row begins, and begins again
-    """
-
-    objective: Objective
-    prior: Prior
-    starts: Tensor
-
-    def rows(self, index: Tensor) -> Question:
-        """Returns the question of these rows, in memory of its own."""
-        return Question(self.objective.rows(index), self.prior.rows(index), self.starts[:, index])
-
-    def copy_(self, other: Question) -> None:
-        """Becomes `other`, of as many rows or fewer, in place: the first ones."""
-        self.objective.copy_(other.objective)
-        self.prior.copy_(other.prior)
-        self.starts[:, : other.starts.shape[1]].copy_(other.starts)
-
-
 class Loop:
-    """The iterations of one search, in memory that is theirs from the first to the last.
+    """The iterations of one search.
 
+    starts  (ATTEMPTS, B, latent_size): where each code begins, and begins again
     losses  (iterations, B), of every iteration so far
     """
 
-    def __init__(self, gradient: Gradient, asked: Question, optimiser: Optimiser, iterations: int) -> None:
-        self._gradient, self._optimiser, self.asked = gradient, optimiser, asked
-        self.state: State = optimiser.begin(asked.starts[0])
-        self.losses = asked.starts.new_zeros(iterations, asked.starts.shape[1])
+    def __init__(
+        self,
+        gradient: Gradient,
+        objective: Objective,
+        prior: Prior,
+        starts: Tensor,
+        optimiser: Optimiser,
+        iterations: int,
+    ) -> None:
+        self._gradient, self.optimiser = gradient, optimiser
+        self.objective, self.prior, self.starts = objective, prior, starts
+        self.state: State = optimiser.begin(starts[0])
+        self.losses = starts.new_zeros(iterations, starts.shape[1])
 
-    def begin(self, asked: Question) -> None:
-        """Begins another search, of as many rows or fewer, in this one's memory."""
-        self.asked.copy_(asked)
-        self._become(self._optimiser.begin(self.asked.starts[0]))
+    def iterate(self, progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns z^ (B, latent_size), the losses (iterations, B) and the attempts (B,) after all iterations.
+
+        progress  hears the share that is done
+        """
+        iterations = len(self.losses)
+        for iteration in range(iterations):
+            self.advance()
+            progress((iteration + 1) / iterations)
+        return self.state.found, self.losses, self.state.attempt
 
     def advance(self) -> None:
         """Does one iteration."""
-        loss, gradient = self._gradient(self.state.z, self.asked.objective, self.asked.prior)
+        loss, gradient = self._gradient(self.state.z, self.objective, self.prior)
         self.losses.index_copy_(0, self.state.iteration, loss[None])
-        self._become(self._optimiser.step(self.state, loss, gradient, self.asked.starts))
-
-    def found(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns z^ (rows, latent_size), the losses (iterations, rows) and the attempts (rows,), copied."""
-        return self.state.found[:rows].clone(), self.losses[:, :rows].clone(), self.state.attempt[:rows].clone()
-
-    def _become(self, state: Any) -> None:
-        for field in fields(state):
-            getattr(self.state, field.name).copy_(getattr(state, field.name))
+        self.state = self.optimiser.step(self.state, loss, gradient, self.starts)
 
 
 class Compiled:

@@ -24,6 +24,7 @@ from faceinpaint_fast.ops.window import Window
 from faceinpaint_fast.search.problem import Problem
 
 TERMS = ("discriminator", "context", "structural")
+NUMBERS = ("total_weight", "structured", "of_ssim", "of_l1")  # of a problem
 
 
 def discriminator_loss(logit: Tensor) -> Tensor:
@@ -78,21 +79,24 @@ class Objective:
             windows = torch.full_like(windows, 1 / (channels * windows[0].numel()))
         # an image of which no window sees a known pixel has no structure to agree with
         self.structured = (total > 0).to(images.dtype)
+        # derivatives of Eq. 8 in SSIM and in L1, where they have no bounds
+        self.of_ssim, self.of_l1 = -config.lambda_s * self.structured, config.lambda_c / self.total_weight
         self.target = Target.of(images, w, windows, window=window)
 
     def rows(self, index: Tensor) -> Objective:
-        """Returns the objective of these images, in memory of its own."""
+        """Returns the objective of these problems, in memory of its own."""
         other = copy.copy(self)
         other.target = self.target.rows(index)
-        other.total_weight, other.structured = self.total_weight[index], self.structured[index]
+        for name in NUMBERS:
+            setattr(other, name, getattr(self, name)[index])
         return other
 
     def copy_(self, other: Objective) -> None:
-        """Becomes `other`, of the same config and as many images or fewer, in place: the first ones."""
-        count = len(other.total_weight)
+        """Becomes `other`, of as many problems or fewer and the same config, in place: the first ones."""
         self.target.copy_(other.target)
-        self.total_weight[:count].copy_(other.total_weight)
-        self.structured[:count].copy_(other.structured)
+        for name in NUMBERS:
+            theirs = getattr(other, name)
+            getattr(self, name)[: len(theirs)].copy_(theirs)
 
     def terms(self, x: Tensor) -> Tensor:
         """Returns all of TERMS of images x (B, C, H, W) in [-1, 1]: (B, len(TERMS))."""
@@ -108,7 +112,7 @@ class Objective:
     def with_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns Eq. 8 of images x as in `terms`, (B,), and its gradient in x; a term of weight 0 is left out."""
         config = self.config
-        a, b = self.slopes(x)
+        a, b = self._slopes(x)
         # x in [-1, 1] is twice as long as in [0, 1]
         similarity, l1, gradient = ssim_l1(to_unit(x), self.target, a / 2, b / 2)
         loss = torch.zeros_like(l1)
@@ -132,12 +136,11 @@ class Objective:
             return discriminator, context_loss(l1, bounds), structural_loss(similarity, bounds)
         return discriminator, l1 / self.total_weight, self.structured - similarity
 
-    def slopes(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the derivatives of Eq. 8 in SSIM and in L1, each (B,), of images x as in `terms`."""
-        bounds = self.config.normalization
+    def _slopes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the derivatives of Eq. 8 in SSIM and in L1, each (B,)."""
+        config, bounds = self.config, self.config.normalization
         if not isinstance(bounds, Normalization):
-            return self.constant_slopes()
-        config = self.config
+            return self.of_ssim, self.of_l1
         similarity, l1 = self._distances(x)
         # Eq. 5 and 6 are flat outside their bounds
         sloping = (similarity >= bounds.s_min) & (similarity <= bounds.s_max)
@@ -146,7 +149,3 @@ class Objective:
             sloping.to(x.dtype) * (-config.lambda_s / (bounds.s_max - bounds.s_min)),
             rising.to(x.dtype) * (config.lambda_c / (bounds.c_max - bounds.c_min)),
         )
-
-    def constant_slopes(self) -> tuple[Tensor, Tensor]:
-        """Returns `slopes` where no bounds are printed: they are the same for all images x."""
-        return -self.config.lambda_s * self.structured, self.config.lambda_c / self.total_weight

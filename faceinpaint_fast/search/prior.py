@@ -45,7 +45,7 @@ class Prior:
         return Prior(self.centre[index], self.share[index], self.weight)
 
     def copy_(self, other: Prior) -> None:
-        """Becomes `other`, of the same weight and as many codes or fewer, in place: the first ones."""
+        """Becomes `other`, of as many codes or fewer, in place: the first ones."""
         self.centre[: len(other.centre)].copy_(other.centre)
         self.share[: len(other.share)].copy_(other.share)
 

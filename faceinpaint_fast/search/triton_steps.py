@@ -42,23 +42,22 @@ SIZES = ("B", "p", "q")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Composition:
-    """What Eq. 8 is composed with, beside what an iteration finds: see `objective.Objective`.
+    """What Eq. 8 is composed with, beside what an iteration finds: see `objective.Objective` and `prior.Prior`.
 
-    total_weight, share  (B,)
-    centre               (B, n), or (B, 1): where the prior draws to
-    lambdas              of the discriminator, the context, the structural loss and the prior
+    lambdas       of the discriminator, the context, the structural loss and the prior
+    total_weight  (B,); none: 1
+    share         (B,), the prior's; none where its lambda is 0
+    centre        (B, n), or (B, 1), likewise
     """
 
-    total_weight: Tensor
-    share: Tensor
-    centre: Tensor
     lambdas: tuple[float, float, float, float]
+    total_weight: Tensor | None = None
+    share: Tensor | None = None
+    centre: Tensor | None = None
 
-    @classmethod
-    def none(cls, loss: Tensor) -> Composition:
-        """For losses (B,) and gradients that are composed already: the loss stands for L1."""
-        ones = torch.ones_like(loss)
-        return cls(ones, ones, ones[:, None], (0.0, 1.0, 0.0, 0.0))
+
+COMPOSED = Composition((0.0, 1.0, 0.0, 0.0))
+"""For a loss and a gradient that are composed already: the loss stands for L1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,12 +111,22 @@ def _eq8(
         t = tl.load(logit + row).to(tl.float64)
         total += LAMBDA_D * (-tl.maximum(t, 0.0) - tl.log(1.0 + tl.exp(-tl.abs(t)))).to(total.dtype)
     if LAMBDA_C != 0:
-        total += LAMBDA_C * (_sum(l1, row, q) / tl.load(total_weight + row))
+        context = _sum(l1, row, q)
+        if total_weight is not None:
+            context /= tl.load(total_weight + row)
+        total += LAMBDA_C * context
     if LAMBDA_S != 0:
         total += LAMBDA_S * _sum(structural, row, p)
     if LAMBDA_Z != 0:
         total += LAMBDA_Z * (away_squares / n / tl.load(share + row))
     return total
+
+
+@triton.jit
+def _away(z, centre, row, j, exists, CENTRES: tl.constexpr):
+    """How far codes are from the prior's centre, which has CENTRES numbers a row."""
+    e = tl.load(centre + row * CENTRES + (j if CENTRES > 1 else 0 * j), exists, 0.0)
+    return tl.where(exists, z - e, 0.0)
 
 
 @triton.jit
@@ -168,10 +177,10 @@ def _bfgs(
     # Eq. 8 and its gradient
     z_row = tl.load(z + at, exists, 0.0)
     zero = tl.zeros([N], z_row.dtype)
-    away = z_row - tl.load(centre + (at if CENTRES > 1 else row + 0 * j), exists, 0.0)
-    away = tl.where(exists, away, 0.0)
     slope = tl.load(pulled + at, exists, 0.0).to(z_row.dtype)
+    away = zero
     if LAMBDA_Z != 0:
+        away = _away(z_row, centre, row, j, exists, CENTRES)
         slope += (2 * LAMBDA_Z / n) * away / tl.load(share + row)
     now = _eq8(
         structural, l1, logit, total_weight, share, tl.sum(away * away), row, p, q,
@@ -267,11 +276,10 @@ def _adam(
         exists = j < n
         at = row * n + j
         z_j = tl.load(z + at, exists, 0.0)
-        away = z_j - tl.load(centre + (at if CENTRES > 1 else row + 0 * j), exists, 0.0)
-        away = tl.where(exists, away, 0.0)
-        away_squares += away * away
         slope = tl.load(pulled + at, exists, 0.0).to(z_j.dtype)
         if LAMBDA_Z != 0:
+            away = _away(z_j, centre, row, j, exists, CENTRES)
+            away_squares += away * away
             slope += (2 * LAMBDA_Z / n) * away / tl.load(share + row)
         mean_j = tl.load(mean + at, exists & old, 0.0)
         square_j = tl.load(square + at, exists & old, 0.0)
@@ -352,7 +360,7 @@ def step_(
     composed = found.structural, found.l1, found.logit, found.pulled, c.total_weight, c.share, c.centre
     counts = rows, found.structural.shape[1], found.l1.shape[1]
     weights = dict(zip(("LAMBDA_D", "LAMBDA_C", "LAMBDA_S", "LAMBDA_Z"), c.lambdas, strict=True))
-    options = {**weights, "Z_MAX": rule.z_max, "CENTRES": c.centre.shape[1], "n": n, **cut}
+    options = {**weights, "Z_MAX": rule.z_max, "CENTRES": 1 if c.centre is None else c.centre.shape[1], "n": n, **cut}
     with torch.cuda.device_of(state.z):
         if isinstance(rule, BFGS):
             s: BFGSState = state

@@ -12,11 +12,14 @@ from torch.testing import assert_close
 from faceinpaint_fast import InpaintConfig
 from faceinpaint_fast.search.objective import Objective, discriminator_loss
 from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam, AdamState, BFGSState
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from faceinpaint_fast.search import triton_steps
 from faceinpaint_fast.search.triton_steps import (
+    COMPOSED,
     Composition,
     Found,
     begin,
@@ -57,7 +60,7 @@ def of(loss_of, z):
 
 
 def composed(loss, gradient):
-    return Composition.none(loss), Found(loss[:, None], loss[:, None], gradient)
+    return COMPOSED, Found(loss[:, None], loss[:, None], gradient)
 
 
 def adam(dtype=torch.float32, **settings):
@@ -230,7 +233,7 @@ def test_a_state_s_memory_serves_another_search(rule):
 # -------------------------------------------------------------------------------------------------------------- Eq. 8
 
 
-def objective_of(config, expected=None):
+def aims(config, guess=None):
     """Of 4 images: of the last nothing is known.  D is a mean, from about -5 to 5."""
 
     def judge(x):
@@ -239,7 +242,9 @@ def objective_of(config, expected=None):
     random = torch.Generator().manual_seed(3)
     images, known = torch.rand(4, 3, 16, 16, generator=random), torch.rand(4, 16, 16, generator=random).round()
     known[3] = 0
-    return Objective(*(t.to(DEVICE) for t in (images, known, 1 + known)), judge, config, expected)
+    images = images * known[:, None]
+    problem = Problem(images.to(DEVICE), known.to(DEVICE), 1 + known.to(DEVICE), guess)
+    return Objective(problem, judge, config), Prior.of(problem, config)
 
 
 def parts_of(sums, count):
@@ -261,10 +266,10 @@ def parts_of(sums, count):
 def test_eq_8_and_its_gradient_are_the_objective_s(rule, lambdas, counts, guessed):
     names = ("lambda_d", "lambda_c", "lambda_s", "lambda_z")
     config = InpaintConfig(**dict(zip(names, lambdas, strict=True)))
-    objective = objective_of(config, drawn(4, 20, seed=4) if guessed else None)
+    objective, prior = aims(config, drawn(4, 20, seed=4) if guessed else None)
     x, z, pulled = drawn(4, 3, 16, 16).tanh(), drawn(4, 20, seed=1), drawn(4, 20, seed=2)
-    expected, _, of_z = objective.with_gradients(x, z)
-    terms = objective.terms(x, z)
+    expected = objective.with_gradient(x)[0] + prior.weighted(z)
+    terms = objective.terms(x)
     l1, structural = terms[:, 1] * objective.total_weight, terms[:, 2]
     # what has no part may be anything
     parts = [
@@ -272,11 +277,11 @@ def test_eq_8_and_its_gradient_are_the_objective_s(rule, lambdas, counts, guesse
         for sums, count, weight in ((structural, counts[0], lambdas[2]), (l1, counts[1], lambdas[1]))
     ]
     logit = objective.D(x)[0] if lambdas[0] else None
-    composition = Composition(objective.total_weight, objective.share, objective.expected, lambdas)
+    composition = Composition(lambdas, objective.total_weight, prior.share, prior.centre)
     state, losses = begin(rule, z), z.new_empty(12, 4)
     step_(rule, state, z.expand(ATTEMPTS, -1, -1), losses, composition, Found(*parts, pulled, logit))
     assert_close(losses[0], expected, rtol=1e-5, atol=1e-6)
-    plain = rule.step(rule.begin(z), expected, pulled + of_z, z.expand(ATTEMPTS, -1, -1))
+    plain = rule.step(rule.begin(z), expected, pulled + prior.gradient(z), z.expand(ATTEMPTS, -1, -1))
     assert_same(state, plain, rtol=1e-5, atol=2e-6)
 
 
@@ -284,7 +289,7 @@ def test_the_discriminator_s_loss_is_eq_3_at_either_end():
     logit = torch.tensor([-800.0, -40.0, -1.0, 0.0, 1e-4, 3.0, 40.0, 800.0], device=DEVICE)
     z = drawn(8, 4)
     zeros = torch.zeros_like(logit)
-    composition = dataclasses.replace(Composition.none(zeros), lambdas=(1.0, 0.0, 0.0, 0.0))
+    composition = Composition((1.0, 0.0, 0.0, 0.0))
     losses = z.new_empty(1, 8)
     rule = BFGS(0.1, 1.0)
     step_(rule, begin(rule, z), z.expand(ATTEMPTS, -1, -1), losses, composition, Found(*[zeros[:, None]] * 2, z, logit))

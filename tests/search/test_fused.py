@@ -1,0 +1,124 @@
+"""The search as it runs on a CUDA device, in Triton's interpreter where there is none, against the plain loop."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from faceinpaint_fast import InpaintConfig, Normalization, masks, reference
+from faceinpaint_fast.networks.protocols import frozen
+from faceinpaint_fast.search.loop import Loop, loss_and_gradient
+from faceinpaint_fast.search.networks import Networks
+from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem
+
+pytest.importorskip("triton", reason="Triton is not installed")
+
+from faceinpaint_fast.search.fused import FusedSearch, Question, composed, finding_of, in_parts
+
+# the interpreter takes networks on a CPU as they are
+CPU = torch.device("cpu")
+HOLES = np.stack([masks.centre((64, 64)), masks.half((64, 64), "left"), masks.random_pixels((64, 64), 0.8)])
+ITERATIONS = 4
+
+
+@pytest.fixture
+def starts():
+    return torch.randn(ATTEMPTS, 3, 100, generator=torch.Generator().manual_seed(2))
+
+
+def config_of(search="guided", **settings):
+    return InpaintConfig(search=search, iterations=ITERATIONS, **settings)
+
+
+def asked_of(networks, config, starts, guess=None, seed=1):
+    images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+    known = torch.from_numpy(~HOLES).float()
+    problem = Problem(images * known[:, None], known, torch.from_numpy(reference.weight_map(HOLES)).float(), guess)
+    return Question(Objective(problem, networks.discriminator, config), Prior.of(problem, config), starts)
+
+
+def searched(networks, config, asked):
+    """A fused search, and its plain loop."""
+    gradient, rule = partial(loss_and_gradient, networks.generator), optimiser(config)
+    fused = FusedSearch(finding_of(networks, gradient, config), rule, ITERATIONS, asked)
+    return fused, Loop(gradient, asked.objective, asked.prior, asked.starts, rule, ITERATIONS)
+
+
+@pytest.fixture
+def networks(generator, discriminator):
+    return Networks.of(frozen(generator, CPU), frozen(discriminator, CPU), None, InpaintConfig(), CPU)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        config_of(),
+        config_of("adam-cosine", lambda_d=0.003),
+        config_of("bfgs", lambda_d=0.3, lambda_s=0.5, lambda_z=0.0, normalization="none"),
+        config_of("bfgs", lambda_c=0.0, lambda_s=1.0),
+        config_of("adam", normalization=Normalization(s_min=-1.0, s_max=1.0, c_min=0.0, c_max=1e6)),
+    ],
+    ids=["guided", "adam with D", "sums, no prior", "SSIM alone", "bounds"],
+)
+def test_it_is_the_plain_loop(config, networks, starts):
+    guess = 0.5 * starts[1] if config.search == "guided" else None
+    fused, plain = searched(networks, config, asked_of(networks, config, starts, guess))
+    for _ in range(ITERATIONS):
+        fused.advance()
+    z, losses, attempts = fused.found(3)
+    expected = plain.iterate(lambda _: None)
+    # float32 in another order, over four iterations
+    assert_close(z, expected[0], rtol=1e-4, atol=1e-4)
+    assert_close(losses, expected[1], rtol=1e-5, atol=1e-6)
+    assert torch.equal(attempts, expected[2])
+    assert (losses[-1] < losses[0]).all()
+
+
+def test_what_cannot_be_fused_is_composed_before(networks):
+    gradient = partial(loss_and_gradient, networks.generator)
+    assert finding_of(networks, gradient, InpaintConfig()).func is in_parts
+    assert finding_of(networks, gradient, InpaintConfig.paper()).func is composed
+
+
+@pytest.mark.parametrize("search", ["adam", "bfgs"])
+def test_its_memory_serves_another_search_of_fewer_rows(search, networks, starts):
+    """What a CUDA graph is captured over: the first rows are what they would be in memory of their own."""
+    config = config_of(search)
+    other = asked_of(networks, config, starts.flip(1), guess=-starts[2], seed=3)
+    fused, _ = searched(networks, config, other.rows(torch.tensor([2, 0, 1])))
+    fused.advance()
+    asked = asked_of(networks, config, starts, guess=0.5 * starts[1]).rows(torch.tensor([0, 1]))
+    fused.begin(asked)
+    fresh, _ = searched(networks, config, asked.rows(torch.tensor([0, 1, 1])))
+    for _ in range(2):
+        fused.advance()
+        fresh.advance()
+    kept = [each.clone() for each in fused.found(2)]
+    for found, expected in zip(fused.found(2), fresh.found(2), strict=True):
+        assert torch.equal(found, expected)
+    # copies: the next search does not change them
+    found = fused.found(2)
+    fused.begin(other)
+    fused.advance()
+    for one, before in zip(found, kept, strict=True):
+        assert torch.equal(one, before)
+
+
+def test_a_row_without_a_finite_loss_begins_again(networks, starts):
+    config = config_of("bfgs")
+    starts[0, 1] = torch.nan
+    fused, _ = searched(networks, config, asked_of(networks, config, starts))
+    for _ in range(2):
+        fused.advance()
+    z, losses, attempts = fused.found(3)
+    assert attempts.tolist() == [0, 1, 0]
+    assert losses[0].isfinite().tolist() == [True, False, True]
+    assert losses[1].isfinite().all()
+    assert z.isfinite().all()
