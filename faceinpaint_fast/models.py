@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from faceinpaint_fast.config import Normalization
-from faceinpaint_fast.errors import ModelError
+from faceinpaint_fast.config import InpaintConfig, Normalization
+from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.images import write_atomically
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
@@ -44,6 +44,14 @@ class Model:
         if calibration is None:
             return None
         return Normalization(**{name: calibration[name] for name in ("s_min", "s_max", "c_min", "c_max")})
+
+    def resolved(self, config: InpaintConfig) -> InpaintConfig:
+        """Returns the config with this model's own bounds where it asks for them; InputError where there are none."""
+        if config.normalization != "model":
+            return config
+        if self.normalization is None:
+            raise InputError("normalization: expected bounds that faceinpaint calibrate found for the model, got none")
+        return replace(config, normalization=self.normalization)
 
 
 def load_model(folder: Path | str | None = None) -> Model:

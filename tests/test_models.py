@@ -15,8 +15,8 @@ import torch
 from torch.testing import assert_close
 
 from faceinpaint_fast import models as checkpoint
-from faceinpaint_fast.config import Normalization
-from faceinpaint_fast.errors import ModelError
+from faceinpaint_fast.config import InpaintConfig, Normalization
+from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.models import load_model, read_config, save_model, write_config
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 
@@ -107,12 +107,22 @@ def test_convolutions_take_two_bytes_a_weight(folder, generator):
 
 
 def test_an_uncalibrated_model_has_no_bounds(folder):
-    assert load_model(folder).normalization is None
+    model = load_model(folder)
+    assert model.normalization is None
+    assert model.resolved(InpaintConfig()) == InpaintConfig()
+    with pytest.raises(InputError, match="normalization: expected bounds that faceinpaint calibrate found"):
+        model.resolved(InpaintConfig(normalization="model"))
 
 
 def test_calibration_is_kept_until_the_weights_change(folder, generator, discriminator):
     write_config(folder, read_config(folder) | {"calibration": BOUNDS | {"samples": 3}})
-    assert load_model(folder).normalization == Normalization(**BOUNDS)
+    model = load_model(folder)
+    assert model.normalization == Normalization(**BOUNDS)
+    # bounds of its own where they are asked for, and only there
+    own = model.resolved(InpaintConfig.paper(normalization="model", iterations=7))
+    assert own == InpaintConfig.paper(normalization=Normalization(**BOUNDS), iterations=7)
+    for config in (InpaintConfig(), InpaintConfig.paper()):
+        assert model.resolved(config) is config
     save_model(folder, generator, discriminator, width=4, training={})
     assert load_model(folder).normalization is None
 

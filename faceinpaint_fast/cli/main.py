@@ -41,6 +41,7 @@ class ConfigName(enum.StrEnum):
 
     default = "default"
     paper = "paper"
+    paper_calibrated = "paper-calibrated"
 
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -66,7 +67,9 @@ def inpaint(
         int, typer.Option(min=0, max=MAX_SEED, help="Of the start of the search, and of a drawn hole.")
     ] = 0,
     iterations: Annotated[int | None, typer.Option(help="Steps of the search; by default the config's.")] = None,
-    config: Annotated[ConfigName, typer.Option(help="The best default, or the paper as printed.")] = ConfigName.default,
+    config: Annotated[
+        ConfigName, typer.Option(help="The best default, or the paper: as printed, or calibrated.")
+    ] = ConfigName.default,
     model: Annotated[Path | None, typer.Option(help="Model folder; by default the one that is shipped.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     invert: Annotated[bool, typer.Option("--invert", help="Black = fill.")] = False,
@@ -74,7 +77,7 @@ def inpaint(
 ) -> None:
     """Restore the missing part of a face."""
     from faceinpaint_fast import images, masks
-    from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.config import PRESETS
 
     images.check_writable(out)
     if save_steps is not None:
@@ -82,7 +85,7 @@ def inpaint(
     damaged = images.read_image(image)
     is_file = Path(hole).exists() or Path(hole).suffix.lower() in images.EXTENSIONS
     missing = masks.read_hole(hole if is_file else masks.draw(hole, damaged.shape[:2], seed), invert=invert)
-    chosen = InpaintConfig.paper() if config is ConfigName.paper else InpaintConfig()
+    chosen = PRESETS[config]
     if iterations is not None:
         chosen = dataclasses.replace(chosen, iterations=iterations)
 
@@ -496,7 +499,10 @@ def evaluate(
     ] = None,
     masks: Annotated[list[str] | None, typer.Option(help="centre,left,drop-80 ...; by default all ten.")] = None,
     methods: Annotated[
-        list[str] | None, typer.Option(help="default, paper, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all.")
+        list[str] | None,
+        typer.Option(
+            help="default, paper, paper-calibrated, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all."
+        ),
     ] = None,
     faces: Annotated[int | None, typer.Option(min=1, help="The first so many of each data set.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the holes and of the starts of searches.")] = 0,
@@ -505,7 +511,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")] = "fp32",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, for default and paper.")
+        list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, for its presets.")
     ] = None,
     name: Annotated[str | None, typer.Option("--as", help="What to call the results of one method.")] = None,
     table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
@@ -525,7 +531,7 @@ def evaluate(
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation import tables
-    from faceinpaint_fast.evaluation.methods import available, build, configured
+    from faceinpaint_fast.evaluation.methods import available, build
     from faceinpaint_fast.evaluation.protocol import MASKS, Protocol
     from faceinpaint_fast.evaluation.results import read_all
     from faceinpaint_fast.models import load_model
@@ -536,18 +542,18 @@ def evaluate(
     asked = Protocol(masks=_listed(masks) or MASKS, seed=seed, batch=batch)
     place, differing = pick_device(device), dict(_setting(text) for text in settings or [])
     if data or figures is not None:
-        names, notes = available(_listed(methods))
+        loaded = load_model(model)
+        names, notes = available(_listed(methods), loaded)
         for note in notes:
             print(f"faceinpaint: {note}", file=sys.stderr)
         exact = cast("Precision", precision)
-        loaded = load_model(model)
         chosen = build(names, model=loaded, device=place, precision=exact, settings=differing)
         if name is not None:
             if len(chosen) != 1 or Path(name).name != name:
                 raise InputError(f"--as: expected a name, and one method to be called so, got {name!r} and {names}")
             chosen = {name: chosen[names[0]]}
         if figures is not None:
-            config = configured(InpaintConfig(), exact, differing)
+            config = InpaintConfig().with_settings({"precision": precision, **differing})
             _draw_figures(figures, data or [], chosen, loaded, config, place, seed)
         if data and out is not None:
             _run_protocol(asked, chosen, data, faces, out, place)
@@ -557,9 +563,8 @@ def evaluate(
     print("\n\n".join(table for name, table in made.items() if not name.startswith("table1")))
     if table1:
         if "table1" not in made:
-            raise InputError(
-                f"--table1: expected results of DIP, paper or default with pixels dropped in {out}, got none"
-            )
+            expected = f"results of {', '.join(tables.BESIDE)} with pixels dropped in {out}"
+            raise InputError(f"--table1: expected {expected}, got none")
         print(f"\n{made['table1']}")
     documents.update(update or [], made)
 

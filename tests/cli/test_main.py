@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 from skimage import data, transform
 
-from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
+from faceinpaint_fast import InpaintConfig, Inpainter, InputError, Normalization, masks
 from faceinpaint_fast.cli import main as cli
 from faceinpaint_fast.evaluation import methods, results, tables
 from faceinpaint_fast.evaluation.metrics import quality
@@ -312,7 +312,20 @@ def test_inpaint_takes_the_configs_iterations_unless_told(faceinpaint, monkeypat
     for options in ([], ["--config", "paper"], ["--config", "paper", "--iterations", 7]):
         faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, *options)
     paper = InpaintConfig.paper()
-    assert configs == [InpaintConfig(), paper, dataclasses.replace(paper, iterations=7)]
+    assert configs == [InpaintConfig(), paper, InpaintConfig.paper(iterations=7)]
+
+
+def test_inpaint_with_the_paper_calibrated(faceinpaint, picture, face, model, out):
+    """The bounds that the model's folder has; without any it says what to do."""
+    line = ["inpaint", picture, "centre", "-o", out, "--model", model, "--config", "paper-calibrated"]
+    status, _, error = faceinpaint(*line, "--iterations", 3)
+    assert status == 2
+    assert "normalization: expected bounds that faceinpaint calibrate found for the model, got none" in error
+    bounds = {"s_min": 0.1, "s_max": 0.9, "c_min": 100.0, "c_max": 5000.0}
+    write_config(model, read_config(model) | {"calibration": bounds})
+    assert faceinpaint(*line, "--iterations", 3)[0] == 0
+    config = InpaintConfig.paper(normalization=Normalization(**bounds), iterations=3)
+    assert_array_equal(read_image(out), restored(model, face, masks.centre((64, 64)), config=config).image)
 
 
 def test_the_seed_changes_the_result(faceinpaint, picture, face, model, out):
@@ -877,7 +890,7 @@ def test_evaluate_without_table_1(faceinpaint, faces, grey, tmp_path):
     readme.write_text("<!-- evaluate: table1 -->\nold\n<!-- end -->\n")
     line = ["evaluate", faces, "--out", out, "--methods", "harmonic", "--masks", "left", "--faces", 1]
     for option, message in (
-        (["--table1"], "--table1: expected results of DIP, paper or default with pixels dropped in"),
+        (["--table1"], "--table1: expected results of DIP, paper, paper-calibrated, default with pixels dropped in"),
         (
             ["--update", readme],
             "README.md: expected one of the tables summary faces, quality faces, detail faces, got 'table1'",

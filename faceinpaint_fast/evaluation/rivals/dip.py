@@ -66,7 +66,8 @@ class DIP:
         self._config = InpaintConfig(
             iterations=iterations,
             precision=precision,
-            search="adam",
+            optimiser="adam",
+            start="random",
             learning_rate=InpaintConfig.paper().learning_rate,
             z_max=1.0,
             lambda_d=PRIOR_WEIGHT,
