@@ -120,7 +120,7 @@ class Amortisation:
         return loss.mean()[None]
 
     def _images(self, rng: np.random.Generator) -> Tensor:
-        """(batch, 3, 64, 64) in [0, 1]."""
+        """Returns the images of this step, (batch, 3, 64, 64) in [0, 1]."""
         config = self.config
         if self.faces is None:
             z = torch.from_numpy(rng.standard_normal((config.batch, self.latent_size), dtype=np.float32))
@@ -139,7 +139,7 @@ class Amortisation:
         self.step = state["step"]
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
-        """The encoder, into the folder of its model."""
+        """Writes the encoder into the folder of its model."""
         faces = None if self.faces is None else len(self.faces)
         save_encoder(out, self.model, self.encoder, training=described | {"faces": faces})
 
@@ -153,5 +153,5 @@ def train_encoder(
     device: torch.device,
     **options: Any,
 ) -> None:
-    """A run, with the options of `run.run`, whose state and log lie in folder/training/encoder."""
+    """Trains an encoder, with the options of `run.run`; the run's state and log lie in folder/training/encoder."""
     run(Amortisation(model, faces, config, device), folder, folder / "training" / "encoder", **options)

@@ -35,7 +35,7 @@ PRIOR_WEIGHT = 0.003  # lambda
 
 
 def context_weights(holes: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """W, the share of each known pixel's neighbours that is missing: (B, H, W) -> (B, H, W)."""
+    """Returns W, the share of each known pixel's neighbours that is missing: (B, H, W) -> (B, H, W)."""
 
     def neighbours(pixels: NDArray[np.bool_]) -> NDArray[Any]:
         # Eq. 7 of Qiang et al. with alpha = k^2 is 1 + the count
@@ -85,7 +85,7 @@ class DIP:
     def __call__(
         self, images: NDArray[np.float64], holes: NDArray[np.bool_], seeds: Sequence[int]
     ) -> NDArray[np.float64]:
-        """Images (B, H, W, 3) in [0, 1], of the generator's size, with their holes (B, H, W) filled.
+        """Returns images (B, H, W, 3) in [0, 1], of the generator's size, with their holes (B, H, W) filled.
 
         An image's result depends on its own hole, known pixels and seed alone; what the hole holds does not matter, and
         known pixels come back bit for bit.

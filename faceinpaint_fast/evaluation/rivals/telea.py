@@ -16,7 +16,7 @@ def telea(images: NDArray[np.float64], holes: NDArray[np.bool_]) -> NDArray[np.f
     import cv2
 
     missing = holes[..., None]
-    known = np.round(255 * np.where(missing, 0, images)).astype(np.uint8)
-    pairs = zip(known, holes.astype(np.uint8), strict=True)
+    damaged = np.round(255 * np.where(missing, 0, images)).astype(np.uint8)
+    pairs = zip(damaged, holes.astype(np.uint8), strict=True)
     filled = [cv2.inpaint(image, hole, RADIUS, cv2.INPAINT_TELEA) for image, hole in pairs]
     return np.where(missing, np.divide(filled, 255), images)

@@ -48,9 +48,9 @@ def _window(hole: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 def _minimum(u: Array, hole: NDArray[np.bool_], excess: float) -> Array:
     """The minimiser on planes (3, H, W), from what they hold in the hole (H, W), with this much too much variation."""
-    known = u[:, ~hole]
+    values = u[:, ~hole]
     # cut off at the known pixels' range u has no more variation, so the box changes no minimum but bounds the dual
-    low, high = known.min(axis=1)[:, None, None], known.max(axis=1)[:, None, None]
+    low, high = values.min(axis=1)[:, None, None], values.max(axis=1)[:, None, None]
     step = np.where(hole, TAU, 0)
     p, ahead = np.zeros((2, *u.shape)), u
     for iteration in range(LIMIT):
