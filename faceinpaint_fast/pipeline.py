@@ -47,7 +47,7 @@ class Inpainter:
     generator      module with a `latent_size`, (B, latent_size) -> (B, 3, H, W) in [-1, 1]: `protocols.Generator`
     discriminator  module, (B, 3, H, W) in [-1, 1] -> logit (B,): `protocols.Discriminator`
     encoder        module, (B, 4, H, W) -> (B, latent_size), the code guessed from what is known: `protocols.Encoder`;
-                   without it a "guided" search is "bfgs"
+                   without it a search starts at random, whatever the config says
     config         what to do, by default what works best
     device         "auto" is CUDA where there is a device, else the CPU
 
@@ -66,6 +66,8 @@ class Inpainter:
     ) -> None:
         if not isinstance(getattr(generator, "latent_size", None), int):
             raise InputError(f"generator: expected a module with a latent_size, got {type(generator).__name__}")
+        if config.normalization == "model":
+            raise InputError("normalization: expected bounds, masked or none for networks without a model, got 'model'")
         self.config = config
         self.device = pick_device(device)
         self.generator = frozen(generator, self.device)
@@ -87,7 +89,8 @@ class Inpainter:
 
     @classmethod
     def of(cls, model: Model, *, config: InpaintConfig, device: str | torch.device = "auto") -> Inpainter:
-        """Makes an Inpainter of a model that has been loaded."""
+        """Makes an Inpainter of a model that has been loaded; InputError where the config asks for bounds it lacks."""
+        config = model.resolved(config)
         return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
 
     def warm_up(self, batch: int = 1) -> None:

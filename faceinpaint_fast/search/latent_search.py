@@ -17,13 +17,13 @@ from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.search import objective as image_objective
 from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
-from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
 from faceinpaint_fast.search.starts import around, codes
 
-TERMS = (*image_objective.TERMS, "prior", "total")
+TERMS = (*IMAGE_TERMS, "prior", "total")
 
 WORTH_COMPILING = 100  # iterations: compiling takes half a minute
 

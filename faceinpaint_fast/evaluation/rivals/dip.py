@@ -64,19 +64,15 @@ class DIP:
         device: str | torch.device = "auto",
     ) -> None:
         self._device = pick_device(device)
-        self._config = InpaintConfig(
+        self._config = InpaintConfig.paper(
             iterations=iterations,
             precision=precision,
-            search="adam",
-            learning_rate=InpaintConfig.paper().learning_rate,
             z_max=1.0,
             lambda_d=PRIOR_WEIGHT,
             # L1 of images in [0, 1] is half of that in [-1, 1]
             lambda_c=2.0,
             lambda_s=0.0,
-            lambda_z=0.0,
             normalization="none",
-            blend="poisson",
         )
         G, D = frozen(generator, self._device), frozen(discriminator, self._device)
         self._networks = Networks.of(G, D, None, self._config, self._device)
