@@ -84,7 +84,7 @@ def to_torch(array: Any, device: torch.device) -> torch.Tensor:
     if not is_cupy(array):
         return torch.from_numpy(array).to(device)
     # bool has no agreed form on its way
-    tensor = torch.from_dlpack(array.view(np.uint8) if array.dtype == np.bool_ else array)
+    tensor = torch.utils.dlpack.from_dlpack(array.view(np.uint8) if array.dtype == np.bool_ else array)
     return (tensor.view(torch.bool) if array.dtype == np.bool_ else tensor).to(device)
 
 

@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from faceinpaint_fast.config import Normalization
+from faceinpaint_fast.config import InpaintConfig, Normalization
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.files import write_atomically
 from faceinpaint_fast.framing import CELEBA_108, Framing
@@ -115,9 +115,9 @@ class Model:
         """Returns the config with this model's own bounds where it asks for them; InputError where there are none."""
         if config.normalization != "model":
             return config
-        if self.normalization is None:
+        if self.config.normalization is None:
             raise InputError("normalization: expected bounds that faceinpaint calibrate found for the model, got none")
-        return replace(config, normalization=self.normalization)
+        return replace(config, normalization=self.config.normalization)
 
 
 def load_model(folder: Path | str | None = None) -> Model:

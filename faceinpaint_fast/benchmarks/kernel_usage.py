@@ -84,7 +84,7 @@ def _launch(dtype: torch.dtype, size: int) -> None:
 
 def _launch_steps(kernel: str, n: int) -> None:
     """Launches an iteration of that optimiser for codes of n numbers, all terms of Eq. 8 with it, by every cut."""
-    rule = BFGS(0.2, 9.0) if kernel == "bfgs" else Adam.of(InpaintConfig(search="adam"))
+    rule = BFGS(0.2, 9.0) if kernel == "bfgs" else Adam.of(InpaintConfig.paper())
     # what is not read needs no memory
     z, ones = torch.zeros(1, 1).expand(2, n), torch.ones(2)
     parts = ones[:, None].expand(2, 12)

@@ -120,7 +120,7 @@ def our_iterations(
 
 def printed(precision: Precision) -> InpaintConfig:
     """Returns the printed objective without its clamps: D, L1 and SSIM."""
-    return replace(InpaintConfig.paper(), normalization="masked", precision=precision)
+    return InpaintConfig.paper(normalization="masked", precision=precision)
 
 
 def eager_iteration(
@@ -203,7 +203,7 @@ def iteration(device: torch.device, count: int, precision: Precision, at_least: 
 
 def without_d(device: torch.device, count: int, precision: Precision) -> Comparison:
     """Compares iterations of BFGS from random codes, without D, with the eager one of Adam, without D as well."""
-    config = InpaintConfig(search="bfgs", precision=precision)
+    config = InpaintConfig(start="random", precision=precision)
     ours, iterations, first_losses = our_iterations(device, count, config)
     theirs, total = eager_iteration(device, count, with_d=False)
 

@@ -145,7 +145,7 @@ class Steps:
 
     def __init__(self, name: str, sizes: Sequence[int], device: torch.device) -> None:
         self.name, self._sizes, self._device = name, sizes, device
-        config = InpaintConfig(search="adam", learning_rate=0.1)
+        config = InpaintConfig.paper(learning_rate=0.1)
         self._rule = BFGS(0.2, 9.0) if name == "bfgs" else Adam.of(config, device)
 
     def cases(self, batches: Sequence[int]) -> Iterable[Codes]:

@@ -271,7 +271,7 @@ def _blended_on_device(target: Any, source: Any, holes: Any, config: InpaintConf
         return out
     if plate is None:
         return solved(Solver(to_numpy(holes), module_of(target)), target, source, None, TOLERANCE)
-    on_cpu = blended(*map(to_numpy, (target, source, holes)), config)
+    on_cpu = blended(to_numpy(target), to_numpy(source), to_numpy(holes), config)
     return module_of(target).asarray(on_cpu)
 
 

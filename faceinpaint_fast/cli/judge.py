@@ -135,7 +135,6 @@ def evaluate(
     from faceinpaint_fast import markdown
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.config import InpaintConfig
-    from faceinpaint_fast.evaluation.methods import configured
     from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation
     from faceinpaint_fast.models import load_model
 
@@ -149,7 +148,7 @@ def evaluate(
         shape = geometry(loaded.config, size, crop)
         chosen = _chosen(listed(methods), name, loaded, place, precision, differing)
         if figures is not None:
-            config = configured(InpaintConfig(), cast("ConfigPrecision", precision), differing)
+            config = InpaintConfig().with_settings({"precision": precision, **differing})
             _draw_figures(figures, data or [], shape, chosen, loaded, config, place, seed)
         if data and out is not None:
             _run(asked, chosen, data, shape, faces, out, place)
@@ -168,7 +167,7 @@ def _chosen(
     """Returns the methods of these names, none being all; the one that there is under another name if so asked."""
     from faceinpaint_fast.evaluation.methods import available, build
 
-    found, notes = available(names)
+    found, notes = available(names, model)
     for note in notes:
         console.remark(note)
     exact = cast("ConfigPrecision", precision)

@@ -26,6 +26,7 @@ class ConfigName(enum.StrEnum):
 
     default = "default"
     paper = "paper"
+    paper_calibrated = "paper-calibrated"
 
 
 Seed = Annotated[
@@ -33,7 +34,7 @@ Seed = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 Iterations = Annotated[int | None, typer.Option(help="Steps of the search; by default the config's.")]
-Config = Annotated[ConfigName, typer.Option(help="The best default, or the paper as printed.")]
+Config = Annotated[ConfigName, typer.Option(help="The best default, or the paper: as printed, or calibrated.")]
 ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder; by default the one that is shipped.")]
 Precision = Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")]
 Size = Annotated[int | None, typer.Option(help="Pixels across a face; the model's, or it is refused.")]

@@ -100,9 +100,9 @@ def _hole(hole: str, shape: tuple[int, int], seed: int, *, invert: bool) -> NDAr
 
 def _config(name: ConfigName, iterations: int | None) -> InpaintConfig:
     """Returns the preset, with that many iterations if any were asked for."""
-    from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.config import PRESETS
 
-    preset = InpaintConfig.paper() if name is ConfigName.paper else InpaintConfig()
+    preset = PRESETS[name]
     return preset if iterations is None else dataclasses.replace(preset, iterations=iterations)
 
 

@@ -36,7 +36,7 @@ class Method:
     model: str | None = None
 
 
-def available(names: Sequence[str]) -> tuple[list[str], list[str]]:
+def available(names: Sequence[str], model: Model) -> tuple[list[str], list[str]]:
     """Returns the methods to run, and for each that must be left out a line that says why.
 
     No names are all METHODS.  Raises InputError for an unknown name, and for a named method whose library is missing.
@@ -49,7 +49,7 @@ def available(names: Sequence[str]) -> tuple[list[str], list[str]]:
     if absent and names:
         raise InputError(f"methods: expected the library {LIBRARIES[absent[0]]} for {absent[0]}, got none")
     notes = [f"{name} is left out: it needs the library {LIBRARIES[name]}" for name in absent]
-    if not names and model.normalization is None:
+    if not names and model.config.normalization is None:
         bounded = [name for name, preset in PRESETS.items() if preset.normalization == "model"]
         notes += [f"{name} is left out: it needs the bounds that faceinpaint calibrate finds" for name in bounded]
         absent += bounded
@@ -80,28 +80,14 @@ def build(
     }
 
 
-def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[str, str]) -> InpaintConfig:
-    """Returns the preset with that precision and each setting, read as what its field holds: a number or a word."""
-    parsed: dict[str, Any] = {"precision": precision}
-    for name, text in settings.items():
-        kind = type(getattr(preset, name, None))
-        try:
-            parsed[name] = {int: int, float: float, str: str}[kind](text)
-        except (KeyError, ValueError):
-            expected = ", ".join(asked.name for asked in dataclasses.fields(preset))
-            raise InputError(f"set: expected one of {expected}, and a value for it, got {name}={text}") from None
-    return dataclasses.replace(preset, **parsed)
-
-
 def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:
     inpainter = Inpainter.of(model, config=config, device=device)
-    # JSON has no infinity
-    told = {name: str(value) if value == math.inf else value for name, value in dataclasses.asdict(config).items()}
-    if config.search == "guided":
-        told["encoder"] = model.config.sha256.get("encoder")
+    settings = inpainter.config.settings()
+    if config.start == "encoder":
+        settings["encoder"] = model.config.sha256.get("encoder")
     return Method(
         restore=lambda images, holes, seeds: inpainter(images, holes, seed=seeds).image,
-        config=told,
+        config=settings,
         model=model.config.sha256["generator"],
     )
 

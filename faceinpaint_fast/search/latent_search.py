@@ -14,7 +14,6 @@ from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import ModelError
 from faceinpaint_fast.networks.adjoint import TapedNetwork
 from faceinpaint_fast.networks.protocols import to_unit
-from faceinpaint_fast.search import objective as image_objective
 from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective

@@ -23,7 +23,7 @@ from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1, window_statistics
 from faceinpaint_fast.ops.window import Window
 from faceinpaint_fast.search.problem import Problem
 
-TERMS = ("discriminator", "context", "structural")
+IMAGE_TERMS = ("discriminator", "context", "structural")
 NUMBERS = ("total_weight", "structured", "of_ssim", "of_l1")  # of a problem
 
 

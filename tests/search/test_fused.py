@@ -33,8 +33,8 @@ def starts():
     return torch.randn(ATTEMPTS, 3, 100, generator=torch.Generator().manual_seed(2))
 
 
-def config_of(search="guided", **settings):
-    return InpaintConfig(search=search, iterations=ITERATIONS, **settings)
+def config_of(**settings):
+    return InpaintConfig(iterations=ITERATIONS, **settings)
 
 
 def asked_of(networks, config, starts, guess=None, seed=1):
@@ -60,15 +60,17 @@ def networks(generator, discriminator):
     "config",
     [
         config_of(),
-        config_of("adam-cosine", lambda_d=0.003),
-        config_of("bfgs", lambda_d=0.3, lambda_s=0.5, lambda_z=0.0, normalization="none"),
-        config_of("bfgs", lambda_c=0.0, lambda_s=1.0),
-        config_of("adam", normalization=Normalization(s_min=-1.0, s_max=1.0, c_min=0.0, c_max=1e6)),
+        config_of(optimiser="adam", schedule="cosine", start="random", lambda_d=0.003),
+        config_of(start="random", lambda_d=0.3, lambda_s=0.5, lambda_z=0.0, normalization="none"),
+        config_of(start="random", lambda_c=0.0, lambda_s=1.0),
+        config_of(
+            optimiser="adam", start="random", normalization=Normalization(s_min=-1.0, s_max=1.0, c_min=0.0, c_max=1e6)
+        ),
     ],
     ids=["guided", "adam with D", "sums, no prior", "SSIM alone", "bounds"],
 )
 def test_it_is_the_plain_loop(config, networks, starts):
-    guess = 0.5 * starts[1] if config.search == "guided" else None
+    guess = 0.5 * starts[1] if config.start == "encoder" else None
     fused, plain = searched(networks, config, asked_of(networks, config, starts, guess))
     for _ in range(ITERATIONS):
         fused.advance()
@@ -112,7 +114,7 @@ def test_its_memory_serves_another_search_of_fewer_rows(search, networks, starts
 
 
 def test_a_row_without_a_finite_loss_begins_again(networks, starts):
-    config = config_of("bfgs")
+    config = config_of(start="random")
     starts[0, 1] = torch.nan
     fused, _ = searched(networks, config, asked_of(networks, config, starts))
     for _ in range(2):

@@ -64,7 +64,9 @@ def composed(loss, gradient):
 
 
 def adam(dtype=torch.float32, **settings):
-    rule = Adam.of(InpaintConfig(search="adam-cosine", iterations=12, **settings), DEVICE)
+    rule = Adam.of(
+        InpaintConfig(optimiser="adam", schedule="cosine", start="random", iterations=12, **settings), DEVICE
+    )
     return dataclasses.replace(rule, **{name: getattr(rule, name).to(dtype) for name in ("size", "mean", "square")})
 
 
