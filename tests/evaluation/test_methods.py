@@ -16,7 +16,7 @@ from faceinpaint_fast import InpaintConfig, Inpainter, InputError, Normalization
 from faceinpaint_fast.evaluation import methods
 from faceinpaint_fast.evaluation.methods import METHODS, available, build
 from faceinpaint_fast.framing import CELEBA_108
-from faceinpaint_fast.models import load_model, save_measured, save_model
+from faceinpaint_fast.models import load_model, read_config, save_measured, save_model
 
 CPU = torch.device("cpu")
 BOUNDS = Normalization(s_min=0.1, s_max=0.6, c_min=600.0, c_max=5000.0)

@@ -63,9 +63,7 @@ def networks(generator, discriminator):
         config_of(optimiser="adam", schedule="cosine", start="random", lambda_d=0.003),
         config_of(start="random", lambda_d=0.3, lambda_s=0.5, lambda_z=0.0, normalization="none"),
         config_of(start="random", lambda_c=0.0, lambda_s=1.0),
-        config_of(
-            optimiser="adam", start="random", normalization=Normalization(s_min=-1.0, s_max=1.0, c_min=0.0, c_max=1e6)
-        ),
+        config_of(optimiser="adam", start="random", normalization=Normalization(-1.0, 1.0, 0.0, 1e6)),
     ],
     ids=["guided", "adam with D", "sums, no prior", "SSIM alone", "bounds"],
 )
