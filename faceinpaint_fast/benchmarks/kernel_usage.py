@@ -26,7 +26,7 @@ from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.networks.layers import Finish, Layer
 from faceinpaint_fast.networks.tiles import FROM_IMAGE, GATHERED, LARGEST_SPLIT, TO_IMAGE, Table, Tiles
 from faceinpaint_fast.networks.triton_layers import TritonProduct
-from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
+from faceinpaint_fast.ops import triton_ssim_l1, triton_weighted_l1
 from faceinpaint_fast.ops.window import LARGEST, Window
 from faceinpaint_fast.search import triton_steps
 from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam
@@ -72,14 +72,14 @@ def _launch(dtype: torch.dtype, size: int) -> None:
     y = torch.zeros(2, 3, 64, 64)
     x, w, per_image = y.to(dtype), y[:, 0].contiguous(), y[:, 0, 0, 0].contiguous()
     taps = window.taps(y.dtype, y.device)
-    mean, variance = triton_kernels.window_statistics(y, taps, window.pad)
+    mean, variance = triton_ssim_l1.window_statistics(y, taps, window.pad)
     share = mean[:, 0].contiguous()
     for with_gradient in (False, True):
-        triton_kernels.ssim_l1(
+        triton_ssim_l1.ssim_l1(
             x, w, y, mean, variance, share, taps, window.pad, 1e-4, 9e-4, per_image, per_image, with_gradient
         )
-    triton_kernels.weighted_l1(x, y, w[:, None])
-    triton_kernels.weighted_l1_gradient(per_image, x, y, w[:, None])
+    triton_weighted_l1.weighted_l1(x, y, w[:, None])
+    triton_weighted_l1.weighted_l1_gradient(per_image, x, y, w[:, None])
 
 
 def _launch_steps(kernel: str, n: int) -> None:

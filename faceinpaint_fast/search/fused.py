@@ -15,8 +15,7 @@ from torch import Tensor
 
 from faceinpaint_fast.config import InpaintConfig, Normalization
 from faceinpaint_fast.networks.adjoint import AdjointNetwork
-from faceinpaint_fast.networks.protocols import to_unit
-from faceinpaint_fast.ops.ssim_l1 import ssim_l1
+from faceinpaint_fast.ops import triton_ssim_l1
 from faceinpaint_fast.search import triton_steps
 from faceinpaint_fast.search.graph import Graphs
 from faceinpaint_fast.search.loop import Gradient
@@ -108,14 +107,17 @@ def in_parts(networks: Networks, z: Tensor, asked: Question) -> tuple[triton_ste
     """Leaves the composition of Eq. 8, and the prior's gradient, to the step."""
     objective, prior, config = asked.objective, asked.prior, asked.objective.config
     x, pull = networks.generator(z)
-    similarity, l1, of_x = ssim_l1(to_unit(x), objective.target, objective.of_ssim / 2, objective.of_l1 / 2)
-    structural, logit = objective.structured - similarity, None
+    t, slopes = objective.target, (objective.of_ssim, objective.of_l1)
+    structural, l1, of_x = triton_ssim_l1.ssim_l1_partials(
+        x, t.w, t.v, t.mean, t.variance, t.share, t.taps, t.pad, t.c1, t.c2, *slopes, signed=True
+    )
+    logit = None
     if config.lambda_d:
         logit, pull_to_x = networks.discriminator(x)
         of_x = pull_to_x(discriminator_slope(logit, config.lambda_d), of_x)
     lambdas = config.lambda_d, config.lambda_c, config.lambda_s, prior.weight
     composition = Composition(lambdas, objective.total_weight, prior.share, prior.centre)
-    return triton_steps.Found(structural[:, None], l1[:, None], pull(of_x), logit), composition
+    return triton_steps.Found(structural, l1, pull(of_x), logit), composition
 
 
 def composed(gradient: Gradient, z: Tensor, asked: Question) -> tuple[triton_steps.Found, Composition]:

@@ -134,7 +134,7 @@ class Objective:
         bounds = self.config.normalization
         if isinstance(bounds, Normalization):
             return discriminator, context_loss(l1, bounds), structural_loss(similarity, bounds)
-        return discriminator, l1 / self.total_weight, self.structured - similarity
+        return discriminator, l1 / self.total_weight, 1 - similarity
 
     def _slopes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the derivatives of Eq. 8 in SSIM and in L1, each (B,)."""
