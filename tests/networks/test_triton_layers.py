@@ -213,6 +213,26 @@ def test_weights_of_11_bits_are_one_part():
     assert ((tf32(x) - x).abs() <= 2.0**-11 * x.abs()).all()
 
 
+def test_float32_survives_tensor_cores_that_cut_off(monkeypatch):
+    """As Hopper's do, but here to 13 bits behind the first: sums of products must be short."""
+    dot = interpreter.InterpreterBuilder.create_dot
+
+    def cut_off(*arguments):
+        total = dot(*arguments)
+        return interpreter.TensorHandle((total.data.view(np.int32) & -1024).view(np.float32), tl.float32)
+
+    monkeypatch.setattr(interpreter.InterpreterBuilder, "create_dot", cut_off)
+    one = layer(160, 8, torch.float32)
+    one = replace(one, weight=one.weight.abs())
+    made = product(one, torch.float32, Tiles(16, 16, 16, 4, 1), 1, True)
+    # of numbers of one sign all that is cut off adds up: 40 steps would lose 1e-3
+    x, end = normal(1, 1, 1, 160).abs(), finish(8, 1.0)
+    end = replace(end, bias=torch.zeros_like(end.bias))
+    assert_close(
+        made.double(x, end, None, torch.float32).double(), finished(doubled(x, one), end, None), rtol=2**-13, atol=0
+    )
+
+
 def test_a_nan_stays_in_its_image():
     one = layer(16, 16, torch.float32)
     end, x = finish(16, 0.0), normal(3, 2, 2, 16)
