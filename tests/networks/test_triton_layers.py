@@ -184,14 +184,21 @@ def test_drawing_an_image(deep, channels, tiles, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(
-    ("deep", "channels", "tiles"), [(17, 3, Tiles(32, 16, 16, 4, 1)), (8, 4, Tiles(16, 16, 16, 4, 1))]
+    ("deep", "channels", "height", "width", "tiles"),
+    [
+        # tiles that end within a line, with one, and tiles that are a part of a line
+        (17, 3, 3, 5, Tiles(32, 16, 16, 4, 1)),
+        (8, 4, 2, 8, Tiles(16, 16, 16, 4, 1)),
+        (8, 1, 1, 32, Tiles(16, 16, 16, 4, 1)),
+    ],
 )
-def test_reading_an_image(deep, channels, tiles, dtype):
+def test_reading_an_image(deep, channels, height, width, tiles, dtype):
     one = layer(deep, channels, dtype)
-    made = product(one, dtype, tiles, 2 * 3 * 5, False)
+    made = product(one, dtype, tiles, 2 * height * width, False)
+    shape = (2, channels, 2 * height, 2 * width)
     # exact in bf16, tanh's slope and all
-    x, drawn = (8 * normal(2, channels, 6, 10)).round(), normal(2, channels, 6, 10).sign() / 2
-    gate, end = normal(2, 3, 5, deep, dtype=dtype), finish(deep, 0.2)
+    x, drawn = (8 * normal(*shape)).round(), normal(*shape).sign() / 2
+    gate, end = normal(2, height, width, deep, dtype=dtype), finish(deep, 0.2)
     x, drawn = x.permute(0, 2, 3, 1), drawn.permute(0, 2, 3, 1)
     found = made.halve(x, end, None, torch.float32)
     assert_is(found, finished(halved(x, one), end, None), torch.float32)
