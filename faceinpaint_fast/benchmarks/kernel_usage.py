@@ -113,12 +113,12 @@ def _launch_layers(dtype: torch.dtype) -> None:
         splits = 4 if sizes[0] * sizes[1] <= LARGEST_SPLIT else 1
         wide.table = Table({wide.doubling.work(128): Tiles(*sizes, splits)})
         wide.double(half, finish(128, 0.2), whole, dtype)
-    half, drawn = torch.zeros(2, 8, 8, 64, dtype=dtype), torch.zeros(2, 3, 16, 16).permute(0, 2, 3, 1)
+    half, drawn = torch.zeros(2, 32, 32, 64, dtype=dtype), torch.zeros(2, 3, 64, 64).permute(0, 2, 3, 1)
     for sizes in TO_IMAGE[precision]:
-        image.table = Table({image.doubling.work(128): Tiles(*sizes, 4)})
+        image.table = Table({image.doubling.work(2048): Tiles(*sizes, 4)})
         image.double(half, finish(3, 1.0, tanh=True), None, torch.float32, drawn)
     for sizes in FROM_IMAGE:
-        image.table = Table({image.halving.work(128): Tiles(*sizes)})
+        image.table = Table({image.halving.work(2048): Tiles(*sizes)})
         image.halve(drawn, finish(64, 0.2), half, dtype, drawn)
 
 

@@ -15,7 +15,7 @@ from faceinpaint_fast.config import Precision
 from faceinpaint_fast.networks import triton_gather as kernels
 from faceinpaint_fast.networks.layers import Finish, Layer
 from faceinpaint_fast.networks.products import Product
-from faceinpaint_fast.networks.tiles import Kind, Table, Tiles, Work
+from faceinpaint_fast.networks.tiles import Kind, Table, Tiles, Work, power_of_two
 
 IMAGE_CHANNELS = 7  # at most: with more, a layer's columns or depth are filled well enough
 FLAT = 1024  # numbers of a program that goes over a result once more
@@ -165,7 +165,7 @@ class TritonProduct(Product):
                 x, x if tanh is None else tanh, self.halving.weight, finish.scale, finish.bias,
                 out if gate is None else gate, out, work.rows, height, width, C=self.channels, N=self.depth,
                 SLOPE=finish.slope, GATED=gate is not None, DRAWN=tanh is not None, PARTS=len(self.halving.weight),
-                ROWS=tiles.rows, COLUMNS=tiles.columns, num_warps=tiles.warps,
+                ROWS=tiles.rows, COLUMNS=tiles.columns, **band(tiles.rows, width, self.channels), num_warps=tiles.warps,
             )  # fmt: skip
         return out
 
@@ -203,6 +203,14 @@ GEOMETRY: dict[Kind, dict[str, Any]] = {
     "connect": {"TAPS": 1, "STRIDE": 1, "PHASES": 1, "IMAGE": False},
     "to image": {"TAPS": 3, "STRIDE": 1, "PHASES": 1, "IMAGE": True},
 }
+
+
+def band(rows: int, width: int, channels: int) -> dict[str, int]:
+    """What of an image `from_image` keeps for so many pixels of a half of this width."""
+    aligned = rows % width == 0 or width % rows == 0
+    lines = 2 * ((rows - 1) // width + (1 if aligned else 2)) + 2
+    pitch = 2 * (width + kernels.MARGIN.value)
+    return {"CHANNELS": power_of_two(channels), "PITCH": pitch, "BAND": power_of_two(lines * pitch)}
 
 
 def out_of(gate: Tensor | None, x: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

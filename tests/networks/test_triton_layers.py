@@ -184,14 +184,21 @@ def test_drawing_an_image(deep, channels, tiles, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(
-    ("deep", "channels", "tiles"), [(17, 3, Tiles(32, 16, 16, 4, 1)), (8, 4, Tiles(16, 16, 16, 4, 1))]
+    ("deep", "channels", "height", "width", "tiles"),
+    [
+        # tiles that end within a line, with one, and tiles that are a part of a line
+        (17, 3, 3, 5, Tiles(32, 16, 16, 4, 1)),
+        (8, 4, 2, 8, Tiles(16, 16, 16, 4, 1)),
+        (8, 1, 1, 32, Tiles(16, 16, 16, 4, 1)),
+    ],
 )
-def test_reading_an_image(deep, channels, tiles, dtype):
+def test_reading_an_image(deep, channels, height, width, tiles, dtype):
     one = layer(deep, channels, dtype)
-    made = product(one, dtype, tiles, 2 * 3 * 5, False)
+    made = product(one, dtype, tiles, 2 * height * width, False)
+    shape = (2, channels, 2 * height, 2 * width)
     # exact in bf16, tanh's slope and all
-    x, drawn = (8 * normal(2, channels, 6, 10)).round(), normal(2, channels, 6, 10).sign() / 2
-    gate, end = normal(2, 3, 5, deep, dtype=dtype), finish(deep, 0.2)
+    x, drawn = (8 * normal(*shape)).round(), normal(*shape).sign() / 2
+    gate, end = normal(2, height, width, deep, dtype=dtype), finish(deep, 0.2)
     x, drawn = x.permute(0, 2, 3, 1), drawn.permute(0, 2, 3, 1)
     found = made.halve(x, end, None, torch.float32)
     assert_is(found, finished(halved(x, one), end, None), torch.float32)
@@ -211,6 +218,26 @@ def test_weights_of_11_bits_are_one_part():
     assert_is(made.double(x, end, None, torch.float32), finished(doubled(x, kept), end, None), torch.float32)
     x = normal(1000)
     assert ((tf32(x) - x).abs() <= 2.0**-11 * x.abs()).all()
+
+
+def test_float32_survives_tensor_cores_that_cut_off(monkeypatch):
+    """As Hopper's do, but here to 13 bits behind the first: sums of products must be short."""
+    dot = interpreter.InterpreterBuilder.create_dot
+
+    def cut_off(*arguments):
+        total = dot(*arguments)
+        return interpreter.TensorHandle((total.data.view(np.int32) & -1024).view(np.float32), tl.float32)
+
+    monkeypatch.setattr(interpreter.InterpreterBuilder, "create_dot", cut_off)
+    one = layer(160, 8, torch.float32)
+    one = replace(one, weight=one.weight.abs())
+    made = product(one, torch.float32, Tiles(16, 16, 16, 4, 1), 1, True)
+    # of numbers of one sign all that is cut off adds up: 40 steps would lose 1e-3
+    x, end = normal(1, 1, 1, 160).abs(), finish(8, 1.0)
+    end = replace(end, bias=torch.zeros_like(end.bias))
+    assert_close(
+        made.double(x, end, None, torch.float32).double(), finished(doubled(x, one), end, None), rtol=2**-13, atol=0
+    )
 
 
 def test_a_nan_stays_in_its_image():
