@@ -1,4 +1,4 @@
-"""SSIM with L1, their gradient, and weighted L1, on the CPU: csrc/losses/ssim_l1.hpp, by the functions of `triton_kernels`."""
+"""SSIM with L1, their gradient, and weighted L1, on the CPU: csrc/losses, by the functions of `triton_kernels`."""
 
 from __future__ import annotations
 

@@ -19,11 +19,14 @@ import numpy as np
 import pytest
 
 from faceinpaint_fast import PoissonSolver, _cpu, masks, poisson_blend, reference
+from faceinpaint_fast.blend import doors as doors_module
+from faceinpaint_fast.blend import kernels as kernels_module
 from faceinpaint_fast.blend import solver as solver_module
 from faceinpaint_fast.blend.conjugate_gradients import Multigrid
 from faceinpaint_fast.blend.cuda import kernels as cuda_kernels
+from faceinpaint_fast.blend.equation import Limits
 from faceinpaint_fast.blend.planes import inside, zeros
-from faceinpaint_fast.blend.solver import Limits
+from faceinpaint_fast.blend.poisson import POISSON
 
 # a number is some 40 products and sums in float32, which each compiler joins to FMAs in its own way: a few 1e-7 of the
 # largest
@@ -83,8 +86,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     if compiler is None:
         pytest.skip("no C++ compiler")
     folder = tmp_path_factory.mktemp("poisson")
-    kernels = re.findall(r'extern "C" __global__ void[^;{]*?(\w+)\((?:GRID|const)', cuda_kernels.SOURCE.read_text())
-    unit = [f'#include "{Path(__file__).with_name("cuda_on_cpu.hpp")}"', f'#include "{cuda_kernels.SOURCE}"']
+    text = "".join(path.read_text() for path in cuda_kernels.SOURCES)
+    kernels = re.findall(r'extern "C" __global__ void[^;{]*?(\w+)\((?:GRID|const)', text)
+    unit = [f'#include "{path}"' for path in (Path(__file__).with_name("cuda_on_cpu.hpp"), *cuda_kernels.SOURCES)]
     (folder / "kernels.cpp").write_text("\n".join([*unit, *(f"KERNEL({name})" for name in kernels)]) + "\n")
     options = [
         "-std=c++17",
@@ -421,9 +425,11 @@ def test_offsets_and_sums_are_those_in_cpp(holes, dtype, rng):
 @pytest.fixture
 def as_on_a_device(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> Emulation:
     """NumPy's arrays take the way of CuPy's; images of more than 60 x 60 pixels are cropped to their holes."""
-    monkeypatch.setattr(solver_module, "_cpu", cuda_kernels)
-    monkeypatch.setattr(solver_module, "ON_CUDA", limits := Limits(whole=60 * 60, modes=0, at_a_time=2**15))
-    monkeypatch.setattr(PoissonSolver, "_equation", solver_module.POISSON._replace(on_cpu=limits))
+    monkeypatch.setattr(kernels_module, "_cpu", cuda_kernels)
+    # a device has one queue
+    monkeypatch.setattr(solver_module, "threads_for", lambda *_: 1)
+    limits = Limits(whole=60 * 60, modes=0, at_a_time=2**15)
+    monkeypatch.setattr(doors_module, "POISSON", POISSON._replace(on_cpu=limits))
     return emulation
 
 
@@ -470,8 +476,9 @@ def test_a_blend_has_the_same_bits_alone_and_again(as_on_a_device, rng):
         np.testing.assert_array_equal(poisson_blend(targets[::-1], sources[::-1], holes[::-1])[::-1], together)
 
 
-def test_source_is_in_the_package():
-    assert Path(str(importlib.resources.files("faceinpaint_fast.blend.cuda") / "poisson.cu")) == cuda_kernels.SOURCE
+def test_sources_are_in_the_package():
+    folder = Path(str(importlib.resources.files("faceinpaint_fast.blend.cuda")))
+    assert [folder / "grid.cuh", folder / "poisson.cu"] == cuda_kernels.SOURCES
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
@@ -489,7 +496,7 @@ def test_source_compiles_for_devices_that_are_not_there(capability):
     nvrtc.nvrtcGetSupportedArchs(supported)
     if capability not in list(supported):
         pytest.skip(f"this NVRTC does not know sm_{capability}")
-    source = cuda_kernels.SOURCE.read_bytes()
+    source = b"".join(path.read_bytes() for path in cuda_kernels.SOURCES)
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"poisson.cu", 0, None, None) == 0
     options = (ctypes.c_char_p * 2)(b"-std=c++17", f"-arch=sm_{capability}".encode())
     failed = nvrtc.nvrtcCompileProgram(program, 2, options)
