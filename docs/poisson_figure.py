@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from faceinpaint_fast import _cpu, masks
+from faceinpaint_fast.blend.poisson import POISSON
 from faceinpaint_fast.blend.solver import Solver
 
 TOLERANCES = 10.0 ** -np.arange(1, 9)
@@ -33,7 +34,7 @@ def cycles(hole: Any) -> list[int]:
     """Cycles to each of the tolerances, of noise on a slope."""
     height, width = hole.shape
     target = np.random.default_rng(0).random((height, width)) + np.linspace(0, 1, width)
-    solver = Solver(hole[None])
+    solver = Solver(hole[None], POISSON)
     return [
         solver.solve(target[None, ..., None], None, None, tolerance, target[None, ..., None].copy())
         for tolerance in TOLERANCES

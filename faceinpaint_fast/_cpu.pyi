@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 _Numbers = NDArray[np.float32] | NDArray[np.uint16]
 _Reals = NDArray[np.float32] | NDArray[np.float64]
 
+TOLERANCE: float
+DEPTH: float
+LARGEST_WINDOW: int
+
+def pitch_of(width: int) -> int: ...
 def weight_map(
     hole: NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64],
     threshold: float,
@@ -177,21 +182,12 @@ def put_sums(
     f: NDArray[np.float64], source: NDArray[Any] | None, missing: NDArray[np.bool_], out: NDArray[Any]
 ) -> None: ...
 
-class Biharmonic:
-    height: int
-    width: int
+class Plates:
     def __init__(self, missing: NDArray[np.bool_], tension: float) -> None: ...
-    def residual(
+    def solve(
         self,
         f: NDArray[np.float64],
-        expected: NDArray[np.float64] | None,
-        r: NDArray[np.float64],
-        squares: NDArray[np.float64],
-    ) -> None: ...
-    def add_solution(
-        self,
-        r: NDArray[np.float64],
-        squares: NDArray[np.float64],
-        goal: NDArray[np.float64],
-        f: NDArray[np.float64],
+        guidance: NDArray[np.float64] | None,
+        tolerance: float,
+        reached: NDArray[np.float64],
     ) -> int: ...

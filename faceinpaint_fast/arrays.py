@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 Array = TypeVar("Array")  # np.ndarray, torch.Tensor or cupy.ndarray
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def is_torch(array: object) -> bool:
@@ -162,11 +166,64 @@ def pick_device(name: str | torch.device) -> torch.device:
 
 
 def thread_count() -> int:
-    """How many threads compiled code may use: torch's setting, or one a core where torch is not in use."""
+    """Returns how many threads compiled code may use.
+
+    That is torch's setting where torch is in use, which obeys OMP_NUM_THREADS, else OMP_NUM_THREADS itself and no more
+    than the process may use cores.
+    """
     module = sys.modules.get("torch")
-    return module.get_num_threads() if module is not None else len(os.sched_getaffinity(0))
+    if module is not None:
+        return int(module.get_num_threads())
+    # not everywhere does a system say which cores a process may use
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    # a number for each level of nesting
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores
 
 
 def threads_for(items: int, worth_a_thread: int) -> int:
     """As many as compiled code may use, each with at least so many items."""
     return max(1, min(thread_count(), items // worth_a_thread))
+
+
+def shared_out(work: Callable[[Iterator[Item]], Result], items: Iterable[Item], threads: int) -> list[Result]:
+    """Calls `work` on an iterator over items that so many threads share, and returns what each of them made.
+
+    The caller's own thread is one of them, so that what gets no thread, because the system has none to give, is done
+    all the same.  What `work` raises is raised here, once every thread has ended.
+    """
+    queue: SimpleQueue[Item] = SimpleQueue()
+    for item in items:
+        queue.put(item)
+    made: list[Result] = []
+    raised: list[BaseException] = []
+
+    def left() -> Iterator[Item]:
+        with contextlib.suppress(Empty):
+            while True:
+                yield queue.get_nowait()
+
+    def run() -> None:
+        try:
+            made.append(work(left()))
+        except BaseException as error:
+            raised.append(error)
+            # nobody needs the rest
+            for _ in left():
+                pass
+
+    others = [threading.Thread(target=run) for _ in range(threads - 1)]
+    started = []
+    for thread in others:
+        try:
+            thread.start()
+        except RuntimeError:
+            break
+        started.append(thread)
+    run()
+    for thread in started:
+        thread.join()
+    if raised:
+        raise raised[0]
+    return made

@@ -48,8 +48,9 @@ def export(
     batch   images a call
 
     The package is for the kind of processor or GPU that it was made on, and for this version of torch.  Among its
-    metadata are AOTI_DEVICE_KEY, "cpu" or "cuda", latent_size, and size and channels of the images.  Raises
-    InputError, before any work, for an `out` that cannot be written to, a batch below 1 and a config with restarts.
+    metadata are AOTI_DEVICE_KEY, "cpu" or "cuda", latent_size, size and channels of the images, attempts (starts drawn
+    an image) and the blend's tension.  Raises InputError, before any work, for an `out` that cannot be written to, a
+    batch below 1 and a config with restarts.
     """
     if out.suffix != ".pt2":
         raise InputError(f"{out}: expected the extension .pt2, got {out.suffix!r}")
@@ -59,6 +60,7 @@ def export(
     if config.restarts != 1:
         raise InputError(f"restarts: expected 1 in a package, got {config.restarts}")
     metadata = {name: str(getattr(model.config, name)) for name in ("latent_size", "size", "channels")}
+    metadata |= {"attempts": str(ATTEMPTS), "tension": str(config.tension)}
     package = BytesIO()
     with warnings.catch_warnings():
         # torch warns of what torch does

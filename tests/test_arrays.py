@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -70,7 +71,10 @@ def test_threads_are_torchs_where_torch_is_in_use(monkeypatch):
 
 
 def test_numpy_arrays_need_no_torch():
-    """One process: torch is never imported for the question, and a core is a thread where it is not in use."""
+    """One process: torch is never imported for the question, and where it is not in use a core is a thread.
+
+    OMP_NUM_THREADS bounds that, and so does the cores that a process may use, where a system says which.
+    """
     script = """
 import os, sys
 import numpy as np
@@ -79,7 +83,54 @@ from faceinpaint_fast.batches import ImageBatch
 batch = ImageBatch.of(np.zeros((4, 5, 3)), "images")
 assert batch.laid_out(batch.pixels).shape == (4, 5, 3)
 assert not arrays.is_torch(batch.pixels) and not arrays.is_cupy(batch.pixels)
-assert arrays.thread_count() == len(os.sched_getaffinity(0))
+cores = len(os.sched_getaffinity(0))
+# a number, one a level of nesting, none at all
+for wanted, count in (("1", 1), (" 1,4", 1), (str(cores + 1), cores), ("0", cores), ("", cores), ("many", cores)):
+    os.environ["OMP_NUM_THREADS"] = wanted
+    assert arrays.thread_count() == count
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+assert arrays.thread_count() == 1
+del os.sched_getaffinity
+assert arrays.thread_count() == os.cpu_count()
 assert not {"torch", "cupy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, 100])
+def test_threads_share_items_and_each_item_is_worked_on_once(threads):
+    made = arrays.shared_out(list, range(40), threads)
+    assert sorted(item for some in made for item in some) == list(range(40))
+    assert 1 <= len(made) <= threads
+
+
+def test_without_items_the_caller_s_thread_works_on_none():
+    assert arrays.shared_out(list, [], 1) == [[]]
+
+
+def test_threads_that_cannot_be_started_are_not_missed(monkeypatch):
+    started = []
+
+    def start(thread):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        begin(thread)
+
+    begin = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    made = arrays.shared_out(list, range(40), 4)
+    assert sorted(item for some in made for item in some) == list(range(40))
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_fails_in_a_thread_is_raised_by_the_caller_s(threads):
+    def work(items):
+        for item in items:
+            if item == 7:
+                raise InputError(f"item {item}")
+
+    with pytest.raises(InputError, match="item 7"):
+        arrays.shared_out(work, range(40), threads)
+    assert threading.active_count() == 1

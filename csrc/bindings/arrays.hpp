@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 
+#include "blend/pixels.hpp"
 #include "level.hpp"
 
 namespace faceinpaint {
@@ -59,9 +60,9 @@ void expect_numbers(const Array<T>& array, const std::string& name, std::int64_t
 // How many planes an array (planes, height + 2, pitch) of a grid has.
 template <class T, class G>
 std::int64_t planes_of(const Array<T>& array, const G& grid, const std::string& name) {
-    expect(array.ndim() == 3 && array.shape(1) == grid.height() + 2 && array.shape(2) == grid.pitch(),
-           name + ": expected shape (planes, " + std::to_string(grid.height() + 2) + ", " +
-               std::to_string(grid.pitch()) + ")");
+    const auto rows = grid.height() + 2, pitch = pitch_of(grid.width());
+    expect(array.ndim() == 3 && array.shape(1) == rows && array.shape(2) == pitch,
+           name + ": expected shape (planes, " + std::to_string(rows) + ", " + std::to_string(pitch) + ")");
     return array.shape(0);
 }
 

@@ -1,43 +1,32 @@
+#include <pybind11/stl.h>
+
 #include <optional>
-#include <vector>
 
 #include "bindings/arrays.hpp"
-#include "blend/pixels.hpp"
 #include "blend/plate.hpp"
 
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 namespace {
 
-// Plates of holes of one size.
-struct Plates {
-    std::int64_t rows, columns;
-    std::vector<Plate> plates;
-
-    // of the arrays in which they are solved
-    std::int64_t height() const { return rows; }
-    std::int64_t pitch() const { return pitch_of(columns); }
-};
-
 Plates bound_plates(const Array<bool>& missing, double tension) {
     expect(missing.ndim() == 3 && missing.size() > 0, "missing: expected shape (holes, height, width), none of them 0");
     const auto* pixels = reinterpret_cast<const std::uint8_t*>(missing.data());
     const auto holes = missing.shape(0), height = missing.shape(1), width = missing.shape(2);
     const py::gil_scoped_release unlocked;
-    return {height, width, plates_of(pixels, holes, height, width, tension)};
+    return {pixels, holes, height, width, tension};
 }
 
 std::int64_t bound_solve(const Plates& plates, Array<double>& f, const std::optional<Array<double>>& guidance,
                          double tolerance, Array<double>& reached) {
     const auto planes = planes_of(f, plates, "f");
-    const auto holes = static_cast<std::int64_t>(plates.plates.size());
-    expect(planes % holes == 0, "f: expected a multiple of " + std::to_string(holes) + " planes");
+    expect(planes % plates.holes() == 0, "f: expected a multiple of " + std::to_string(plates.holes()) + " planes");
     expect(!guidance || planes_of(*guidance, plates, "guidance") == planes, "guidance: expected as many planes as f");
     expect_numbers(reached, "reached", planes);
     double *to = f.mutable_data(), *shares = reached.mutable_data();
     const double* pulls = guidance ? guidance->data() : nullptr;
     const py::gil_scoped_release unlocked;
-    return solve(plates.plates, to, pulls, planes, tolerance, shares);
+    return plates.solve(to, pulls, planes, tolerance, shares);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
+#include <unordered_map>
 
 #include "blend/distance.hpp"
 #include "blend/pixels.hpp"
@@ -31,18 +33,23 @@ double turn(const Field<float>& z, double beta, double tension, const Level& lev
         if (y < height) {
             const float* from = z[y];
             double* to = p[y];
-            for (std::int64_t x = 0; x < width; x += STEP)
+            for (const std::int64_t x : level.unknown[y])
                 store(beta * load_doubles(to + x) + load_doubles(from + x), to + x);
         }
         if (y == 0) continue;
         double* row = rows[y - 1];
-        laplacian<double>(p, nullptr, tension, y - 1, height, width, row);
+        laplacian<double>(p, nullptr, tension, level, y - 1, row);
         std::fill(row + width, row + up_to(width, STEP), 0.0);
         const double* of_p = p[y - 1];
-        for (std::int64_t x = 0; x < width; x += STEP)
+        for (const std::int64_t x : level.near[y - 1])
             energy += load_doubles(row + x) * (load_doubles(row + x) + tension * load_doubles(of_p + x));
     }
     return total(energy);
+}
+
+// a row in float
+void narrow(const double* from, Blocks::Row blocks, float* to) {
+    for (const std::int64_t x : blocks) store<float>(__builtin_convertvector(load_doubles(from + x), V), to + x);
 }
 
 // r . z and the largest |z|
@@ -57,7 +64,7 @@ Estimate estimate(const Field<double>& r, const Field<float>& z, const Level& le
     for (std::int64_t y = 0; y < level.height; ++y) {
         const double* of_r = r[y];
         const float* row = z[y];
-        for (std::int64_t x = 0; x < level.width; x += STEP) {
+        for (const std::int64_t x : level.unknown[y]) {
             products += load_doubles(of_r + x) * load_doubles(row + x);
             const V size = absolute(load(row + x));
             sizes = size > sizes ? size : sizes;
@@ -126,7 +133,7 @@ void Plate::set_pull(const double* guidance, std::int64_t pitch, Work& work) con
     for (std::int64_t y = 0; y < height_; ++y) std::copy_n(guidance + y * pitch, width_, work.p[y]);
     for (std::int64_t y = 0; y < height_; ++y) {
         double *bend = work.rows[0], *to = work.pull[y];
-        laplacian<double>(work.p, nullptr, 0, y, height_, width_, bend);
+        laplacian<double>(work.p, nullptr, 0, levels_[0], y, bend);
         const double *row = work.p[y], *trust = trust_.data() + y * width_;
         for (std::int64_t x = 0; x < width_; ++x) to[x] = trust[x] * bend[x] - tension_ * row[x];
     }
@@ -150,7 +157,7 @@ double Plate::residual(bool pulled, Work& work) const {
     const Level& finest = levels_[0];
     Doubles square{};
     const auto* pull = pulled ? &work.pull : nullptr;
-    twice(work.f, pull, tension_, height_, width_, work.rows, [&](std::int64_t y) {
+    twice(work.f, pull, tension_, finest, work.rows, [&](std::int64_t y) {
         const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
         return [=, &square, of_r = work.r[y]](std::int64_t x, const Doubles& found) {
             const Doubles left = -found * mask(inverse + x);
@@ -168,14 +175,15 @@ std::int64_t Plate::add_solution(double squares, double goal, Work& work) const 
     double product = 0, enough = 0;
     work.p.clear();
     for (std::int64_t cycles = 1; cycles <= MOST_CYCLES; ++cycles) {
-        for (std::int64_t y = 0; y < height_; ++y) std::copy_n(work.r[y], width_, b[y]);
+        for (std::int64_t y = 0; y < height_; ++y) narrow(work.r[y], levels_[0].unknown[y], b[y]);
         cycle(0, work);
         const auto found = estimate(work.r, z, levels_[0]);
         if (cycles == 1) enough = share * found.largest;
         if (squares <= goal && found.largest <= enough) {
             // the estimate of the error is its correction too
             for (std::int64_t y = 0; y < height_; ++y)
-                for (std::int64_t x = 0; x < width_; ++x) work.f[y][x] += z[y][x];
+                for (const std::int64_t x : levels_[0].unknown[y])
+                    store(load_doubles(work.f[y] + x) + load_doubles(z[y] + x), work.f[y] + x);
             return cycles;
         }
         const double beta = cycles > 1 ? found.product / product : 0;
@@ -191,7 +199,7 @@ std::int64_t Plate::add_solution(double squares, double goal, Work& work) const 
 double Plate::advance(double alpha, Work& work) const {
     const Level& finest = levels_[0];
     Doubles square{};
-    twice<double>(work.p, nullptr, tension_, height_, width_, work.rows, [&](std::int64_t y) {
+    twice<double>(work.p, nullptr, tension_, finest, work.rows, [&](std::int64_t y) {
         const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
         return [=, &square, of_p = work.p[y], of_f = work.f[y], of_r = work.r[y]](std::int64_t x, const Doubles& Kp) {
             const Doubles left = (load_doubles(of_r + x) - alpha * Kp) * mask(inverse + x);
@@ -203,23 +211,25 @@ double Plate::advance(double alpha, Work& work) const {
     return total(square);
 }
 
-std::vector<Plate> plates_of(const std::uint8_t* missing, std::int64_t holes, std::int64_t height, std::int64_t width,
-                             double tension) {
-    std::vector<Plate> plates;
-    plates.reserve(holes);
-    for (std::int64_t hole = 0; hole < holes; ++hole)
-        plates.emplace_back(missing + hole * height * width, height, width, tension);
-    return plates;
+Plates::Plates(const std::uint8_t* missing, std::int64_t holes, std::int64_t height, std::int64_t width,
+               double tension) {
+    std::unordered_map<std::string_view, std::shared_ptr<const Plate>> known;
+    for (std::int64_t hole = 0; hole < holes; ++hole) {
+        const std::uint8_t* pixels = missing + hole * height * width;
+        auto& plate = known[{reinterpret_cast<const char*>(pixels), static_cast<std::size_t>(height * width)}];
+        if (!plate) plate = std::make_shared<const Plate>(pixels, height, width, tension);
+        plates_.push_back(plate);
+    }
 }
 
-std::int64_t solve(const std::vector<Plate>& plates, double* f, const double* guidance, std::int64_t planes,
-                   double tolerance, double* reached) {
-    const std::int64_t holes = plates.size(), each = planes / holes;
+std::int64_t Plates::solve(double* f, const double* guidance, std::int64_t planes, double tolerance,
+                           double* reached) const {
+    const auto each = planes / holes(), size = (height() + 2) * pitch_of(width());
     std::int64_t most = 0;
-    for (std::int64_t hole = 0, plane = 0; hole < holes; ++hole, plane += each) {
-        const auto offset = plane * (plates[hole].height() + 2) * pitch_of(plates[hole].width());
-        const double* of_guidance = guidance == nullptr ? nullptr : guidance + offset;
-        most = std::max(most, plates[hole].solve(f + offset, of_guidance, each, tolerance, reached + plane));
+    for (std::int64_t plane = 0; plane < planes; plane += each) {
+        const double* of_guidance = guidance == nullptr ? nullptr : guidance + plane * size;
+        const Plate& plate = *plates_[plane / each];
+        most = std::max(most, plate.solve(f + plane * size, of_guidance, each, tolerance, reached + plane));
     }
     return most;
 }

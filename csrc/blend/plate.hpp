@@ -18,8 +18,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "blend/plate_level.hpp"
 #include "level.hpp"
 
 namespace faceinpaint {
@@ -47,19 +49,6 @@ public:
 
     std::int64_t height() const { return image_height_; }
     std::int64_t width() const { return image_width_; }
-
-    // A step of Chebyshev's method: p = keep p + gain r / diagonal.
-    struct Step {
-        float keep, gain;
-    };
-
-    // A grid and its operator.
-    struct Level {
-        std::int64_t height, width, pitch;
-        std::vector<Step> steps;
-        std::vector<float> inverse_diagonal;  // (height, pitch), 0 at known cells
-        std::vector<float> coefficients;      // (2 + height, 13, pitch) amid zeros; none on the finest level
-    };
 
 private:
     struct Work;
@@ -92,19 +81,28 @@ private:
     std::int64_t image_height_, image_width_;
     std::int64_t top_ = 0, left_ = 0, height_ = 0, width_ = 0;  // of the part
     double tension_;
-    std::vector<Level> levels_;
+    std::vector<plate::Level> levels_;
     std::vector<double> trust_;           // (height, width): c; none without tension
     std::vector<std::int64_t> unknowns_;  // where the coarsest level has them
     std::vector<float> inverse_;          // of its K
 };
 
-// Plates of holes (holes, height, width), one after the other.
-std::vector<Plate> plates_of(const std::uint8_t* missing, std::int64_t holes, std::int64_t height, std::int64_t width,
-                             double tension);
+// Plates of many holes of one size; those that are alike share one.
+class Plates {
+public:
+    // Holes (holes, height, width), 0 = known.
+    Plates(const std::uint8_t* missing, std::int64_t holes, std::int64_t height, std::int64_t width, double tension);
 
-// `Plate::solve` of planes of which plane i has the hole i * holes / planes.
-std::int64_t solve(const std::vector<Plate>& plates, double* f, const double* guidance, std::int64_t planes,
-                   double tolerance, double* reached);
+    // `Plate::solve`, where plane i has the hole i * holes / planes.
+    std::int64_t solve(double* f, const double* guidance, std::int64_t planes, double tolerance, double* reached) const;
+
+    std::int64_t holes() const { return plates_.size(); }
+    std::int64_t height() const { return plates_[0]->height(); }
+    std::int64_t width() const { return plates_[0]->width(); }
+
+private:
+    std::vector<std::shared_ptr<const Plate>> plates_;
+};
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

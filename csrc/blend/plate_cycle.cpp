@@ -16,19 +16,23 @@ namespace {
 void restrict(const Level& fine, const Field<float>& r, const Level& coarse, Field<float>& b, float* line) {
     const auto height = fine.height, width = fine.width;
     for (std::int64_t y = 0; y < coarse.height; ++y) {
+        const auto blocks = coarse.unknown[y];
+        if (blocks.empty()) continue;
         // beyond the border is the same cell again: its share stays
         const float *above = r[y > 0 ? 2 * y - 1 : 0], *upper = r[2 * y], *lower = r[2 * y + 1];
         const float* below = r[2 * y + 2 == height ? height - 1 : 2 * y + 2];
-        for (std::int64_t x = 0; x < fine.pitch; x += STEP)
+        const auto left = std::max<std::int64_t>(2 * blocks.left() - STEP, 0);
+        for (auto x = left; x < std::min(2 * blocks.right() + STEP, fine.pitch); x += STEP)
             store(0.75f * (load(upper + x) + load(lower + x)) + 0.25f * (load(above + x) + load(below + x)), line + x);
         line[-1] = line[0];
         if (width % 2 == 0) line[width] = line[width - 1];
         const float* inverse = coarse.inverse_diagonal.data() + y * coarse.pitch;
         float* out = b[y];
-        for (std::int64_t x = 0; x < coarse.width; ++x) {
-            const float sum = 0.75f * (line[2 * x] + line[2 * x + 1]) + 0.25f * (line[2 * x - 1] + line[2 * x + 2]);
-            out[x] = inverse[x] != 0 ? sum : 0.0f;
-        }
+        for (const std::int64_t first : blocks)
+            for (auto x = first; x < std::min(first + STEP, coarse.width); ++x) {
+                const float sum = 0.75f * (line[2 * x] + line[2 * x + 1]) + 0.25f * (line[2 * x - 1] + line[2 * x + 2]);
+                out[x] = inverse[x] != 0 ? sum : 0.0f;
+            }
     }
 }
 
@@ -37,19 +41,23 @@ void prolong(const Level& fine, Field<float>& x, const Level& coarse, const Fiel
              float* line) {
     const V none{};
     for (std::int64_t y = 0; y < fine.height; ++y) {
+        const auto blocks = fine.unknown[y];
+        if (blocks.empty()) continue;
         const auto other = std::clamp<std::int64_t>(y / 2 + (y % 2 ? 1 : -1), 0, coarse.height - 1);
         const float *near = e[y / 2], *far = e[other];
-        for (std::int64_t i = 0; i < coarse.width; i += STEP)
+        const auto left = std::max<std::int64_t>(blocks.left() / 2 - 1, 0);
+        const auto right = std::min(blocks.right() / 2 + 1, coarse.width);
+        for (auto i = left / STEP * STEP; i < right; i += STEP)
             store(0.75f * load(near + i) + 0.25f * load(far + i), coarse_line + i);
         coarse_line[-1] = coarse_line[0];
         coarse_line[coarse.width] = coarse_line[coarse.width - 1];
-        for (std::int64_t i = 0; i < coarse.width; ++i) {
+        for (auto i = left; i < right; ++i) {
             line[2 * i] = 0.75f * coarse_line[i] + 0.25f * coarse_line[i - 1];
             line[2 * i + 1] = 0.75f * coarse_line[i] + 0.25f * coarse_line[i + 1];
         }
         const float* inverse = fine.inverse_diagonal.data() + y * fine.pitch;
         float* out = x[y];
-        for (std::int64_t i = 0; i < fine.width; i += STEP)
+        for (const std::int64_t i : blocks)
             store(load(out + i) + (load(inverse + i) != 0 ? load(line + i) : none), out + i);
     }
 }
@@ -67,7 +75,7 @@ public:
         for (std::int64_t y = 0; y < level_.height; ++y) {
             const float *scale = inverse(y), *of_b = work_.b[y];
             float *of_p = work_.p[y], *of_r = work_.r[y], *of_z = work_.z[y];
-            for (std::int64_t x = 0; x < level_.width; x += STEP) {
+            for (const std::int64_t x : level_.unknown[y]) {
                 const V right = load(of_b + x);
                 store(gain * load(scale + x) * right, of_p + x);
                 store(right, of_r + x);
@@ -125,7 +133,7 @@ public:
         for (std::int64_t y = 0; y < level_.height; ++y) {
             const float* of_p = work_.p[y];
             float* of_z = work_.z[y];
-            for (std::int64_t x = 0; x < level_.width; x += STEP) store(load(of_z + x) + load(of_p + x), of_z + x);
+            for (const std::int64_t x : level_.unknown[y]) store(load(of_z + x) + load(of_p + x), of_z + x);
         }
     }
 
@@ -136,7 +144,7 @@ private:
     template <class UseOf>
     void apply(const Field<float>& of, const UseOf& use_of) {
         if (level_.coefficients.empty())
-            twice<float>(of, nullptr, tension_, level_.height, level_.width, work_.rows, use_of);
+            twice<float>(of, nullptr, tension_, level_, work_.rows, use_of);
         else
             stencil(level_, of, use_of);
     }

@@ -103,10 +103,10 @@ double largest_eigenvalue(const Level& level) {
 }
 
 // Chebyshev's method for the eigenvalues [largest / ratio, largest] of K over its diagonal (Saad 2003, algorithm 12.1).
-std::vector<Plate::Step> chebyshev(int degree, double largest, double ratio) {
+std::vector<ChebyshevStep> chebyshev(int degree, double largest, double ratio) {
     const double centre = (largest + largest / ratio) / 2, half = (largest - largest / ratio) / 2;
     double rho = half / centre;
-    std::vector<Plate::Step> steps{{0, static_cast<float>(1 / centre)}};
+    std::vector<ChebyshevStep> steps{{0, static_cast<float>(1 / centre)}};
     while (static_cast<int>(steps.size()) < degree) {
         const double next = 1 / (2 * centre / half - rho);
         steps.push_back({static_cast<float>(next * rho), static_cast<float>(2 * next / half)});
@@ -140,7 +140,11 @@ void Plate::set_levels(const std::uint8_t* missing) {
     Operator K(unknown, tension_, height, width);
     while (true) {
         const auto k = std::min<std::size_t>(levels_.size(), 3);
-        Level level{height, width, up_to(width + 2, 16), {}, {}, {}};
+        Level level{height, width, up_to(width + 2, 16), {}, {}, {}, {}, {}};
+        level.unknown = Blocks(height, width, [&](std::int64_t y, std::int64_t x) { return unknown[y][x] != 0; });
+        if (k == 0) level.near = Blocks(height, width, [&](std::int64_t y, std::int64_t x) {
+            return unknown[y][x] + unknown[y - 1][x] + unknown[y + 1][x] + unknown[y][x - 1] + unknown[y][x + 1] != 0;
+        });
         keep(K, unknown, k == 0, level);
         level.steps = chebyshev(DEGREE[k], k == 0 ? LARGEST : largest_eigenvalue(level), RATIO[k]);
         levels_.push_back(std::move(level));

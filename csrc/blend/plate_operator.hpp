@@ -5,18 +5,14 @@
 #include <cstdint>
 #include <vector>
 
-#include "blend/plate.hpp"
+#include "blend/plate_level.hpp"
 #include "vectors.hpp"
 
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 namespace plate {
 
-using Level = Plate::Level;
 using V = Vector<float>;
-constexpr std::int64_t STEP = LANES<float>;
-
-constexpr std::int64_t up_to(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 // A field of a level's cells with two rows of zeros above and below and as many columns, a row's behind the one before.
 template <class T>
@@ -65,33 +61,41 @@ auto five_points(const T* above, const T* row, const T* below) {
     return (wide(above) + wide(below)) + (wide(row - 1) + wide(row + 1)) - 4 * wide(row);
 }
 
-// Row y of L p - tension p - pull, for a p that is zero beside the image, with what L of it asks for: a neighbour
-// beyond the border is the pixel itself.  pull may be null: 0.
+// Row y of L p - tension p - pull on the finest level, where its second L needs it, for a p that is zero beside the
+// image: a neighbour beyond the border is the pixel itself, for that second L too.  pull may be null: 0.
 template <class T>
-void laplacian(const Field<T>& p, const Field<T>* pull, T tension, std::int64_t y, std::int64_t height,
-               std::int64_t width, T* out) {
-    const T *row = p[y], *above = y > 0 ? p[y - 1] : row, *below = y < height - 1 ? p[y + 1] : row;
-    for (std::int64_t x = 0; x < width; x += STEP)
-        store(five_points(above + x, row + x, below + x) - tension * wide(row + x), out + x);
-    if (pull != nullptr)
-        for (std::int64_t x = 0; x < width; x += STEP) store(wide(out + x) - wide((*pull)[y] + x), out + x);
-    out[0] += row[0];
-    out[width - 1] += row[width - 1];
-    out[-1] = out[0];
-    out[width] = out[width - 1];
+void laplacian(const Field<T>& p, const Field<T>* pull, T tension, const Level& level, std::int64_t y, T* out) {
+    const auto blocks = level.near[y];
+    if (blocks.empty()) return;
+    const T *row = p[y], *above = y > 0 ? p[y - 1] : row, *below = y < level.height - 1 ? p[y + 1] : row;
+    if (pull == nullptr) {
+        for (const std::int64_t x : blocks)
+            store(five_points(above + x, row + x, below + x) - tension * wide(row + x), out + x);
+    } else {
+        const T* of_pull = (*pull)[y];
+        for (const std::int64_t x : blocks)
+            store(five_points(above + x, row + x, below + x) - tension * wide(row + x) - wide(of_pull + x), out + x);
+    }
+    const auto last = level.width - 1;
+    const bool at_left = blocks.left() == 0, at_right = blocks.right() > last;
+    if (at_left) out[0] += row[0];
+    if (at_right) out[last] += row[last];
+    if (at_left) out[-1] = out[0];
+    if (at_right) out[last + 1] = out[last];
 }
 
-// use_of(y)(x, L (L p - tension p - pull) at the pixels x... of row y), which may change row y of p
+// use_of(y)(x, L (L p - tension p - pull) at the pixels x... of row y) where there are unknown ones, and only there
+// does it matter; it may change row y of p.
 template <class T, class UseOf>
-void twice(const Field<T>& p, const Field<T>* pull, T tension, std::int64_t height, std::int64_t width, Rows<T>& rows,
-           UseOf use_of) {
+void twice(const Field<T>& p, const Field<T>* pull, T tension, const Level& level, Rows<T>& rows, UseOf use_of) {
+    const auto height = level.height;
     for (std::int64_t y = 0; y <= height; ++y) {
-        if (y < height) laplacian(p, pull, tension, y, height, width, rows[y]);
+        if (y < height) laplacian(p, pull, tension, level, y, rows[y]);
         if (y == 0) continue;
         const T *row = rows[y - 1], *above = y > 1 ? rows[y - 2] : row, *below = y < height ? rows[y] : row;
         // whose pointers are its own: through references they would be read again after every store
         const auto use = use_of(y - 1);
-        for (std::int64_t x = 0; x < width; x += STEP) use(x, five_points(above + x, row + x, below + x));
+        for (const std::int64_t x : level.unknown[y - 1]) use(x, five_points(above + x, row + x, below + x));
     }
 }
 
@@ -106,16 +110,16 @@ constexpr Neighbour NEIGHBOURS[COEFFICIENTS] = {{0, 0},  {0, 1}, {0, 2}, {1, -2}
 // Where those of row y begin; two rows of zeros come before.
 inline std::int64_t start(const Level& level, std::int64_t y) { return STEP + (y + 2) * COEFFICIENTS * level.pitch; }
 
-// use_of(y)(x, K p at the cells x... of row y)
+// use_of(y)(x, K p at the cells x... of row y) where there are unknown ones
 template <class UseOf>
 void stencil(const Level& level, const Field<float>& p, UseOf use_of) {
-    const auto width = level.width, pitch = level.pitch;
+    const auto pitch = level.pitch;
     for (std::int64_t y = 0; y < level.height; ++y) {
         const float* at[3];
         for (int up = 0; up < 3; ++up) at[up] = level.coefficients.data() + start(level, y - up);
         const float* row[5] = {p[y - 2], p[y - 1], p[y], p[y + 1], p[y + 2]};
         const auto use = use_of(y);
-        for (std::int64_t x = 0; x < width; x += STEP) {
+        for (const std::int64_t x : level.unknown[y]) {
             V ahead = load(at[0] + x) * load(row[2] + x), behind{};
 #pragma GCC unroll 16
             for (int n = 1; n < COEFFICIENTS; ++n) {

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "blend/plate.hpp"
 #include "blend/plate_operator.hpp"
 
 namespace faceinpaint {
@@ -29,7 +30,7 @@ struct LevelWork {
 }  // namespace plate
 
 struct Plate::Work {
-    explicit Work(const std::vector<Level>& of)
+    explicit Work(const std::vector<plate::Level>& of)
         : levels(of.begin(), of.end()),
           f(of[0].height, of[0].pitch),
           pull(of[0].height, of[0].pitch),

@@ -29,36 +29,30 @@ ERROR = 10
 
 
 class Multigrid:
-    """The equation on the holes of these levels, finest first, with the kernels for where they lie."""
+    """Poisson's equation on the holes of these levels, finest first, with the kernels for where they lie."""
 
     def __init__(self, levels: list[Any], kernels: Any) -> None:
         self._levels, self._coarse = levels, levels[1:]
         self._kernels = kernels
 
     def workspace(self, xp: Any, planes: int) -> list[Any]:
-        """What `solve` works in: r, z, p, then b of each level below the finest, then u."""
+        """Returns r, z, p, then b of each level below the finest, then u."""
         finest, *coarse = ((level.height, level.width) for level in self._levels)
         return zeros(xp, planes, [finest] * 3 + coarse * 2, np.float32)
 
-    def solve(self, f: Any, v: Any | None, tolerance: float, workspace: list[Any]) -> int:
-        """Put into the missing pixels of f what has Laplacian v; the number of cycles that it took.
-
-        f, v       (planes, H + 2, pitch) float64, f with 0 at the missing pixels; v None: 0
-        tolerance  share of the residual's norm at f = 0 that may be left
-        workspace  a new one, or of another solution on these holes
+    def solve(self, f: Any, guidance: Any | None, tolerance: float, workspace: list[Any]) -> int:
+        """Puts into the missing pixels of f what has the guidance as its Laplacian.
 
         A small residual alone is no small error, but what a cycle finds in it is close to the error: its largest
-        number comes down to ERROR times `tolerance` of what it is at first.  Raises ArithmeticError where float64 does
-        not allow that.
+        number comes down to ERROR times `tolerance` of what it is at first.
         """
         xp, planes = module_of(f), len(f)
         finest, second, *_ = self._levels
         r, z, p, *below = workspace
         b, u = below[: len(self._coarse)], below[len(self._coarse) :]
-        squares = xp.zeros(planes)
-        finest.residual(f, v, xp.ones(planes, bool), r, squares)
-        alpha, products, energies = xp.zeros(planes), xp.zeros(planes), xp.zeros(planes)
+        squares, alpha, products, energies = (xp.zeros(planes) for _ in range(4))
         largest = xp.zeros(planes, np.float32)
+        finest.residual(f, guidance, xp.ones(planes, bool), r, squares)
         goal = tolerance**2 * squares
         content, worn_at = LAST**2 * goal, WORN**2 * squares
         unsolved = squares > goal
@@ -75,20 +69,16 @@ class Multigrid:
             if any_done := bool(done.any()):
                 # the estimate of the error is its correction too
                 f += z if done.all() else z * done[:, None, None]
-                finest.residual(f, v, done, r, squares)
+                finest.residual(f, guidance, done, r, squares)
                 unsolved &= ~done | (squares > goal)
                 if not unsolved.any():
                     return cycle
             active = unsolved & ~done
-            # p . A p from z . A z, so that nothing waits for the new p (Chronopoulos and Gear 1989);
-            # a plane that made no step begins anew
-            beta = products * (active & (alpha > 0)) / xp.maximum(before, TINY)
-            energies -= beta * products / xp.maximum(alpha, TINY)
-            alpha = products * (active & (energies > 0)) / xp.maximum(energies, TINY)
+            beta, alpha = _step(xp, active, alpha, before, products, energies)
             finest.advance(z, beta, alpha, p, f, r, squares, second, b[0])
             worn = active & (squares <= worn_at)
             if any_worn := bool(worn.any()):
-                finest.residual(f, v, worn, r, squares)
+                finest.residual(f, guidance, worn, r, squares)
                 finest.restrict(r, second, b[0])
             if any_done or any_worn:
                 checked = worn | done
@@ -98,3 +88,14 @@ class Multigrid:
                 worn_at = xp.where(checked, WORN**2 * squares, worn_at)
         reached = float(np.sqrt(squares[unsolved] / goal[unsolved]).max()) * tolerance
         raise ArithmeticError(f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached:.2g}")
+
+
+def _step(xp: Any, active: Any, alpha: Any, before: Any, products: Any, energies: Any) -> tuple[Any, Any]:
+    """Returns beta and alpha of the active planes' next step, and turns their z . A z (`energies`) into p . A p.
+
+    That is from z . A z, so that nothing waits for the new p (Chronopoulos and Gear 1989).  A plane that made no step,
+    whose alpha is 0, begins anew.
+    """
+    beta = products * (active & (alpha > 0)) / xp.maximum(before, TINY)
+    energies -= beta * products / xp.maximum(alpha, TINY)
+    return beta, products * (active & (energies > 0)) / xp.maximum(energies, TINY)

@@ -1,83 +1,57 @@
-"""Poisson blending, section 3.3 (Perez et al. 2003): the generated content, seamless in the hole.
+"""The doors of the blend, section 3.3: the generated content, seamless in the hole.
 
-Four steps: the gradient fields of I and T; merged by the mask, T's inside the hole; the divergence v of the merged
-field; the Poisson equation  Laplacian(F) = v  solved for the missing pixels, with the known ones as boundary.
-
-`biharmonic_blend` and `tension_blend` meet the known pixels with their slope too, not with their values alone.
+`poisson_blend` meets the known pixels with their values (blend/poisson.py), `biharmonic_blend` and `tension_blend` with
+their slope too (blend/plate.py); a solver of a class serves any number of images with its hole.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import Array, device_of, module_of, on_stream_of, to_numpy
 from faceinpaint_fast.batches import ImageBatch, check_finite, fitting, partly_known
 from faceinpaint_fast.blend.cuda import small
-from faceinpaint_fast.blend.plate import BIHARMONIC, DEPTH, under_tension
-from faceinpaint_fast.blend.solver import POISSON, Equation, Solver
+from faceinpaint_fast.blend.equation import Equation
+from faceinpaint_fast.blend.gradients import divergence, gradient_fields, merge
+from faceinpaint_fast.blend.plate import BIHARMONIC, under_tension
+from faceinpaint_fast.blend.poisson import POISSON
+from faceinpaint_fast.blend.solver import Solver
 from faceinpaint_fast.config import TENSION, InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole
 
-TOLERANCE = 1e-5  # relative residual
-# what the solver reads and writes; others go by way of float64
+TOLERANCE: float = _cpu.TOLERANCE  # relative residual
+# what the kernels read and write; others go by way of float64
 DTYPES = (np.uint8, np.float32, np.float64)
-
-
-class Gradients(NamedTuple):
-    """Differences along the edges between neighbouring pixels of an image (H, W, C), NumPy or CuPy."""
-
-    down: Any  # (H - 1, W, C)
-    right: Any  # (H, W - 1, C)
-
-
-def gradient_fields(image: Any) -> Gradients:
-    """Step 1: the gradient of an image (H, W, C)."""
-    return Gradients(np.diff(image, axis=0), np.diff(image, axis=1))
-
-
-def merge(target: Gradients, source: Gradients, hole: Any, *, mixed: bool = False) -> Gradients:
-    """Step 2: the source's gradient on every edge that touches the hole (H, W), the target's elsewhere.
-
-    mixed  on an edge that touches the hole the larger of the two, channel by channel (Perez et al. 2003, Eq. 12)
-    """
-
-    def choose(of_target: Any, of_source: Any, inside: Any) -> Any:
-        if mixed:
-            of_source = np.where(abs(of_target) > abs(of_source), of_target, of_source)
-        return np.where(inside[..., None], of_source, of_target)
-
-    return Gradients(
-        choose(target.down, source.down, hole[1:] | hole[:-1]),
-        choose(target.right, source.right, hole[:, 1:] | hole[:, :-1]),
-    )
-
-
-def divergence(field: Gradients) -> Any:
-    """Step 3: what flows out of each pixel minus what flows in, (H, W, C); no flow across the image border."""
-    rows, columns = ((0, 0), (1, 1), (0, 0)), ((1, 1), (0, 0), (0, 0))
-    down = np.diff(np.pad(field.down, columns), axis=0)
-    return down + np.diff(np.pad(field.right, rows), axis=1)
+# by `config.blend`
+EQUATIONS: dict[str, Callable[[InpaintConfig], Equation]] = {
+    "poisson": lambda _: POISSON,
+    "biharmonic": lambda _: BIHARMONIC,
+    "tension": lambda config: under_tension(config.tension),
+}
 
 
 class _HoleSolver:
     """What blends into a hole, or a batch of them, have in common: checks, and solvers that are set up once."""
 
-    _equation: Equation
-    _on_device: bool  # images on a CUDA device are blended there
-
-    def __init__(self, hole: Any) -> None:
+    def __init__(self, hole: Any, equation: Equation, threads: int | None) -> None:
+        if threads is not None and threads < 1:
+            raise InputError(f"threads: expected >= 1, got {threads}")
         self._hole = partly_known(as_hole(to_numpy(hole)))
+        self._equation, self._threads = equation, threads
         self._prepared: dict[int | None, tuple[Any, Solver]] = {}
 
     def _checked(self, target: Any, other: Any, name: str, tolerance: float) -> tuple[ImageBatch, ImageBatch, Any]:
-        """Both as batches, and the holes (B, H, W) where they lie."""
-        into = ImageBatch.of(target, "target", on_device=self._on_device)
-        beside = ImageBatch.of(other, name, on_device=self._on_device)
+        """Returns target and other as checked batches, and the holes (B, H, W) where they lie."""
+        on_device = self._equation.on_cuda is not None
+        into = ImageBatch.of(target, "target", on_device=on_device)
+        beside = ImageBatch.of(other, name, on_device=on_device)
         if into.pixels.shape != beside.pixels.shape:
             raise InputError(f"{name}: expected target's shape, {into.pixels.shape}, got {beside.pixels.shape}")
         if device_of(into.pixels) != device_of(beside.pixels):
@@ -88,28 +62,26 @@ class _HoleSolver:
         return into, beside, fitting(hole, into.count, *into.pixels.shape[1:3])
 
     def _where_lie(self, pixels: Any) -> tuple[Any, Solver]:
-        """The hole and what solves in it, where the pixels lie."""
+        """Returns the hole, and what solves in it, where the pixels lie."""
         device, xp = device_of(pixels), module_of(pixels)
         if device not in self._prepared:
             holes = self._hole if self._hole.ndim == 3 else self._hole[None]
-            self._prepared[device] = xp.asarray(self._hole), Solver(holes, xp, self._equation)
+            solver = Solver(holes, self._equation, xp, threads=self._threads)
+            self._prepared[device] = xp.asarray(self._hole), solver
         return self._prepared[device]
 
     def _blended(self, target: Any, source: Any, tolerance: float) -> Any:
-        """The source plus what meets the equation with the offset target - source at the known pixels."""
-        into, pixels = self._both(target, source, tolerance)
-        return self._filled(into, pixels, None, tolerance)
+        """Returns the target with what meets the equation in the hole."""
+        with on_stream_of(target):
+            into, out_of, holes = self._checked(target, source, "source", tolerance)
+            check_finite(into.pixels, holes, "target")
+            check_finite(out_of.pixels, np.zeros_like(holes), "source")
+            pixels = out_of.on_scale_of(into)
+            return self._filled(into, *_roles(self._equation, pixels), tolerance)
 
-    def _both(self, target: Any, source: Any, tolerance: float) -> tuple[ImageBatch, Any]:
-        """The target, and the source's pixels on its scale, all of which matter."""
-        into, out_of, holes = self._checked(target, source, "source", tolerance)
-        check_finite(into.pixels, holes, "target")
-        check_finite(out_of.pixels, np.zeros_like(holes), "source")
-        return into, out_of.on_scale_of(into)
-
-    def _filled(self, into: ImageBatch, source: Any | None, v: Any | None, tolerance: float) -> Any:
+    def _filled(self, into: ImageBatch, source: Any | None, guidance: Any | None, tolerance: float) -> Any:
         hole, solver = self._where_lie(into.pixels)
-        out = solved(solver, into.pixels, source, v, tolerance)
+        out = solved(solver, into.pixels, source, guidance, tolerance)
         if out.dtype != into.pixels.dtype:
             out = np.where(hole[..., None], out, into.pixels).astype(into.pixels.dtype)
         return into.laid_out(out)
@@ -118,16 +90,17 @@ class _HoleSolver:
 class PoissonSolver(_HoleSolver):
     """Step 4, and the whole blend, into one hole or a batch of them; what a hole asks for is set up once.
 
-    hole  (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128
+    hole     (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128
+    threads  the most that work at it, >= 1; None: torch's number, or one a core where torch is not in use
 
     Raises InputError for another dtype, and where nothing at all is known.
     """
 
-    _equation = POISSON
-    _on_device = True
+    def __init__(self, hole: Any, *, threads: int | None = None) -> None:
+        super().__init__(hole, POISSON, threads)
 
     def solve(self, divergence: Array, target: Array, *, tolerance: float = TOLERANCE) -> Array:
-        """F with Laplacian(F) = divergence at the missing pixels and F = target at the known ones.
+        """Returns F with Laplacian(F) = divergence at the missing pixels and F = target at the known ones.
 
         divergence  float, of target's shape and on its scale; matters at the missing pixels only
         target      images as in `poisson_blend`, which also says what comes back and what is raised
@@ -139,11 +112,11 @@ class PoissonSolver(_HoleSolver):
             return self._filled(into, None, v.pixels, tolerance)
 
     def blend(self, target: Array, source: Array, *, mixed: bool = False, tolerance: float = TOLERANCE) -> Array:
-        """`poisson_blend` into this hole."""
+        """Returns what `poisson_blend` into this hole does."""
+        if not mixed:
+            # on every edge of the hole the merged field is the source's gradient: F - S has none to follow
+            return self._blended(target, source, tolerance)
         with on_stream_of(target):
-            if not mixed:
-                # on every edge of the hole the merged field is the source's gradient: F - S has none to follow
-                return self._blended(target, source, tolerance)
             into, out_of, holes = self._checked(target, source, "source", tolerance)
             for batch, name in ((into, "target"), (out_of, "source")):
                 check_finite(batch.pixels, np.zeros_like(holes), name)
@@ -158,29 +131,25 @@ class PoissonSolver(_HoleSolver):
 class BiharmonicSolver(_HoleSolver):
     """`biharmonic_blend` into one hole or a batch of them, as PoissonSolver does it."""
 
-    _equation = BIHARMONIC
-    _on_device = False
+    def __init__(self, hole: Any, *, threads: int | None = None) -> None:
+        super().__init__(hole, BIHARMONIC, threads)
 
     def blend(self, target: Array, source: Array, *, tolerance: float = TOLERANCE) -> Array:
-        """`biharmonic_blend` into this hole."""
+        """Returns what `biharmonic_blend` into this hole does."""
         return self._blended(target, source, tolerance)
 
 
 class TensionSolver(_HoleSolver):
     """`tension_blend` into one hole or a batch of them, as PoissonSolver does it."""
 
-    _on_device = False
-
-    def __init__(self, hole: Any, *, tension: float = TENSION) -> None:
+    def __init__(self, hole: Any, *, tension: float = TENSION, threads: int | None = None) -> None:
         if not 0 < tension < math.inf:
             raise InputError(f"tension: expected a finite number > 0, got {tension}")
-        self._equation = under_tension(tension)
-        super().__init__(hole)
+        super().__init__(hole, under_tension(tension), threads)
 
     def blend(self, target: Array, source: Array, *, tolerance: float = TOLERANCE) -> Array:
-        """`tension_blend` into this hole."""
-        into, pixels = self._both(target, source, tolerance)
-        return self._filled(into, None, pixels, tolerance)
+        """Returns what `tension_blend` into this hole does."""
+        return self._blended(target, source, tolerance)
 
 
 def poisson_blend(
@@ -247,41 +216,49 @@ def tension_blend(
 def blended(
     target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], config: InpaintConfig
 ) -> NDArray[Any]:
-    """The config's blend of images (B, H, W, C) that were checked, with holes (B, H, W), where they lie."""
-    if config.blend != "none" and module_of(target) is not np:
-        return _blended_on_device(target, source, holes, config)
-    match config.blend:
-        case "none":
-            return np.where(holes[..., None], source, target)
-        case "tension":
-            plate = Solver(holes, equation=under_tension(config.tension))
-            return solved(plate, target, None, source, TOLERANCE)
-        case how:
-            solver = Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC)
-            return solved(solver, target, source, None, TOLERANCE)
+    """Returns the config's blend of images (B, H, W, C) that were checked, with holes (B, H, W), where they lie."""
+    if config.blend == "none":
+        return np.where(holes[..., None], source, target)
+    equation = EQUATIONS[config.blend](config)
+    if module_of(target) is not np:
+        return _blended_on_device(target, source, holes, equation, config)
+    return solved(Solver(holes, equation), target, *_roles(equation, source), TOLERANCE)
 
 
-def _blended_on_device(target: Any, source: Any, holes: Any, config: InpaintConfig) -> Any:
-    """`blended` of CuPy's arrays: small images in one launch, larger ones by the host's hand, plates on the CPU."""
-    plate = {"tension": small.Plate(config.tension, DEPTH), "biharmonic": small.Plate(0.0, DEPTH)}.get(config.blend)
+def _blended_on_device(target: Any, source: Any, holes: Any, equation: Equation, config: InpaintConfig) -> Any:
+    """`blended` of CuPy's arrays: small images in one launch; of larger ones a plate is solved on the CPU."""
+    tension = {"tension": config.tension, "biharmonic": 0.0}.get(config.blend)
+    plate = None if tension is None else small.Plate(tension, _cpu.DEPTH)
     if small.fits(*target.shape[1:3]):
-        target = target if target.dtype in DTYPES else target.astype(np.float64)
+        target = _readable(target)
         out = target.copy()
         small.blend(target, source, None, module_of(holes).ascontiguousarray(holes), plate, TOLERANCE, out).cycles()
         return out
     if plate is None:
-        return solved(Solver(to_numpy(holes), module_of(target)), target, source, None, TOLERANCE)
+        solver = Solver(to_numpy(holes), equation, module_of(target))
+        return solved(solver, target, *_roles(equation, source), TOLERANCE)
     on_cpu = blended(to_numpy(target), to_numpy(source), to_numpy(holes), config)
     return module_of(target).asarray(on_cpu)
 
 
-def solved(solver: Solver, target: Any, source: Any | None, v: Any | None, tolerance: float) -> Any:
-    """F of images (B, H, W, C) in the dtype of `target`, or float64 where that is none of DTYPES."""
+def _roles(equation: Equation, source: Any) -> tuple[Any | None, Any | None]:
+    """Returns what of the source is taken off the target, and what is followed: one of them is the source."""
+    return (None, source) if equation.guided else (source, None)
 
-    def readable(images: Any) -> Any:
-        return images if images is None or images.dtype in DTYPES else images.astype(np.float64)
 
-    target = readable(target)
+def solved(solver: Solver, target: Any, source: Any | None, guidance: Any | None, tolerance: float) -> Any:
+    """Returns F of images (B, H, W, C) in the dtype of `target`, or float64 where that is none of DTYPES."""
+    target = _readable(target)
     out = target.copy(order="K")
-    solver.solve(target, readable(source), readable(v), tolerance, out)
+    solver.solve(target, _readable(source), _readable(guidance), tolerance, out)
     return out
+
+
+def _readable(images: Any) -> Any:
+    """Returns the images as the kernels read them: copies of other dtypes, and of what lies askew in memory."""
+    if images is None:
+        return None
+    if images.dtype not in DTYPES:
+        return images.astype(np.float64)
+    # records of other sizes than their numbers', frames behind a byte
+    return np.require(images, requirements="A") if module_of(images) is np else images

@@ -1,8 +1,8 @@
 """How the solvers hold images: a plane is one channel of one image, with zeros around it.
 
 Arrays are (planes, H + 2, pitch): a row of zeros above and below, and at least a zero right of the W columns, so that
-what lies beyond the border is zero wherever one looks.  The pitch is a multiple of 16.  Where planes share fewer holes,
-plane i has hole i * holes // planes.
+what lies beyond the border is zero wherever one looks.  The pitch is a multiple of 16 (csrc/blend/pixels.hpp).  Where
+planes share fewer holes, plane i has hole i * holes // planes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from faceinpaint_fast import _cpu
+
 
 def zeros(xp: Any, planes: int, sizes: Iterable[tuple[int, int]], dtype: Any) -> list[Any]:
-    """Zeros for each (height, width); NumPy's lie in one piece of memory, and their rows begin where cache lines do."""
-    shapes = [(planes, height + 2, (width + 16) // 16 * 16) for height, width in sizes]
+    """Returns zeros for each (height, width): NumPy's in one piece of memory, rows beginning where cache lines do."""
+    shapes = [(planes, height + 2, _cpu.pitch_of(width)) for height, width in sizes]
     if xp is not np:
         return [xp.zeros(shape, dtype) for shape in shapes]
     bounds = [0, *accumulate(prod(shape) for shape in shapes)]
@@ -29,5 +31,5 @@ def zeros(xp: Any, planes: int, sizes: Iterable[tuple[int, int]], dtype: Any) ->
 
 
 def inside(planes: Any, width: int) -> Any:
-    """The view (planes, H, W) of the pixels."""
+    """Returns the view (planes, H, W) of the pixels."""
     return planes[:, 1:-1, :width]

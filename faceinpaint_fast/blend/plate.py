@@ -1,5 +1,5 @@
-"""The biharmonic equation on the missing pixels of images, and that of a thin plate under tension: continuous not in
-value alone but in slope too.
+"""A thin plate under tension, and the biharmonic equation, which is one without: continuous not in value alone but in
+slope too.
 
 L is the graph Laplacian of the whole image's 4-neighbour grid, no edge across the border.  With F = source + u the u
 that is target - source at the known pixels and has the least sum of (L u)^2 over all pixels solves
@@ -17,7 +17,7 @@ with c = 1 - exp(-tension (d / DEPTH)^2), d being a pixel's distance from the ne
 pixels far, and only there: a hole cut out with two known pixels around it has the whole image's equations.
 
 The condition number grows with the fourth power of a hole's width, which float32 cannot follow: conjugate gradients
-runs in float64, and only the V-cycle that preconditions it in float32 (csrc/blend/plate.hpp).
+runs in float64, and only the V-cycle that preconditions it in float32 (csrc/blend/plate.hpp, which has DEPTH too).
 """
 
 from __future__ import annotations
@@ -27,78 +27,34 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from faceinpaint_fast import _cpu
-from faceinpaint_fast.blend.planes import inside, zeros
-from faceinpaint_fast.blend.solver import Equation, Limits
+from faceinpaint_fast.blend.equation import Equation, Limits, expect_reached
 
-# how far the residual comes down before it is taken anew from f
-ROUND = 1e-12
-# how deep a plate bends as the source does, in its reaches of 1 / sqrt(tension) pixels: docs/choices.md
-DEPTH = 3.0
+ON_CPU = Limits(whole=128 * 128, modes=0, at_a_time=2**17)
 
 
-class Biharmonic:
-    """The equation on one hole (1, H, W), bool, whose border is the image's or two known pixels away from it."""
+class Plate:
+    """The equation on holes (holes, h, w), bool, each solved where it is."""
 
-    def __init__(self, missing: NDArray[np.bool_], _is_rectangle: bool, *, tension: float = 0.0) -> None:
-        self._hole = _cpu.Biharmonic(missing[0], tension)
-        self._tension = tension
-        # c
-        self._trust = -np.expm1(-tension * (distance_transform_edt(missing[0]) / DEPTH) ** 2) if tension else None
+    def __init__(self, missing: NDArray[np.bool_], _is_rectangle: bool, *, tension: float) -> None:
+        self._plates = _cpu.Plates(missing, tension)
 
-    def workspace(self, xp: Any, planes: int) -> list[Any]:
-        """What `solve` works in: r."""
-        return zeros(xp, planes, [(self._hole.height, self._hole.width)], np.float64)
+    def workspace(self, xp: Any, planes: int) -> list[Any]:  # noqa: ARG002 - as OnPlanes has it
+        """None is needed: each plane is copied into arrays of its hole's size."""
+        return []
 
-    def solve(self, f: Any, source: Any | None, tolerance: float, workspace: list[Any]) -> int:
-        """Put into the missing pixels of f, (planes, H + 2, pitch) float64, 0 there, what solves the equation.
-
-        source     of f's shape, what a plate under tension is pulled to; None: 0
-        tolerance  share of the residual's norm at f = 0 that may be left; the largest number of what a V-cycle finds in
-                   it comes down to a hundred times that share
-        workspace  a new one, or of another solution on this hole
-
-        Returns the number of V-cycles it took.  Raises ArithmeticError where float64 does not allow that.
-        """
-        (r,), squares = workspace, np.zeros(len(f))
-        expected = self._expected(source) if self._tension and source is not None else None
-        self._hole.residual(f, expected, r, squares)
-        goal, cycles = tolerance**2 * squares, 0
-        while (squares > goal).any():
-            before = squares.copy()
-            # rounding comes on top of what a round is content with
-            content = np.maximum(goal / 4, ROUND**2 * squares)
-            cycles += self._hole.add_solution(r, squares, np.where(squares > goal, content, squares), f)
-            self._hole.residual(f, expected, r, squares)
-            if not (squares <= np.maximum(goal, before / 4)).all():
-                reached = float(np.sqrt(squares / np.where(goal > 0, goal, 1)).max()) * tolerance
-                raise ArithmeticError(
-                    f"biharmonic solve: expected a relative residual of {tolerance:g}, got {reached:.2g}"
-                )
+    def solve(self, f: Any, guidance: Any | None, tolerance: float, workspace: list[Any]) -> int:  # noqa: ARG002
+        """Puts the solution into f; the largest number of the error comes down to a hundred times the tolerance."""
+        reached = np.empty(len(f))
+        cycles = self._plates.solve(f, guidance, tolerance, reached)
+        expect_reached("biharmonic", reached, tolerance)
         return cycles
-
-    def _expected(self, source: Any) -> Any:
-        """c L source - tension source."""
-        pixels = inside(source, self._hole.width)
-        expected = -self._tension * source
-        inside(expected, self._hole.width)[:] += self._trust * laplacian(pixels)
-        return expected
-
-
-def laplacian(planes: Any) -> Any:
-    """L of each plane (planes, H, W)."""
-    beyond = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    across = beyond[:, 1:-1, 2:] + beyond[:, 1:-1, :-2]
-    return across + beyond[:, 2:, 1:-1] + beyond[:, :-2, 1:-1] - 4 * planes
 
 
 def under_tension(tension: float) -> Equation:
-    """That of a thin plate, for images in place of divergences; BIHARMONIC is its limit without tension."""
-    # every hole where it is, for its levels are its own
-    limits = Limits(whole=0, modes=0, at_a_time=2**17)
-    return Equation(reach=2, on_cpu=limits, method=partial(Biharmonic, tension=tension))
+    """Returns the equation of a plate under this tension, >= 0, which follows its source if that is more than 0."""
+    return Equation(reach=2, guided=tension > 0, on_cpu=ON_CPU, on_cuda=None, method=partial(Plate, tension=tension))
 
 
 BIHARMONIC = under_tension(0.0)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
+from faceinpaint_fast.blend.equation import expect_reached
 
 
 class Rectangle:
@@ -30,15 +31,12 @@ class Rectangle:
         self._down, self._down_transposed = down, down.T.copy()
         self._across, self._across_transposed, self._inverse = map(in_vectors, (across, across.T, inverse))
 
-    def workspace(self, xp: Any, planes: int) -> list[Any]:  # noqa: ARG002 - as Multigrid's
+    def workspace(self, xp: Any, planes: int) -> list[Any]:  # noqa: ARG002 - as OnPlanes has it
         """None is needed: it works in the cache."""
         return []
 
-    def solve(self, f: Any, v: Any | None, tolerance: float, workspace: list[Any]) -> int:  # noqa: ARG002
-        """Put into the missing pixels of f, (planes, H + 2, pitch) float64, what has Laplacian v, 0 if None; 1.
-
-        Raises ArithmeticError where float64 does not allow a relative residual of `tolerance`.
-        """
+    def solve(self, f: Any, guidance: Any | None, tolerance: float, workspace: list[Any]) -> int:  # noqa: ARG002
+        """Puts into the missing pixels of f what has the guidance as its Laplacian, and returns 1 cycle."""
         reached = np.empty(len(f))
         _cpu.solve_rectangle(
             self._level,
@@ -49,32 +47,30 @@ class Rectangle:
             self._across_transposed,
             self._inverse,
             f,
-            v,
+            guidance,
             tolerance,
             reached,
         )
-        if not (reached <= tolerance).all():
-            raise ArithmeticError(
-                f"Poisson solve: expected a relative residual of {tolerance:g}, got {reached.max():.2g}"
-            )
+        expect_reached("Poisson", reached, tolerance)
         return 1
 
 
 def missing_part(missing: NDArray[np.bool_]) -> slice:
-    """From the first to the last True."""
+    """Returns the slice from the first True to the last."""
     return slice(int(missing.argmax()), len(missing) - int(missing[::-1].argmax()))
 
 
 def in_vectors(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """With zeros behind its rows, to a multiple of 16 numbers."""
+    """Returns the matrix with zeros behind its rows, to a multiple of 16 numbers."""
     return np.ascontiguousarray(np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % 16))))
 
 
 @lru_cache(maxsize=64)
 def modes(n: int, open_start: bool, open_end: bool) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Of minus the second difference on n points, 0 before a start and after an end that are not open.
+    """Returns eigenvectors and eigenvalues of minus the second difference on n points.
 
-    Returns the eigenvectors, of length 1, as rows (n, n), and the eigenvalues (n,), 2 - 2 cos of their frequency.
+    A start or end that is not open has a 0 before or after it.  The eigenvectors, of length 1, are rows (n, n), the
+    eigenvalues (n,) are 2 - 2 cos of their frequency.
     """
     # an open end is a mirror half a point outside, another a zero one point outside
     place = np.arange(n) + (0.5 if open_start else 1)

@@ -1,59 +1,22 @@
-"""An equation on the missing pixels of images, F known elsewhere: solved where, and by which method."""
+"""An equation on the missing pixels of images, F known elsewhere: which hole is solved where, and by what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast import _cpu
-from faceinpaint_fast.arrays import module_of, threads_for
-from faceinpaint_fast.blend.conjugate_gradients import Multigrid
-from faceinpaint_fast.blend.cuda import kernels as cuda_kernels
+from faceinpaint_fast.arrays import module_of, shared_out, threads_for
+from faceinpaint_fast.blend.equation import Equation, Limits, OnImages, OnPlanes
+from faceinpaint_fast.blend.kernels import kernels_of
 from faceinpaint_fast.blend.planes import zeros
-from faceinpaint_fast.blend.rectangle import Rectangle
 from faceinpaint_fast.errors import InputError
 
-
-class Limits(NamedTuple):
-    """What is done how, by size."""
-
-    whole: int  # images of so many pixels are solved whole, many holes at a time; larger ones where the hole is
-    modes: int  # rectangles of so many rows and columns are solved by their modes, at a cost of n^3
-    at_a_time: int  # of so many pixels the arrays of a solution stay in a cache, or are enough to keep a device busy
-
-
-ON_CPU = Limits(whole=128 * 128, modes=96, at_a_time=2**17)
-ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**24)
 # from so many pixels a thread is worth its start; a plane takes 30 bytes a pixel, and each thread holds one
 WORTH_A_THREAD, MOST_AT_ONCE = 2**16, 2**23
-
-
-class Equation(NamedTuple):
-    """What F - source has to meet at the missing pixels."""
-
-    reach: int  # how many pixels away a missing pixel's equation looks
-    on_cpu: Limits
-    # of what is missing, (holes, h, w), and whether that is a small rectangle: what solves the equation there
-    method: Callable[[Any, bool], Any]
-
-
-def kernels_of(array: Any) -> Any:
-    """The kernels for arrays that lie where this one does: `_cpu`, or its twin for CUDA."""
-    return _cpu if module_of(array) is np else cuda_kernels
-
-
-def poisson(missing: Any, is_rectangle: bool) -> Multigrid | Rectangle:
-    kernels = kernels_of(missing)
-    levels = kernels.levels(missing)
-    return Rectangle(missing[0], levels[0]) if is_rectangle else Multigrid(levels, kernels)
-
-
-POISSON = Equation(1, ON_CPU, poisson)
 
 
 class Part(NamedTuple):
@@ -63,7 +26,16 @@ class Part(NamedTuple):
     rows: slice  # where their holes lie, with the known pixels around
     columns: slice
     missing: Any  # (holes, h, w) bool: one for all of them, or one each
-    method: Any  # what solves the equation there: Multigrid, Rectangle or Biharmonic
+    is_rectangle: bool
+
+
+class Task(NamedTuple):
+    """What is solved at a time: some images and channels of a part, by its method."""
+
+    part: Part
+    method: OnPlanes | OnImages
+    images: slice
+    channels: slice
 
 
 class Box(NamedTuple):
@@ -76,11 +48,12 @@ class Box(NamedTuple):
     area: int
 
     def is_rectangle(self, longest: int) -> bool:
+        """Whether the hole is a rectangle of at most so many rows and columns."""
         height, width = self.bottom - self.top, self.right - self.left
         return self.area == height * width > 0 and max(height, width) <= longest
 
     def surrounded(self, by: int, height: int, width: int) -> tuple[slice, slice]:
-        """With so many pixels around it, in an image of that size."""
+        """Returns the rows and columns with so many pixels around the hole, in an image of that size."""
         return (
             slice(max(self.top - by, 0), min(self.bottom + by, height)),
             slice(max(self.left - by, 0), min(self.right + by, width)),
@@ -90,87 +63,108 @@ class Box(NamedTuple):
 class Solver:
     """The equation on holes (N, H, W), bool: one an image, or N = 1 for any number of images.
 
-    xp        numpy or cupy, whose arrays the images are; cupy for Poisson's equation alone
-    equation  POISSON: Laplacian(F - source) = divergence; BIHARMONIC; or `under_tension`
+    xp       numpy or cupy, whose arrays the images are; cupy for equations that have limits there
+    threads  the most that work at it; None: as many as compiled code may use
     """
 
-    def __init__(self, holes: NDArray[np.bool_], xp: Any = np, equation: Equation = POISSON) -> None:
-        self._limits = equation.on_cpu if xp is np else ON_CUDA
-        self._parts = list(parts(holes, self._limits, xp, equation))
+    def __init__(
+        self, holes: NDArray[np.bool_], equation: Equation, xp: Any = np, *, threads: int | None = None
+    ) -> None:
+        limits = equation.on_cpu if xp is np else equation.on_cuda
+        if limits is None:
+            raise InputError("holes: expected on the CPU, where this equation is solved, got CUDA's")
+        self._limits, self._most_threads = limits, threads
+        self._parts = list(parts(holes, limits, xp, equation.reach))
 
-    def solve(self, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
-        """Write F into the missing pixels of `out`: F = target at the known ones, F - source meets the equation.
+        def methods(numbered: Iterable[tuple[int, Part]]) -> dict[int, OnPlanes | OnImages]:
+            return {i: equation.method(part.missing, part.is_rectangle) for i, part in numbered}
 
-        target, source, divergence
-                   (B, H, W, C), on one scale, None: 0; what target holds in the hole does not matter.  A plate under
-                   tension has in place of the divergence the image that it is pulled to, and no source
+        pixels = sum(part.missing.size for part in self._parts)
+        made = shared_out(methods, enumerate(self._parts), self._threads(pixels, len(self._parts), xp))
+        self._methods = [method for _, method in sorted((i, m) for some in made for i, m in some.items())]
+
+    def solve(self, target: Any, source: Any | None, guidance: Any | None, tolerance: float, out: Any) -> int:
+        """Writes F into the missing pixels of `out`: F = target at the known ones, and meets the equation.
+
+        target, source, guidance
+                   (B, H, W, C), on one scale, None: 0; what target holds in the hole does not matter.  F - source is
+                   solved for, and the guidance is what the equation follows there: Poisson's a divergence, a plate
+                   under tension the image that it is pulled to, and then there is no source
         tolerance  largest relative residual ||b - A f|| / ||b|| of a channel, in float64
         out        (B, H, W, C), float, or uint8: rounded and clipped
 
         Returns the most cycles that a channel took.  Raises ArithmeticError, with the residual reached, if that is
-        above `tolerance`.
+        above `tolerance`, and InputError where float64 cannot hold the differences of the images' numbers.
         """
-        tasks = [task for part in self._parts for task in self._split(part, len(target), target.shape[-1])]
+        tasks = list(self._tasks(len(target), target.shape[-1]))
         largest = max((part.missing[0].size for part in self._parts), default=1)
-        threads = min(threads_for(len(tasks) * largest, WORTH_A_THREAD), max(1, MOST_AT_ONCE // largest), len(tasks))
 
-        def run(tasks: list[tuple[Part, slice, slice]]) -> int:
-            cycles, planes = 0, None
-            for part, images, channels in tasks:
-                where = images, part.rows, part.columns, channels
-                T, S, v, F = (None if array is None else array[where] for array in (target, source, divergence, out))
-                if planes is None or not planes.serve(part, T):
-                    planes = Planes(part, T)
-                cycles = max(cycles, planes.fill(T, S, v, tolerance, F))
+        def run(tasks: Iterable[Task]) -> int:
+            cycles, space = 0, None
+            for task in tasks:
+                where = task.images, task.part.rows, task.part.columns, task.channels
+                T, S, G, F = (None if array is None else array[where] for array in (target, source, guidance, out))
+                if isinstance(task.method, OnImages):
+                    cycles = max(cycles, task.method.fill(T, S, G, tolerance, F))
+                    continue
+                if space is None or not space.serves(task.part, T):
+                    space = Workspace(task.part, task.method, T)
+                cycles = max(cycles, space.fill(T, S, G, tolerance, F))
             return cycles
 
-        if threads <= 1 or self._limits is ON_CUDA:
-            return run(tasks)
-        with ThreadPoolExecutor(threads) as pool:
-            return max(pool.map(run, (tasks[first::threads] for first in range(threads))))
+        threads = min(self._threads(len(tasks) * largest, len(tasks), module_of(target)), MOST_AT_ONCE // largest)
+        return max(shared_out(run, tasks, threads))
 
-    def _split(self, part: Part, count: int, channels: int) -> Iterator[tuple[Part, slice, slice]]:
-        """What of its images and channels to solve at a time."""
-        first, last, _ = part.images.indices(count)
-        size = part.missing[0].size
-        if len(part.missing) > 1:
-            yield part, part.images, slice(None)
-        elif size * channels <= self._limits.at_a_time:
-            step = self._limits.at_a_time // (size * channels)
-            for image in range(first, last, step):
-                yield part, slice(image, min(image + step, last)), slice(None)
-        else:
-            for image in range(first, last):
-                for channel in range(channels):
-                    yield part, slice(image, image + 1), slice(channel, channel + 1)
+    def _threads(self, pixels: int, tasks: int, xp: Any) -> int:
+        """The number of threads for so many pixels in all, of which each takes a task at least."""
+        if xp is not np:
+            return 1
+        threads = min(threads_for(pixels, WORTH_A_THREAD), tasks)
+        return threads if self._most_threads is None else min(threads, self._most_threads)
+
+    def _tasks(self, count: int, channels: int) -> Iterator[Task]:
+        """Yields runs of images and channels that fit the cache."""
+        for part, method in zip(self._parts, self._methods, strict=True):
+            first, last, _ = part.images.indices(count)
+            size = part.missing[0].size
+            if len(part.missing) > 1:
+                yield Task(part, method, part.images, slice(None))
+            elif size * channels <= self._limits.at_a_time:
+                step = self._limits.at_a_time // (size * channels)
+                for image in range(first, last, step):
+                    yield Task(part, method, slice(image, min(image + step, last)), slice(None))
+            else:
+                for image in range(first, last):
+                    for channel in range(channels):
+                        yield Task(part, method, slice(image, image + 1), slice(channel, channel + 1))
 
 
-class Planes:
-    """The arrays in which images (n, h, w, C) of a part are solved, one after the other."""
+class Workspace:
+    """The planes in which images (n, h, w, C) of a part are solved, one after the other."""
 
-    def __init__(self, part: Part, images: Any) -> None:
-        self._part = part
+    def __init__(self, part: Part, method: OnPlanes, images: Any) -> None:
+        self._part, self._method = part, method
         self._xp = module_of(images)
         count, height, width, channels = images.shape
         self._planes, self._sizes = count * channels, [(height, width)]
         (self._f,) = zeros(self._xp, self._planes, self._sizes, np.float64)
-        self._workspace = part.method.workspace(self._xp, self._planes)
+        self._of_method = method.workspace(self._xp, self._planes)
 
-    def serve(self, part: Part, images: Any) -> bool:
+    def serves(self, part: Part, images: Any) -> bool:
         """Whether these images, too, can be solved here."""
         return part is self._part and self._planes == len(images) * images.shape[-1]
 
-    def fill(self, target: Any, source: Any | None, divergence: Any | None, tolerance: float, out: Any) -> int:
-        """`Solver.solve` on images (n, h, w, C), cropped to their holes."""
-        missing, f, v = self._part.missing, self._f, None
+    def fill(self, target: Any, source: Any | None, guidance: Any | None, tolerance: float, out: Any) -> int:
+        """Does what `Solver.solve` does, on images (n, h, w, C), cropped to their holes."""
+        missing, f, g = self._part.missing, self._f, None
         kernels = kernels_of(missing)
         largest = self._xp.empty(self._planes)
         kernels.take_offsets(target, source, missing, f, largest)
-        if divergence is not None:
-            (v,) = zeros(self._xp, self._planes, self._sizes, np.float64)
-            of_v = np.empty_like(largest)
-            kernels.take_offsets(divergence, None, np.zeros_like(missing), v, of_v)
-            largest = np.maximum(largest, of_v)
+        if guidance is not None:
+            (g,) = zeros(self._xp, self._planes, self._sizes, np.float64)
+            of_guidance = np.empty_like(largest)
+            kernels.take_offsets(guidance, None, np.zeros_like(missing), g, of_guidance)
+            largest = np.maximum(largest, of_guidance)
         if not np.isfinite(largest).all():
             raise InputError("target, source: expected numbers whose differences float64 can hold")
         # float32 could not hold the squares of what is further away from 1
@@ -178,18 +172,19 @@ class Planes:
         scale = np.ldexp(np.ones_like(largest), -exponents)[:, None, None] if (abs(exponents) > 40).any() else None
         if scale is not None:
             f *= scale
-            v = None if v is None else v * scale
-        cycles = self._part.method.solve(f, v, tolerance, self._workspace)
+            g = None if g is None else g * scale
+        cycles = self._method.solve(f, g, tolerance, self._of_method)
         if scale is not None:
             f /= scale
         kernels.put_sums(f, source, missing, out)
         return cycles
 
 
-def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any, equation: Equation) -> Iterator[Part]:
-    """Runs of images with the same hole, or with small ones, in order; images without a missing pixel are left out.
+def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any, reach: int) -> Iterator[Part]:
+    """Yields runs of images with the same hole, or with small ones, in order, but for those without a missing pixel.
 
-    xp  numpy or cupy, where they are to be solved
+    xp     numpy or cupy, where they are to be solved
+    reach  how many known pixels around a hole count
     """
     count, height, width = holes.shape
     boxes = boxes_of(holes)
@@ -198,9 +193,9 @@ def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any, equation: Equation)
     together = [height * width <= limits.whole and not rectangle for rectangle in is_rectangle]
 
     def part(images: slice, holes: NDArray[np.bool_]) -> Part:
-        rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(equation.reach, height, width)
+        rows, columns = np.s_[:, :] if together[first] else boxes[first].surrounded(reach, height, width)
         missing = xp.asarray(np.ascontiguousarray(holes[:, rows, columns]))
-        return Part(images, rows, columns, missing, equation.method(missing, is_rectangle[first]))
+        return Part(images, rows, columns, missing, is_rectangle[first])
 
     def key(image: int) -> tuple[bool, int | None]:
         return boxes[image].area > 0, None if together[image] else versions[image]
@@ -219,7 +214,7 @@ def parts(holes: NDArray[np.bool_], limits: Limits, xp: Any, equation: Equation)
 
 
 def boxes_of(holes: NDArray[np.bool_]) -> list[Box]:
-    """Of holes (N, H, W)."""
+    """Returns a Box for each hole of (N, H, W)."""
     ends: list[NDArray[np.intp]] = []
     for axis in (2, 1):
         lines = np.asarray(holes.any(axis=axis))

@@ -10,10 +10,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from faceinpaint_fast import _cpu
 from faceinpaint_fast.errors import InputError
 
 Padding = Literal["valid", "same"]
-LARGEST = 31  # two windows and a pixel between them still fit a tile of 64x64
+LARGEST = _cpu.LARGEST_WINDOW  # two of them and a pixel between still fit a tile of 64x64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.blend.doors import divergence, gradient_fields, merge
+from faceinpaint_fast.blend.gradients import divergence, gradient_fields, merge
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.weight_map import weight_map
 

@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 
 from faceinpaint_fast import PoissonSolver, _cpu, masks, poisson_blend, reference
+from faceinpaint_fast.blend import doors as doors_module
+from faceinpaint_fast.blend import kernels as kernels_module
 from faceinpaint_fast.blend import solver as solver_module
 from faceinpaint_fast.blend.conjugate_gradients import Multigrid
 from faceinpaint_fast.blend.cuda import kernels as cuda_kernels
+from faceinpaint_fast.blend.equation import Limits
 from faceinpaint_fast.blend.planes import inside, zeros
-from faceinpaint_fast.blend.solver import Limits
+from faceinpaint_fast.blend.poisson import POISSON
 
 # a number is some 40 products and sums in float32, which each compiler joins to FMAs in its own way: a few 1e-7 of the
 # largest
@@ -32,7 +35,7 @@ MAP_NORESERVE = 0x4000
 
 @pytest.fixture(scope="module")
 def compiled(compile_for_cpu: Callable[..., Any]) -> Any:
-    return compile_for_cpu([cuda_kernels.SOURCE])
+    return compile_for_cpu(cuda_kernels.SOURCES)
 
 
 @pytest.fixture
@@ -357,9 +360,11 @@ def test_offsets_and_sums_are_those_in_cpp(holes, dtype, rng):
 @pytest.fixture
 def as_on_a_device(emulation: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """NumPy's arrays take the way of CuPy's; images of more than 60 x 60 pixels are cropped to their holes."""
-    monkeypatch.setattr(solver_module, "_cpu", cuda_kernels)
-    monkeypatch.setattr(solver_module, "ON_CUDA", limits := Limits(whole=60 * 60, modes=0, at_a_time=2**15))
-    monkeypatch.setattr(PoissonSolver, "_equation", solver_module.POISSON._replace(on_cpu=limits))
+    monkeypatch.setattr(kernels_module, "_cpu", cuda_kernels)
+    # a device has one queue
+    monkeypatch.setattr(solver_module, "threads_for", lambda *_: 1)
+    limits = Limits(whole=60 * 60, modes=0, at_a_time=2**15)
+    monkeypatch.setattr(doors_module, "POISSON", POISSON._replace(on_cpu=limits))
     return emulation
 
 
@@ -406,10 +411,11 @@ def test_a_blend_has_the_same_bits_alone_and_again(as_on_a_device, rng):
         np.testing.assert_array_equal(poisson_blend(targets[::-1], sources[::-1], holes[::-1])[::-1], together)
 
 
-def test_source_is_in_the_package():
-    assert Path(str(importlib.resources.files("faceinpaint_fast.blend.cuda") / "poisson.cu")) == cuda_kernels.SOURCE
+def test_sources_are_in_the_package():
+    folder = Path(str(importlib.resources.files("faceinpaint_fast.blend.cuda")))
+    assert [folder / "grid.cuh", folder / "poisson.cu"] == cuda_kernels.SOURCES
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
 def test_source_compiles_for_devices_that_are_not_there(capability, nvrtc):
-    nvrtc(cuda_kernels.SOURCE.read_text(), capability)
+    nvrtc("".join(path.read_text() for path in cuda_kernels.SOURCES), capability)

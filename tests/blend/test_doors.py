@@ -9,8 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from faceinpaint_fast import InputError, PoissonSolver, masks, poisson_blend, reference
-from faceinpaint_fast.blend.doors import divergence, gradient_fields, merge
+from faceinpaint_fast import (
+    BiharmonicSolver,
+    InputError,
+    PoissonSolver,
+    TensionSolver,
+    biharmonic_blend,
+    masks,
+    poisson_blend,
+    reference,
+    tension_blend,
+)
+from faceinpaint_fast.blend.gradients import divergence, gradient_fields, merge
 
 SHAPE = (24, 31)
 
@@ -172,3 +182,61 @@ def test_the_batch_s_full_hole_is_named(rng):
     holes = np.stack([HOLES["centre"], np.ones(SHAPE, np.bool_)])
     with pytest.raises(InputError, match=r"holes\[1\]: expected at least one known pixel"):
         poisson_blend(targets, targets, holes)
+
+
+def misaligned(array):
+    """The same numbers, each image of them behind a byte."""
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    copy = memory[1:].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    assert not copy.flags.aligned
+    return copy
+
+
+def in_records(array):
+    """The same numbers as the pixels of records with a byte of something else."""
+    records = np.zeros(array.shape[:-1], [("rgb", array.dtype, array.shape[-1:]), ("flag", np.uint8)])
+    records["flag"], records["rgb"] = 255, array
+    return records["rgb"]
+
+
+LAYOUTS = {
+    "misaligned": misaligned,
+    "records": in_records,
+    "backwards": lambda array: array[::-1, ::-1].copy()[::-1, ::-1],
+    "every second": lambda array: array.repeat(2, axis=1)[:, ::2],
+    "other byte order": lambda array: array.astype(array.dtype.newbyteorder()),
+    "one number thrice": lambda array: np.broadcast_to(array[..., :1], array.shape),
+}
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("blend", [poisson_blend, biharmonic_blend, tension_blend])
+def test_every_array_of_numpy_s_is_read_as_it_is(blend, layout, dtype, pair):
+    if dtype == np.uint8 and layout is misaligned:
+        layout = in_records
+    pair = [(255 * image).astype(dtype) for image in pair]
+    if layout is LAYOUTS["one number thrice"]:
+        pair = [image[..., :1].repeat(3, axis=-1) for image in pair]
+    expected = blend(*pair, HOLES["free-form"])
+    found = blend(*(read_only(layout(image)) for image in pair), HOLES["free-form"])
+    assert_array_equal(found, expected)
+    assert_array_equal(found[~HOLES["free-form"]], pair[0][~HOLES["free-form"]])
+
+
+def test_a_divergence_in_records_is_followed(pair):
+    v, target = pair
+    solver = PoissonSolver(HOLES["centre"])
+    assert_array_equal(solver.solve(in_records(v), in_records(target)), solver.solve(v, target))
+
+
+@pytest.mark.parametrize("solver", [PoissonSolver, BiharmonicSolver, TensionSolver])
+def test_threads_are_one_at_least(solver):
+    with pytest.raises(InputError, match="threads: expected >= 1, got 0"):
+        solver(HOLES["centre"], threads=0)

@@ -117,7 +117,7 @@ def test_any_hole_of_any_size(height, width, share, block, seed, blend):
 def test_fifteen_cycles_are_enough_for_every_kind_of_hole(tension, size, rng):
     target, source = rng.random((2, 1, *size, 1)) + np.linspace(0, 3, size[1])[:, None]
     for name, hole in holes_of(*size).items():
-        solver = Solver(hole[None], equation=under_tension(tension))
+        solver = Solver(hole[None], under_tension(tension))
         assert solver.solve(target, None, source, 1e-6, target.copy()) <= 15, name
 
 
@@ -135,7 +135,7 @@ def test_fifteen_cycles_are_enough_for_every_kind_of_hole(tension, size, rng):
 def test_fifteen_cycles_are_enough_for_large_holes(size, name, rng):
     hole, target = holes_of(size, size)[name], rng.random((1, size, size, 1))
     out = target.copy()
-    assert Solver(hole[None], equation=BIHARMONIC).solve(target, None, None, 1e-6, out) <= 15
+    assert Solver(hole[None], BIHARMONIC).solve(target, None, None, 1e-6, out) <= 15
 
     def b(image):
         # L L, by the definition
@@ -335,16 +335,26 @@ def test_bad_input_is_named(blend, change, message, rng):
         blend(**{"target": target, "source": source, "hole": holes_of(20, 30)["circle"]} | change)
 
 
+def test_holes_that_are_alike_are_set_up_once_and_solved_as_any_other(rng):
+    kinds = list(holes_of(30, 40).values())
+    holes = np.stack([kinds[i] for i in (0, 1, 0, 2, 1, 0)])
+    targets, sources = rng.random((2, 6, 30, 40, 3))
+    together = tension_blend(targets, sources, holes)
+    for target, source, hole, blended in zip(targets, sources, holes, together, strict=True):
+        assert_array_equal(tension_blend(target, source, hole), blended)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"r": np.zeros((2, 5, 16))}, r"r: expected shape \(planes, 6, 16\)"),
-        ({"f": np.zeros((1, 6, 16))}, "f: expected as many planes as r"),
-        ({"goal": np.zeros(3)}, r"goal: expected shape \(2\)"),
+        ({"f": np.zeros((2, 5, 16))}, r"f: expected shape \(planes, 6, 16\)"),
+        ({"f": np.zeros((3, 6, 16))}, "f: expected a multiple of 2 planes"),
+        ({"guidance": np.zeros((1, 6, 16))}, "guidance: expected as many planes as f"),
+        ({"reached": np.zeros(3)}, r"reached: expected shape \(2\)"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change, message):
-    hole = _cpu.Biharmonic(np.eye(4, 5, dtype=np.bool_), 0.0)
-    r, f = np.zeros((2, 2, 6, 16))
+    plates = _cpu.Plates(np.stack([np.eye(4, 5, dtype=np.bool_)] * 2), 0.5)
+    arguments = {"f": np.zeros((2, 6, 16)), "guidance": None, "tolerance": 1e-5, "reached": np.zeros(2)}
     with pytest.raises(ValueError, match=message):
-        hole.add_solution(**{"r": r, "squares": np.zeros(2), "goal": np.zeros(2), "f": f} | change)
+        plates.solve(**arguments | change)

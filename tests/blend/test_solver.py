@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import os
+import resource
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -11,13 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from faceinpaint_fast import InputError, PoissonSolver, _cpu, masks, poisson_blend, reference
+from faceinpaint_fast import InputError, PoissonSolver, masks, poisson_blend, reference
 from faceinpaint_fast.blend import solver as solver_module
-from faceinpaint_fast.blend.conjugate_gradients import Multigrid
-from faceinpaint_fast.blend.doors import divergence, gradient_fields, merge
-from faceinpaint_fast.blend.planes import inside, zeros
-from faceinpaint_fast.blend.rectangle import Rectangle
-from faceinpaint_fast.blend.solver import ON_CPU, Part, Planes, Solver
+from faceinpaint_fast.blend.gradients import divergence, gradient_fields
+from faceinpaint_fast.blend.poisson import ON_CPU, POISSON
+from faceinpaint_fast.blend.solver import Solver
 
 
 def kinds_of_holes(height, width):
@@ -81,7 +82,7 @@ def test_fifteen_cycles_are_enough_for_every_kind_of_hole(size, rng):
         if hole.all() or not hole.any():
             continue
         out = target.copy()
-        cycles = Solver(hole[None]).solve(target, None, None, 1e-6, out)
+        cycles = Solver(hole[None], POISSON).solve(target, None, None, 1e-6, out)
         assert cycles <= 15, name
         assert relative_residual(out[0, ..., 0], 0, hole) <= 1e-6, name
         assert_array_equal(out[0][~hole], target[0][~hole])
@@ -91,7 +92,7 @@ def test_cycles_do_not_grow_with_the_hole(rng):
     for size in (64, 256, 1024):
         target = rng.random((1, size, size, 1), np.float32) + np.linspace(0, 1, size, dtype=np.float32)[:, None]
         hole = kinds_of_holes(size, size)["circle"]
-        assert Solver(hole[None]).solve(target, None, None, 1e-5, target.copy()) <= 8
+        assert Solver(hole[None], POISSON).solve(target, None, None, 1e-5, target.copy()) <= 8
 
 
 def test_a_line_of_pixels_is_a_grid_too(rng):
@@ -103,7 +104,7 @@ def test_a_line_of_pixels_is_a_grid_too(rng):
     for turned in (False, True):
         image, missing = (np.swapaxes(a, 0, 1) if turned else a for a in (target, hole))
         out = image[None].copy()
-        assert Solver(missing[None]).solve(image[None], None, None, 1e-6, out) <= 15
+        assert Solver(missing[None], POISSON).solve(image[None], None, None, 1e-6, out) <= 15
         # the residual times the condition number, 10^6
         assert_allclose(out.ravel(), expected, atol=1e-3)
 
@@ -181,30 +182,11 @@ def test_what_float64_cannot_reach_is_refused_with_the_figure_reached(rng):
 def test_a_channel_with_nothing_to_do_does_not_hide_what_another_reached(rng):
     target = rng.random((200, 150, 2))
     source = np.stack([1 - target[..., 0], target[..., 1]], axis=-1)
-    solver = Solver(masks.free_form((200, 150), 0)[None])
+    solver = Solver(masks.free_form((200, 150), 0)[None], POISSON)
     # together in a stack
     solver._limits = solver._limits._replace(at_a_time=2**20)
     with pytest.raises(ArithmeticError, match=r"expected a relative residual of 1e-20, got \d\.?\d*e-1\d"):
         solver.solve(target[None], source[None], None, 1e-20, target[None].copy())
-
-
-@pytest.mark.parametrize("touching", list(itertools.product([False, True], repeat=4)))
-def test_a_rectangle_s_modes_are_multigrid_s_answer(touching, rng):
-    top, bottom, left, right = touching
-    hole = np.zeros((50, 40), np.bool_)
-    hole[0 if top else 7 : 50 if bottom else 31, 0 if left else 5 : 40 if right else 22] = True
-    if hole.all():
-        pytest.skip("nothing would be known")
-    assert isinstance(Solver(hole[None])._parts[0].method, Rectangle)
-    levels = _cpu.levels(hole[None])
-    target, source, v = rng.random((3, 2, 50, 40, 2))
-    found = []
-    for method in (Rectangle(hole, levels[0]), Multigrid(levels, _cpu)):
-        out = target.copy()
-        Planes(Part(*np.s_[:, :, :], hole[None], method), target).fill(target, source, v, 1e-12, out)
-        found.append(out)
-    # two answers within 1e-12 of the residual, times a condition of 10^3
-    assert_allclose(*found, atol=1e-9)
 
 
 def test_bits_do_not_depend_on_the_batch_or_on_threads(rng, monkeypatch):
@@ -243,31 +225,6 @@ def test_a_solver_serves_any_number_of_images(rng):
     assert_array_equal(solver.blend(targets[0], sources[0]), poisson_blend(targets[0], sources[0], hole))
 
 
-def test_the_four_steps_are_the_blend(rng):
-    target, source = rng.random((2, 64, 50, 3))
-    hole = masks.free_form((64, 50), 5)
-    v = divergence(merge(gradient_fields(target), gradient_fields(source), hole))
-    followed = PoissonSolver(hole).solve(v, target, tolerance=1e-12)
-    # the residual times a condition of 10^3
-    assert_allclose(followed, poisson_blend(target, source, hole, tolerance=1e-12), atol=1e-9)
-
-
-def test_mixing_takes_the_larger_gradient_of_each_edge(rng):
-    target, source = rng.random((2, 30, 20, 3))
-    hole = masks.free_form((30, 20), 1)
-    down, right = (
-        np.where(abs(t) > abs(s), t, s) for t, s in zip(*(gradient_fields(a) for a in (target, source)), strict=True)
-    )
-    v = divergence(merge(gradient_fields(target), type(gradient_fields(target))(down, right), hole))
-    expected = reference.poisson.solve(v, np.where(hole[..., None], 0, target), hole)
-    assert_allclose(poisson_blend(target, source, hole, mixed=True, tolerance=1e-12), expected, atol=1e-9)
-    # a source without structure leaves the target's
-    assert_allclose(poisson_blend(target, 0 * source, hole, mixed=True, tolerance=1e-12), target, atol=1e-9)
-    bytes_in = (255 * target).astype(np.uint8), (255 * source).astype(np.uint8)
-    mixed = poisson_blend(*(image.astype(float) for image in bytes_in), hole, mixed=True)
-    assert_array_equal(poisson_blend(*bytes_in, hole, mixed=True), np.round(mixed.clip(0, 255)))
-
-
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
 def test_any_number_of_channels(channels, rng):
     target, source = rng.random((2, 150, 160, channels))
@@ -289,94 +246,75 @@ def test_memory_beside_the_result_is_three_images_at_most(rng, monkeypatch):
     assert peak <= 4 * target.nbytes
 
 
-def interpolation(n):
-    """From the even ones of n points to all: (n, ceil(n / 2)); what lies beyond the last has its value."""
-    fine, coarse = np.arange(n)[:, None], 2 * np.arange((n + 1) // 2)
-    P = np.maximum(0, 1 - abs(fine - coarse) / 2)
-    return P / P.sum(axis=1, keepdims=True)
+def test_a_method_that_takes_images_gets_them(rng):
+    """What solves a part from images to images has no planes to itself; the others' are as they were."""
+    holes = np.stack([masks.free_form((20, 30), seed) for seed in range(3)])
+    targets, sources = rng.random((2, 3, 20, 30, 3))
+    asked = []
+
+    class Whole:
+        def __init__(self, missing, _is_rectangle):
+            self.missing = missing
+
+        def fill(self, target, source, guidance, tolerance, out):
+            asked.append((target.shape, guidance, tolerance))
+            out[self.missing] = source[self.missing]
+            return 7
+
+    equation = POISSON._replace(method=Whole)
+    out = targets.copy()
+    assert Solver(holes, equation).solve(targets, sources, None, 1e-3, out) == 7
+    assert asked == [((3, 20, 30, 3), None, 1e-3)]
+    assert_array_equal(out, np.where(holes[..., None], sources, targets))
 
 
-def five_points(missing, k):
-    """(H W, H W): the graph Laplacian on the missing pixels, conductance k[0] down columns and k[1] along rows."""
-    number = np.arange(missing.size).reshape(missing.shape)
-    L = np.zeros((missing.size, missing.size))
-    for axis in (0, 1):
-        for p, q in zip(*(np.delete(number, end, axis).ravel() for end in (-1, 0)), strict=True):
-            if missing.flat[p] and missing.flat[q]:
-                L[[p, q], [p, q]] += k[axis]
-                L[[p, q], [q, p]] -= k[axis]
-    return L
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_more_threads_work_than_were_asked_for(threads, rng, monkeypatch):
+    monkeypatch.setattr(solver_module, "threads_for", lambda *_: 5)
+    used = []
+    shared_out = solver_module.shared_out
+    monkeypatch.setattr(solver_module, "shared_out", lambda *args: used.append(args[2]) or shared_out(*args))
+    holes = np.stack([masks.free_form((70, 60), seed) for seed in range(80)])
+    targets, sources = rng.random((2, 80, 70, 60, 1))
+    found = PoissonSolver(holes, threads=threads).blend(targets, sources)
+    assert used == [threads, threads]
+    assert_array_equal(found[3], poisson_blend(targets[3], sources[3], holes[3]))
 
 
-SMALL_HOLES = {
-    f"{height}x{width} {share}": np.random.default_rng(width).random((height, width)) < share
-    for height, width in ((9, 12), (8, 13), (1, 17), (16, 1), (2, 5), (5, 5))
-    for share in (0.5, 0.9)
-}
+WITHOUT_THREADS = """
+import threading
+import numpy as np
+from faceinpaint_fast import _cpu, masks, poisson_blend, tension_blend, weight_map
+from faceinpaint_fast.blend import solver
+try:
+    threading.Thread(target=print).start()
+    raise SystemExit("a thread was started")
+except RuntimeError:
+    pass
+solver.threads_for = lambda *_: 3
+holes = np.stack([masks.free_form((100, 90), seed) for seed in range(40)])
+targets, sources = np.random.default_rng(0).random((2, 40, 100, 90, 1))
+for blend in (poisson_blend, tension_blend):
+    blended = blend(targets, sources, holes)
+    solver.threads_for = lambda *_: 1
+    assert np.array_equal(blended, blend(targets, sources, holes))
+    solver.threads_for = lambda *_: 3
+several, one = (np.empty(holes.shape, np.float32) for _ in range(2))
+for threads, out in ((3, several), (1, one)):
+    _cpu.weight_map(holes.view(np.uint8), 1, 3, 0.5, threads, out)
+assert np.array_equal(several, one)
+"""
 
 
-@pytest.mark.parametrize("hole", SMALL_HOLES.values(), ids=SMALL_HOLES)
-def test_levels_are_what_they_are_defined_as(hole):
-    missing, k = hole, [1.0, 1.0]
-    full = five_points(np.ones_like(missing), k)
-    ground = np.diag(full).reshape(hole.shape) - np.diag(five_points(missing, k)).reshape(hole.shape)
-    for level in _cpu.levels(hole[None]):
-        height, width = missing.shape
-        assert (level.height, level.width) == (height, width)
-        diagonal = np.diag(five_points(missing, k)).reshape(missing.shape) + ground
-        expected = np.zeros_like(level.inverse_diagonal[0])
-        expected[1:-1, :width][missing] = 1 / diagonal[missing]
-        assert_allclose(level.inverse_diagonal[0], expected, rtol=1e-6)
-        ground = interpolation(height).T @ np.where(missing, ground, 0) @ interpolation(width)
-        missing, k = missing[::2, ::2], [k[0] / (1 + (width == 1)), k[1] / (1 + (height == 1))]
-        # no less than an edge to each known neighbour
-        all_edges, edges = (np.diag(five_points(m, k)) for m in (np.ones_like(missing), missing))
-        ground = np.maximum(ground, (all_edges - edges).reshape(missing.shape))
-    assert (height, width) == (1, 1)
+def test_without_a_thread_to_be_had_the_caller_s_own_does_the_work():
+    """A stack that no address space holds: the system gives no thread."""
 
+    def limit():
+        resource.setrlimit(resource.RLIMIT_STACK, (2**37, 2**37))
+        resource.setrlimit(resource.RLIMIT_AS, (2**35, 2**35))
 
-@pytest.mark.parametrize("hole", SMALL_HOLES.values(), ids=SMALL_HOLES)
-def test_a_cycle_is_symmetric_and_close_to_the_inverse(hole):
-    width = hole.shape[1]
-    levels = _cpu.levels(hole[None])
-    units = np.flatnonzero(hole)
-    r, z, *coarse = zeros(np, len(units), [(a.height, a.width) for a in (levels[0], *levels, *levels[1:])], np.float32)
-    b, u = coarse[: len(levels) - 1], coarse[len(levels) - 1 :]
-    inside(r, width)[np.arange(len(units)), *np.divmod(units, width)] = 1
-    sums = np.zeros(len(units)), np.zeros(len(units)), np.zeros(len(units), np.float32)
-    levels[0].restrict(r, levels[1], b[0])
-    _cpu.solve_coarse(levels[1:], b, u)
-    levels[0].correct(r, levels[1], u[0], z, *sums)
-    B = inside(z, width).reshape(len(units), -1)[:, units].astype(float)
-    full = five_points(np.ones_like(hole), (1, 1))
-    A = full[np.ix_(units, units)]
-    # float32
-    assert_allclose(B, B.T, atol=1e-6)
-    assert_allclose(sums[0], np.diag(B), rtol=1e-5)
-    assert_allclose(sums[1], np.einsum("ij,jk,ik->i", B, A, B), rtol=1e-4)
-    assert_allclose(sums[2], abs(B).max(axis=1), rtol=1e-6)
-    shares = np.linalg.eigvals(B @ A).real
-    assert shares.min() > 0.3
-    assert shares.max() < 1.3
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"b": np.zeros((2, 5, 16), np.float32)}, r"b: expected shape \(planes, 6, 16\)"),
-        ({"coarse_b": np.zeros((1, 4, 16), np.float32)}, "coarse_b: expected 2 planes"),
-        (
-            {"coarse": _cpu.levels(np.ones((1, 4, 5), np.bool_))[0]},
-            "coarse_b: expected shape|coarse: expected the next",
-        ),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(change, message):
-    fine, coarse, *_ = _cpu.levels(np.eye(4, 5, dtype=np.bool_)[None])
-    arguments = {
-        "b": np.zeros((2, 6, 16), np.float32),
-        "coarse": coarse,
-        "coarse_b": np.zeros((2, 4, 16), np.float32),
-    } | change
-    with pytest.raises(ValueError, match=message):
-        fine.restrict(**arguments)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THREADS], preexec_fn=limit, capture_output=True, text=True, env=environment
+    )
+    assert run.returncode == 0, run.stdout + run.stderr

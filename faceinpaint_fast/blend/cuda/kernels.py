@@ -16,7 +16,8 @@ import numpy as np
 from faceinpaint_fast.arrays import module_of
 from faceinpaint_fast.blend.planes import zeros
 
-SOURCE = Path(__file__).with_name("poisson.cu")
+# one text: the compiler of a running program finds no files
+SOURCES = [Path(__file__).with_name(name) for name in ("grid.cuh", "poisson.cu")]
 # threads of a block, and the most of `finish`
 COLUMNS, ROWS = 32, 8
 MOST_ROWS = 32
@@ -30,12 +31,12 @@ NULL = 0
 def _module() -> Any:
     import cupy
 
-    return cupy.RawModule(code=SOURCE.read_text(), options=("-std=c++17",))
+    return cupy.RawModule(code="".join(path.read_text() for path in SOURCES), options=("-std=c++17",))
 
 
 @cache
 def kernel(name: str) -> Any:
-    """The kernel of that name in poisson.cu, to be called with (grid, block, arguments)."""
+    """Returns the kernel of that name in poisson.cu, to be called with (grid, block, arguments)."""
     return _module().get_function(name)
 
 
@@ -44,7 +45,7 @@ def _tiles(lines: int, of: int) -> int:
 
 
 class Grid:
-    """A level of the multigrid, whose inverse diagonal is (holes, H + 2, pitch); across, down: k there."""
+    """A level of the multigrid: the inverse diagonal (holes, H + 2, pitch), and k along rows and down columns."""
 
     def __init__(self, inverse_diagonal: Any, width: int, across: float, down: float) -> None:
         holes, rows, pitch = inverse_diagonal.shape
@@ -55,7 +56,7 @@ class Grid:
         self._arguments = (inverse_diagonal, *sizes, np.float32(across), np.float32(down))
 
     def restrict(self, b: Any, coarse: Grid, coarse_b: Any) -> None:
-        """A red-black sweep from u = 0, and what it leaves of b, restricted: the right-hand side of the coarse grid."""
+        """Puts what a red-black sweep from u = 0 leaves of b, restricted, into the coarse grid's right-hand side."""
         grid = _blocks(b, coarse.height, coarse.width)
         self._launch("restrict_residual", grid, b, coarse.inverse_diagonal, coarse._pitch, coarse_b)
 
@@ -71,7 +72,7 @@ class Grid:
         *,
         add: bool = False,
     ) -> None:
-        """The same sweep, the coarse grid's u added, a black-red sweep: u; of it b . u, u . A u and the largest |u|.
+        """Makes u by the same sweep, the coarse grid's u added, and a black-red sweep; b . u, u . A u, the largest |u|.
 
         Without a coarse grid coarse_u is None.  The three numbers, all or none, are for the finest grid.
 
@@ -87,13 +88,13 @@ class Grid:
             _finish(*found)
 
     def subtract(self, u: Any, b: Any) -> None:
-        """b -= A u."""
+        """Takes A u off b."""
         self._launch("subtract", _blocks(b, self.height, self.width), u, b)
 
     def advance(
         self, z: Any, beta: Any, alpha: Any, p: Any, f: Any, r: Any, squares: Any, coarse: Grid, coarse_r: Any
     ) -> None:
-        """p = z + beta p, f += alpha p, r -= alpha A p, r . r, and the restriction of the new r."""
+        """Makes p = z + beta p, adds alpha p to f, takes alpha A p off r; r . r, and the restriction of the new r."""
         grid = _blocks(p, self.height, self.width)
         of_blocks = _of_blocks(squares, grid)
         self._launch("direction", grid, z, beta, p)
@@ -102,7 +103,7 @@ class Grid:
         self.restrict(r, coarse, coarse_r)
 
     def residual(self, f: Any, v: Any, wanted: Any, r: Any, squares: Any) -> None:
-        """r = Laplacian(f) - v, and r . r, of the planes wanted; v may be None."""
+        """Makes r = Laplacian(f) - v, and r . r, of the planes wanted; v may be None."""
         grid = _blocks(f, self.height, self.width)
         of_blocks = _of_blocks(squares, grid)
         self._launch("residual", grid, f, NULL if v is None else v, wanted, r, of_blocks)
@@ -113,7 +114,7 @@ class Grid:
 
 
 def levels(holes: Any) -> list[Grid]:
-    """Every level of holes (N, H, W), True = missing, from the finest to a single pixel."""
+    """Returns every level of holes (N, H, W), True = missing, from the finest to a single pixel."""
     xp = module_of(holes)
 
     count, height, width = holes.shape
@@ -137,7 +138,7 @@ def levels(holes: Any) -> list[Grid]:
 
 
 def solve_coarse(grids: list[Grid], b: list[Any], u: list[Any]) -> None:
-    """A cycle on a grid and those below it, from the right-hand side b[0] of the first: u[0]; b is lost.
+    """Makes u[0] by a cycle on a grid and those below it, from the first one's right-hand side b[0]; b is lost.
 
     A large first grid is cycled twice; `_cpu.solve_coarse` does so with all large ones, which here costs more launches
     than it saves.
@@ -158,7 +159,7 @@ def _cycle(grids: list[Grid], b: list[Any], u: list[Any], *, add: bool) -> None:
 
 
 def take_offsets(target: Any, source: Any | None, missing: Any, f: Any, largest: Any) -> None:
-    """f = target - source at the known pixels, 0 at the missing ones, whatever those hold, and the largest |f|.
+    """Puts target - source into f, but 0 at the missing pixels, whatever those hold, and each plane's largest |f|.
 
     target, source  (images, H, W, C), anywhere in memory; source None: 0
     missing         (images or 1, H, W)
@@ -172,7 +173,7 @@ def take_offsets(target: Any, source: Any | None, missing: Any, f: Any, largest:
 
 
 def put_sums(f: Any, source: Any | None, missing: Any, out: Any) -> None:
-    """out = source + f at the missing pixels; bytes are rounded and clipped.  Shapes as in `take_offsets`."""
+    """Puts source + f into the missing pixels of out; bytes are rounded and clipped.  Shapes as in `take_offsets`."""
     sums = _pixels(f, out.shape)
     if source is not None:
         sums = sums + source
@@ -182,25 +183,25 @@ def put_sums(f: Any, source: Any | None, missing: Any, out: Any) -> None:
 
 
 def _pixels(f: Any, shape: tuple[int, ...]) -> Any:
-    """The view of `shape`, (images, H, W, C), of planes (images * C, H + 2, pitch)."""
+    """Returns the view (images, H, W, C) of planes (images * C, H + 2, pitch)."""
     count, _, width, channels = shape
     # a view for certain only before anything is cut off
     return np.moveaxis(f.reshape(count, channels, *f.shape[1:])[:, :, 1:-1, :width], 1, -1)
 
 
 def _blocks(planes: Any, rows: int, columns: int) -> tuple[int, int, int]:
-    """The blocks of a launch with a thread for each row and column of each plane."""
+    """Returns the blocks of a launch with a thread for each row and column of each plane."""
     return len(planes), _tiles(columns, COLUMNS), _tiles(rows, ROWS)
 
 
 def _of_blocks(numbers: Any, grid: tuple[int, int, int]) -> Any:
-    """Memory for a number of each block, (planes, blocks a plane), of the kind of `numbers`."""
+    """Returns memory for a number of each block, (planes, blocks a plane), of the kind of `numbers`."""
     planes, across, down = grid
     return np.empty_like(numbers, shape=(planes, across * down))
 
 
 def _finish(*found: tuple[Any, Any], wanted: Any = NULL) -> None:
-    """What the blocks of each plane found, joined: sums, or two sums and the largest."""
+    """Joins what the blocks of each plane found: sums, or two sums and the largest."""
     planes, blocks = found[0][0].shape
     threads = COLUMNS, min(_tiles(blocks, COLUMNS), MOST_ROWS)
     arrays = [array for pair in found for array in pair]

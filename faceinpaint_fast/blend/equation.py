@@ -1,0 +1,67 @@
+"""What an equation tells the solver: how far it looks, what its source is to it, and what solves it where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Limits(NamedTuple):
+    """Which method solves an image of which size."""
+
+    whole: int  # images of so many pixels are solved whole, many holes at a time; larger ones where the hole is
+    modes: int  # rectangles of so many rows and columns are solved by their modes, at a cost of n^3
+    at_a_time: int  # of so many pixels the arrays of a solution stay in a cache, or are enough to keep a device busy
+
+
+class OnPlanes(Protocol):
+    """What solves an equation on the holes of a part, on padded planes (blend/planes.py) of offsets or images."""
+
+    def workspace(self, xp: Any, planes: int) -> list[Any]:
+        """Returns what `solve` works in for so many planes."""
+
+    def solve(self, f: Any, guidance: Any | None, tolerance: float, workspace: list[Any]) -> int:
+        """Puts the solution into the missing pixels of f and returns the most cycles that a plane took.
+
+        f, guidance  (planes, H + 2, pitch) float64, f with 0 at the missing pixels; guidance None: 0
+        tolerance    share of the residual's norm at f = 0 that may be left
+        workspace    a new one, or of another solution on these holes
+
+        Raises ArithmeticError where float64 does not allow the tolerance.
+        """
+
+
+@runtime_checkable
+class OnImages(Protocol):
+    """What solves an equation on the holes of a part, from images to images."""
+
+    def fill(self, target: Any, source: Any | None, guidance: Any | None, tolerance: float, out: Any) -> int:
+        """Does what `Solver.solve` does, on images (n, h, w, C) of the part."""
+
+
+class Equation(NamedTuple):
+    """What F has to meet at the missing pixels.
+
+    reach    how many pixels away a missing pixel's equation looks
+    guided   False: F - source is solved for, following a divergence or 0; True: F is, pulled to the source
+    on_cpu   which method solves what there
+    on_cuda  the same on a CUDA device; None: images are brought to the CPU
+    method   of what is missing, (holes, h, w), and whether that is a small rectangle: what solves the equation there
+    """
+
+    reach: int
+    guided: bool
+    on_cpu: Limits
+    on_cuda: Limits | None
+    method: Callable[[Any, bool], OnPlanes | OnImages]
+
+
+def expect_reached(equation: str, reached: NDArray[np.float64], tolerance: float) -> None:
+    """Raises ArithmeticError if a plane's residual did not come down to the tolerance."""
+    if not (reached <= tolerance).all():
+        raise ArithmeticError(
+            f"{equation} solve: expected a relative residual of {tolerance:g}, got {reached.max():.2g}"
+        )
