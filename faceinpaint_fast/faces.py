@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.framing import Framing
+from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import EXTENSIONS, read_image
 
 # eyes, nose and the corners of the mouth of scikit-image's astronaut, (x, y) in pixels
@@ -21,10 +21,14 @@ FINER = 4  # times: warping alone does not guard against aliasing, averaging aft
 
 
 def astronaut(framing: Framing, size: int) -> NDArray[np.uint8]:
-    """Returns the face of scikit-image's astronaut, aligned as a framing has faces: (size, size, 3)."""
+    """Returns the face of scikit-image's astronaut, aligned as a framing has faces: (size, size, 3).
+
+    A framing that does not say where faces lie gets them as CELEBA_108 has them.
+    """
     from skimage import data, transform
 
-    align = transform.estimate_transform("similarity", framing.points_in(FINER * size), ASTRONAUT)
+    told = framing if framing.points else CELEBA_108
+    align = transform.estimate_transform("similarity", told.points_in(FINER * size), ASTRONAUT)
     face = transform.warp(data.astronaut() / 255, align, output_shape=(FINER * size, FINER * size))
     return np.round(transform.downscale_local_mean(face, (FINER, FINER, 1)) * 255).astype(np.uint8)
 

@@ -158,6 +158,7 @@ def test_the_astronaut_has_any_size_and_framing():
     # the same face with twice the pixels a side, and with more around it
     halved = astronaut(CELEBA_108, 128).reshape(64, 2, 64, 2, 3).mean(axis=(1, 3))
     assert abs(halved - small).mean() < 2
+    assert_array_equal(astronaut(Framing.parse("1,2,99"), 64), small)
     wider = astronaut(CELEBA_148, 148)[20:128, 20:128]
     assert abs(wider - astronaut(CELEBA_108, 108).astype(float)).mean() < 2
 
