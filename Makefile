@@ -27,7 +27,7 @@ gpu:
 	mkdir -p $(OUT)
 	$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --editable .
 	status=0; \
-	$(PYTHON) -m pytest tests/test_gpu.py tests/ops/test_triton.py tests/blend/test_cuda.py \
+	$(PYTHON) -m pytest tests/test_gpu.py tests/ops/test_triton_ssim_l1.py tests/blend/test_cuda.py \
 		--junit-xml=$(OUT)/tests.xml || status=1; \
 	$(PYTHON) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json || status=1; \
 	$(PYTHON) -m faceinpaint_fast.cli parity --device cuda --out $(OUT)/parity.md || status=1; \

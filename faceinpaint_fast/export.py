@@ -1,7 +1,7 @@
 """The whole search as an ahead-of-time compiled package, which a C++ program runs without Python: `examples/cpp`.
 
-torch.export records what `Inpainter` does from W to T = G(z^), the iterations as one loop; AOTInductor compiles it for
-one device and for batches of one size.
+torch.export records what `Inpainter` does from the images to T = G(z^), the iterations as one loop, and AOTInductor
+compiles it for one device and for batches of one size.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import torch
 from torch import Tensor, nn
 from torch._higher_order_ops.while_loop import while_loop
 from torch.export import ExportedProgram
-from torch.nn import functional as F
 
 from faceinpaint_fast.arrays import pick_device
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.files import check_place, write_atomically
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.networks.adjoint import AdjointNetwork
-from faceinpaint_fast.networks.dcgan import DCGAN
 from faceinpaint_fast.networks.products import MatrixProduct
-from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
+from faceinpaint_fast.networks.protocols import frozen, to_unit
 from faceinpaint_fast.ops.plain import DECOMPOSITIONS
-from faceinpaint_fast.search.latent_search import around
 from faceinpaint_fast.search.loop import loss_and_gradient
+from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem
+from faceinpaint_fast.search.starts import around
 
 
 def export(
@@ -42,7 +42,7 @@ def export(
     batch: int = 1,
     device: str | torch.device = "auto",
 ) -> None:
-    """Compile the search with a model into the package `out`, .pt2, which takes what `Search` takes.
+    """Compiles the search with a model into the package `out`, .pt2, which takes what `ExportedSearch` takes.
 
     config  all but the blend, which is left to the caller; one start an image
     batch   images a call
@@ -72,20 +72,20 @@ def export(
 
 
 def traced(model: Model, config: InpaintConfig, batch: int, device: torch.device) -> ExportedProgram:
-    """The search for batches of that size, made of torch's own ops alone."""
+    """Returns the search for batches of that size, made of torch's own ops alone."""
     size, channels, latent_size = model.config.size, model.config.channels, model.config.latent_size
     # a package never asks whether what it gets has the same strides
     shapes = (batch, channels, size, size), (batch, size, size), (ATTEMPTS, batch, latent_size)
     inputs = tuple(torch.zeros(shape, device=device) for shape in shapes)
-    return torch.export.export(Search(model, config, device), inputs).run_decompositions(DECOMPOSITIONS)
+    return torch.export.export(ExportedSearch(model, config, device), inputs).run_decompositions(DECOMPOSITIONS)
 
 
-class Search(nn.Module):
-    """`Inpainter` from W to T, of contiguous tensors.
+class ExportedSearch(nn.Module):
+    """The part of `Inpainter` that is traced, from the images to T, of contiguous tensors.
 
     images  (B, 3, H, W) float32 in [0, 1]; what they hold inside the hole does not matter
     holes   (B, H, W) float32, missing where >= 0.5
-    drawn   (ATTEMPTS, B, latent_size) from N(0, 1): `Starts.draws` of seeds, without a guess
+    drawn   (ATTEMPTS, B, latent_size) from N(0, 1): `starts.codes` of seeds
 
     Returns z^ (B, latent_size), T = G(z^) (B, 3, H, W) in [0, 1] and Eq. 8 there (B,), which is NaN where no start had
     a finite loss and gradient.
@@ -93,35 +93,22 @@ class Search(nn.Module):
 
     def __init__(self, model: Model, config: InpaintConfig, device: torch.device) -> None:
         super().__init__()
-        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-
-        def differentiable(network: DCGAN) -> AdjointNetwork:
-            return AdjointNetwork(frozen(network, device), MatrixProduct, dtype)
-
-        self._G, self._D = differentiable(model.generator), differentiable(model.discriminator)
-        encoder = model.encoder if config.search == "guided" else None
-        self._E = None if encoder is None else differentiable(encoder)
+        G, D = frozen(model.generator, device), frozen(model.discriminator, device)
+        E = None if model.encoder is None else frozen(model.encoder, device)
+        self._networks = Networks.of(G, D, E, config, device, MatrixProduct)
         self._config, self._optimiser = config, optimiser(config, device)
 
     def forward(self, images: Tensor, holes: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        config = self._config
-        missing = (holes >= 0.5).to(images.dtype)
-        known = 1 - missing
-        images = images.where(known.unsqueeze(1) > 0, 0)
-        # Eq. 7: zeros beyond the border count as pixels of the patch
-        weights = 1 + config.alpha * F.avg_pool2d(missing.unsqueeze(1), config.k, 1, config.k // 2).squeeze(1)
-        guess = None
-        if self._E is not None:
-            guess, _ = self._E(visible(images, known))
-            drawn = around(guess, drawn)
-        objective = Objective(images, known, weights, self._D, config, guess)
-        state = self._searched(objective, drawn)
-        x, _ = self._G(state.found)
-        loss, _, _ = objective.with_gradients(x, state.found)
+        problem = Problem.of(images, holes >= 0.5, self._networks, self._config)
+        objective = Objective(problem, self._networks.discriminator, self._config)
+        prior = Prior.of(problem, self._config)
+        state = self._searched(objective, prior, around(problem.guess, drawn))
+        x, _ = self._networks.generator(state.found)
+        loss = objective.with_gradient(x)[0] + prior.weighted(state.found)
         return state.found, to_unit(x), loss.where(state.attempt < ATTEMPTS, torch.nan)
 
-    def _searched(self, objective: Objective, starts: Tensor) -> Any:
-        """The optimiser's state after all iterations."""
+    def _searched(self, objective: Objective, prior: Prior, starts: Tensor) -> Any:
+        """Returns the optimiser's state after all iterations."""
         begun = self._optimiser.begin(starts[0])
         State, names = type(begun), [field.name for field in fields(begun)]
 
@@ -133,7 +120,7 @@ class Search(nn.Module):
 
         def advance(*state: Tensor) -> tuple[Tensor, ...]:
             before = State(*state)
-            loss, gradient = loss_and_gradient(self._G, before.z, objective)
+            loss, gradient = loss_and_gradient(self._networks.generator, before.z, objective, prior)
             return tensors(self._optimiser.step(before, loss, gradient, starts))
 
         return State(*while_loop(goes_on, advance, tensors(begun)))

@@ -1,17 +1,16 @@
-"""The whole method: W from the hole, the search for z^, T = G(z^), and T blended into the hole."""
+"""The whole method: the search for z^ in what is known of an image, T = G(z^), and T blended into the hole."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from faceinpaint_fast import masks
 from faceinpaint_fast.arrays import like, pick_device
@@ -20,25 +19,15 @@ from faceinpaint_fast.blend.doors import blended
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.models import Model, load_model
-from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.protocols import (
-    Differentiable,
-    Discriminator,
-    Encoder,
-    Generator,
-    frozen,
-    to_unit,
-    visible,
-)
-from faceinpaint_fast.search.latent_search import Starts, search
-from faceinpaint_fast.search.loop import Engine
-from faceinpaint_fast.search.objective import TERMS, Objective
-from faceinpaint_fast.weight_map import weight_map
+from faceinpaint_fast.networks.protocols import Discriminator, Encoder, Generator, frozen
+from faceinpaint_fast.search.latent_search import TERMS, Found, LatentSearch
+from faceinpaint_fast.search.networks import Networks
+from faceinpaint_fast.search.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Inpainting:
-    """What came of it: the kind of array that went in, batched as it was, pictures in its layout and dtype.
+    """The result of a restoration: the kind of array that went in, batched as it was, pictures in its layout and dtype.
 
     image      F, the restored image: the input's known pixels bit for bit, the rest blended
     generated  T = G(z^), the best generated image
@@ -83,21 +72,8 @@ class Inpainter:
         self.generator = frozen(generator, self.device)
         self.discriminator = frozen(discriminator, self.device)
         self.encoder = None if encoder is None else frozen(encoder, self.device)
-        self._engine = Engine(self.generator, config, self.device)
-        self._D = self._differentiable(self.discriminator)
-        guided = self.encoder is not None and config.search == "guided"
-        self._E = self._differentiable(self.encoder) if guided else None
-        drawn, _ = self._engine.generator(torch.zeros(1, generator.latent_size, device=self.device))
-        self._image_shape = channels, height, width = tuple(drawn[0].shape)
-        if self._E is not None:
-            code, _ = self._E(torch.zeros(1, channels + 1, height, width, device=self.device))
-            if code.shape != (1, generator.latent_size):
-                expected = f"a code (1, {generator.latent_size}) for one image"
-                raise InputError(f"encoder: expected {expected}, got {tuple(code.shape)}")
-
-    def _differentiable(self, network: Any) -> Differentiable:
-        config = self.config
-        return differentiable(network, self.device, config.precision, batch_invariant=config.batch_invariant)
+        self._networks = Networks.of(self.generator, self.discriminator, self.encoder, config, self.device)
+        self._search = LatentSearch(self._networks, config, self.device)
 
     @classmethod
     def from_pretrained(
@@ -107,23 +83,23 @@ class Inpainter:
         config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
         device: str | torch.device = "auto",
     ) -> Inpainter:
-        """With the model of a folder, by default the shipped one, of 64x64 faces; ModelError if it is damaged."""
+        """Makes an Inpainter of a model folder, by default the shipped one; ModelError if it is damaged."""
         return cls.of(load_model(folder), config=config, device=device)
 
     @classmethod
     def of(cls, model: Model, *, config: InpaintConfig, device: str | torch.device = "auto") -> Inpainter:
-        """With a model that has been loaded."""
+        """Makes an Inpainter of a model that has been loaded."""
         return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
 
     def warm_up(self, batch: int = 1) -> None:
-        """Do beforehand what the first call with a batch of this size would: pack weights, compile, capture graphs.
+        """Does beforehand what the first call with a batch of this size would: pack weights, compile, capture graphs.
 
         It restores such a batch, and takes as long.  Later calls of that size compile nothing, and on a CUDA device the
         search takes no more memory from it.
         """
         if batch < 1:
             raise InputError(f"batch: expected >= 1, got {batch}")
-        channels, height, width = self._image_shape
+        channels, height, width = self._networks.image_shape
         images = np.zeros((batch, height, width, channels), np.float32)
         self(images, masks.random_pixels((height, width), 0.5))
         # the blend has another way for a rectangle
@@ -138,7 +114,7 @@ class Inpainter:
         seed: int | Sequence[int] = 0,
         progress: Callable[[float], None] = lambda _: None,
     ) -> Inpainting:
-        """Restore `images` where `holes` are missing.
+        """Restores `images` where `holes` are missing.
 
         images    float in [0, 1] or uint8, of the generator's size; NumPy (H, W, 3) or (B, H, W, 3), torch (3, H, W)
                   or (B, 3, H, W); what they hold inside the hole does not matter
@@ -150,74 +126,68 @@ class Inpainter:
         Warns of a hole without a pixel: that image comes back as it is.
         """
         batch = ImageBatch.of(images, "images")
-        count, height, width, channels = batch.pixels.shape
-        if (channels, height, width) != self._image_shape:
-            raise InputError(
-                f"images: expected {'x'.join(map(str, self._image_shape[1:]))} pixels with {self._image_shape[0]} "
-                f"channels, the generator's size, got {height}x{width} with {channels}"
-            )
-        missing = holes_of(holes, batch.count, height, width)
-        check_finite(batch.pixels, missing, "images")
-        known = np.where(missing[..., None], 0, batch.unit())
-        if known.min() < 0 or known.max() > 1:
-            raise InputError(f"images: expected float in [0, 1] or uint8, got {known.min():g} to {known.max():g}")
-        seeds = np.full(count, seed).tolist() if np.ndim(seed) == 0 else np.asarray(seed).tolist()
-        if len(seeds) != count:
-            raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
-        if not missing.any(axis=(1, 2)).all():
-            warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=2)
-
-        # a batch of another size may run other kernels, whose sums round otherwise
-        networks = [self._engine.generator, self._D, *([] if self._E is None else [self._E])]
-        invariant = all(network.batch_invariant for network in networks)
-        size = 1 if self.config.batch_invariant and not invariant else count
-
-        def search_from(first: int) -> tuple[Tensor, Tensor, Tensor]:
-            part = slice(first, first + size)
-            return self._search(
-                known[part], missing[part], seeds[part], first, lambda share: progress((first + share * size) / count)
-            )
-
-        found = [search_from(first) for first in range(0, count, size)]
-        z, generated, losses = (torch.cat(results).cpu().numpy() for results in zip(*found, strict=True))
+        damaged, missing = self._damaged(batch, holes)
+        found = self._found(damaged, missing, seeds_of(seed, len(damaged)), progress)
+        z, generated, losses = (each.cpu().numpy() for each in (found.z, found.generated, found.losses))
         generated = np.moveaxis(generated, 1, -1)
         return Inpainting(
-            image=batch.filled(blended(known, generated, missing, self.config).clip(0, 1), missing),
+            image=batch.filled(blended(damaged, generated, missing, self.config).clip(0, 1), missing),
             generated=batch.laid_out(batch.rounded(generated)),
             z=like(batch.strip(z), images),
             losses={name: like(batch.strip(loss), images) for name, loss in zip(TERMS, losses.T, strict=True)},
         )
 
-    def _search(
+    def _damaged(self, batch: ImageBatch, holes: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Returns the images (B, H, W, C) in [0, 1], 0 where missing, and what is missing (B, H, W).
+
+        Raises InputError for what does not fit; warns of a hole without a pixel.
+        """
+        _, height, width, channels = batch.pixels.shape
+        if (channels, height, width) != self._networks.image_shape:
+            expected = self._networks.image_shape
+            raise InputError(
+                f"images: expected {expected[1]}x{expected[2]} pixels with {expected[0]} channels, the generator's "
+                f"size, got {height}x{width} with {channels}"
+            )
+        missing = holes_of(holes, batch.count, height, width)
+        check_finite(batch.pixels, missing, "images")
+        damaged = np.where(missing[..., None], 0, batch.unit())
+        if damaged.min() < 0 or damaged.max() > 1:
+            raise InputError(f"images: expected float in [0, 1] or uint8, got {damaged.min():g} to {damaged.max():g}")
+        if not missing.any(axis=(1, 2)).all():
+            warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=3)
+        return damaged, missing
+
+    def _found(
         self,
-        known: NDArray[Any],
+        damaged: NDArray[Any],
         missing: NDArray[np.bool_],
         seeds: Sequence[int],
-        first: int,
         progress: Callable[[float], None],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """z^ (B, latent_size), T (B, 3, H, W) in [0, 1] and the losses (B, len(TERMS)) of images whose holes hold 0.
+    ) -> Found:
+        """Returns what the search finds for images whose holes hold 0, in parts where their size would change bits."""
+        images = torch.from_numpy(np.moveaxis(damaged, -1, 1).astype(np.float32)).to(self.device)
+        holes = torch.tensor(missing, device=self.device)
+        count = len(images)
+        # a batch of another size may run other kernels, whose sums round otherwise
+        size = 1 if self.config.batch_invariant and not self._networks.batch_invariant else count
 
-        first  number of the first image in the caller's batch
-        """
-        restarts = self.config.restarts
-        images, there, weights = (
-            torch.from_numpy(array.astype(np.float32)).to(self.device)
-            for array in (
-                np.moveaxis(known, -1, 1),
-                ~missing,
-                weight_map(missing, k=self.config.k, alpha=self.config.alpha),
-            )
-        )
-        guess = None
-        if self._E is not None:
-            guess, _ = self._E(visible(images, there))
-            guess = guess.repeat_interleave(restarts, dim=0)
-        images, there, weights = (each.repeat_interleave(restarts, dim=0) for each in (images, there, weights))
-        objective = Objective(images, there, weights, self._D, self.config, guess)
-        starts = Starts(seeds, restarts, self.generator.latent_size, first, guess)
-        z, _ = search(self._engine, objective, starts, progress)
-        x, _ = self._engine.generator(z)
-        losses = objective.terms(x, z)
-        best = starts.best(losses[:, TERMS.index("total")])
-        return z[best], to_unit(x[best]), losses[best]
+        def part_from(first: int) -> Found:
+            part = slice(first, first + size)
+            problem = Problem.of(images[part], holes[part], self._networks, self.config)
+
+            def heard(share: float) -> None:
+                progress((first + share * size) / count)
+
+            return self._search(problem, seeds[part], first=first, progress=heard)
+
+        parts = [part_from(first) for first in range(0, count, size)]
+        return Found(*(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Found)))
+
+
+def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
+    """Returns the seeds of `count` images: one serves all; InputError for another number of them."""
+    seeds = np.full(count, seed).tolist() if np.ndim(seed) == 0 else np.asarray(seed).tolist()
+    if len(seeds) != count:
+        raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
+    return seeds

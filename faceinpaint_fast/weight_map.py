@@ -6,8 +6,10 @@ W(p) = 1 + alpha * (sum over q in the k x k patch around p of hole(q)) / k^2
 from __future__ import annotations
 
 import numbers
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu, arrays, masks
 from faceinpaint_fast.errors import InputError
@@ -18,7 +20,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def weight_map(hole: arrays.Array, *, k: int = 7, alpha: float = 2.0) -> arrays.Array:
-    """The weights W of Eq. 7, float32, of the same kind as `hole`: (H, W) -> (H, W) or (B, H, W) -> (B, H, W).
+    """Returns the weights W of Eq. 7, float32, of the same kind as `hole`: (H, W) -> (H, W) or (B, H, W) -> (B, H, W).
 
         W(p) = 1 + alpha * (sum over q in the k x k patch around p of hole(q)) / k^2        (Qiang et al. 2019, Eq. 7)
 
@@ -46,16 +48,29 @@ def weight_map(hole: arrays.Array, *, k: int = 7, alpha: float = 2.0) -> arrays.
     if pixels.dtype == np.bool_:
         pixels = pixels.view(np.uint8)
 
-    # beyond the image there is nothing to reach, and k may be more than an int64 holds
     height, width = pixels.shape[-2:]
-    radius = min(int(k) // 2, max(height, width))
+    weights = weighed(pixels.reshape(-1, height, width), threshold, *radius_and_scale(int(k), alpha, height, width))
+    return arrays.like(weights.reshape(pixels.shape), hole)
+
+
+def radius_and_scale(k: int, alpha: float, height: int, width: int) -> tuple[int, float]:
+    """Returns how far a patch reaches to each side within an image, and what a missing pixel of it adds to W."""
+    # beyond the image there is nothing to reach, and k may be more than an int64 holds
+    return min(k // 2, max(height, width)), float(alpha) * (1 / k**2)
+
+
+def weighed(pixels: NDArray[Any], threshold: float, radius: int, scale: float) -> NDArray[np.float32]:
+    """Returns 1 + scale times the number of pixels of at least `threshold` within radius: (B, H, W) float32.
+
+    pixels  (B, H, W) uint8, float32 or float64
+    """
     weights = np.empty(pixels.shape, np.float32)
     _cpu.weight_map(
-        np.require(pixels.reshape(-1, height, width), requirements="CA"),
+        np.require(pixels, requirements=["C", "A"]),
         threshold,
         radius,
-        scale=float(alpha) * (1 / int(k) ** 2),
+        scale=scale,
         threads=arrays.threads_for(pixels.size, PIXELS_PER_THREAD),
-        out=weights.reshape(-1, height, width),
+        out=weights,
     )
-    return arrays.like(weights, hole)
+    return weights

@@ -16,12 +16,12 @@ from PIL import Image
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
 from faceinpaint_fast.cli.main import main
-from faceinpaint_fast.export import Search, export
+from faceinpaint_fast.export import ExportedSearch, export
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model, save_encoder, save_model
-from faceinpaint_fast.search.latent_search import Starts
 from faceinpaint_fast.search.optimisers import ATTEMPTS
+from faceinpaint_fast.search.starts import codes
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "cpp"
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ def faces():
 
 def tensors(faces, seeds=SEEDS):
     """What a package takes."""
-    return faces, torch.from_numpy(HOLES).float(), Starts(seeds, 1, 100).draws(ATTEMPTS)
+    return faces, torch.from_numpy(HOLES).float(), codes(seeds, 1, 100, ATTEMPTS)
 
 
 def restored(model, config, faces):
@@ -138,21 +138,21 @@ def test_what_is_exported_is_the_search(config, model, faces):
     expected = restored(model, config, faces)
     damaged = faces.clone()
     damaged.movedim(1, -1)[torch.from_numpy(HOLES)] = torch.nan
-    agree(Search(model, config, CPU)(*tensors(damaged)), expected)
+    agree(ExportedSearch(model, config, CPU)(*tensors(damaged)), expected)
 
 
 def test_without_an_encoder_it_is_bfgs(model, faces):
     alone = dataclasses.replace(model, encoder=None)
     config = InpaintConfig(iterations=ITERATIONS, learning_rate=0.03)
-    found = Search(alone, config, CPU)(*tensors(faces))
+    found = ExportedSearch(alone, config, CPU)(*tensors(faces))
     agree(found, restored(alone, dataclasses.replace(config, search="bfgs"), faces))
     assert not np.allclose(found[0], restored(model, config, faces).z, atol=0.1)
 
 
 def test_half_precision_is_of_the_networks_alone(model, faces):
     config = InpaintConfig(iterations=1)
-    full = Search(model, config, CPU)(*tensors(faces))
-    half = Search(model, dataclasses.replace(config, precision="bf16"), CPU)(*tensors(faces))
+    full = ExportedSearch(model, config, CPU)(*tensors(faces))
+    half = ExportedSearch(model, dataclasses.replace(config, precision="bf16"), CPU)(*tensors(faces))
     assert all(tensor.dtype == torch.float32 for tensor in half)
     assert not torch.equal(half[1], full[1])
     # bf16 keeps 8 bits: about 0.4 % a layer
@@ -160,19 +160,19 @@ def test_half_precision_is_of_the_networks_alone(model, faces):
 
 
 def test_a_start_without_a_finite_gradient_is_none(model, faces, monkeypatch):
-    monkeypatch.setattr("faceinpaint_fast.export.loss_and_gradient", lambda _, z, __: (0 * z[:, 0], torch.nan * z))
-    _, _, losses = Search(model, InpaintConfig(iterations=ITERATIONS), CPU)(*tensors(faces))
+    monkeypatch.setattr("faceinpaint_fast.export.loss_and_gradient", lambda _, z, *__: (0 * z[:, 0], torch.nan * z))
+    _, _, losses = ExportedSearch(model, InpaintConfig(iterations=ITERATIONS), CPU)(*tensors(faces))
     assert losses.isnan().all()
 
 
 def test_a_start_without_a_finite_loss_gives_way_to_the_next(model, faces):
     config = InpaintConfig(iterations=ITERATIONS, search="bfgs")
-    search = Search(model, config, CPU)
+    search = ExportedSearch(model, config, CPU)
     faces, holes, drawn = tensors(faces)
     drawn[0, 1] = torch.inf
     z, _, losses = search(faces, holes, drawn)
     # an iteration was lost
-    later = Search(model, dataclasses.replace(config, iterations=ITERATIONS - 1), CPU)
+    later = ExportedSearch(model, dataclasses.replace(config, iterations=ITERATIONS - 1), CPU)
     expected = later(faces, holes, drawn[[1, 1, 2, 3]])
     assert_allclose(z[1], expected[0][1], atol=1e-5)
     assert losses.isfinite().all()

@@ -26,8 +26,8 @@ from faceinpaint_fast.parity import engine
 from faceinpaint_fast.parity.engine import networks, objectives, searches
 from faceinpaint_fast.parity.report import NETWORK, PULLBACK, compare
 from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_kinds
-from faceinpaint_fast.search.latent_search import Starts
 from faceinpaint_fast.search.optimisers import ATTEMPTS
+from faceinpaint_fast.search.starts import codes
 from faceinpaint_fast.training.calibration import calibrate
 from faceinpaint_fast.training.encoder import EncoderConfig, train_encoder
 from faceinpaint_fast.training.frechet import colours, shapes
@@ -131,7 +131,7 @@ def test_the_exported_search_is_the_inpainter_s(size, model):
         warnings.simplefilter("ignore")
         package = traced(model, config, 1, CPU).module()
     image = torch.from_numpy(face).movedim(-1, 0)[None].float().contiguous() / 255
-    drawn = Starts([seed], 1, 100).draws(ATTEMPTS)
+    drawn = codes([seed], 1, 100, ATTEMPTS)
     z, generated, loss = package(image, torch.from_numpy(hole)[None].float(), drawn)
     expected = Inpainter.of(model, config=config, device="cpu")(face, hole, seed=seed)
     # the contract's 1e-4 after few iterations

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,18 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from faceinpaint_fast import markdown
-from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.networks.layers import Finish, Layer
+from faceinpaint_fast.networks.tiles import FROM_IMAGE, GATHERED, LARGEST_SPLIT, TO_IMAGE, Table, Tiles
+from faceinpaint_fast.networks.triton_layers import TritonProduct
 from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 from faceinpaint_fast.ops.window import LARGEST, Window
 from faceinpaint_fast.search import triton_steps
 from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam
 
 CAPABILITIES = (80, 90, 100)
+# of matrices, and what brings them from memory while others are multiplied
+INSTRUCTIONS = ("wgmma", "tcgen05.mma", "mma.sync", "cp.async")
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 
 
@@ -75,25 +82,63 @@ def _launch(dtype: torch.dtype, size: int) -> None:
     triton_kernels.weighted_l1_gradient(per_image, x, y, w[:, None])
 
 
-def _launch_steps(rule: BFGS | Adam, rows: int, n: int) -> None:
-    """An iteration of that optimiser, for codes of n numbers, all terms of Eq. 8 with it."""
+def _launch_steps(kernel: str, n: int) -> None:
+    """An iteration of that optimiser for codes of n numbers, all terms of Eq. 8 with it, however its work is cut."""
+    rule = BFGS(0.2, 9.0) if kernel == "bfgs" else Adam.of(InpaintConfig(search="adam"))
     # what is not read needs no memory
-    z, ones = torch.zeros(1, 1).expand(rows, n), torch.ones(1).expand(rows)
-    parts = ones[:, None].expand(rows, 12)
+    z, ones = torch.zeros(1, 1).expand(2, n), torch.ones(2)
+    parts = ones[:, None].expand(2, 12)
     composition = triton_steps.Composition(ones, ones, z, (0.003, 0.95, 0.05, 0.03))
     found = triton_steps.Found(parts, parts, z, ones)
-    triton_steps.step_(rule, triton_steps.begin(rule, z), z.expand(ATTEMPTS, rows, n), z, composition, found)
+    state = triton_steps.begin(rule, z)
+    for cut in triton_steps.candidates(kernel, 1, n):
+        triton_steps.step_(rule, state, z.expand(ATTEMPTS, 2, n), z, composition, found, cut=cut)
+
+
+def _launch_layers(dtype: torch.dtype) -> None:
+    """Every candidate of a layer's tiles once, with all that a launch may be asked for, in numbers of that dtype."""
+    precision: Precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+    # a third has more than 11 bits: the weight has all the parts that it may have
+    ones = torch.ones(1)
+    wide, image = (
+        TritonProduct(Layer(torch.full(shape, 1 / 3), ones, ones, 1.0, tanh=False, connects=False), dtype, False)
+        for shape in ((128, 128, 4, 4), (64, 3, 4, 4))
+    )
+
+    def finish(channels: int, slope: float, tanh: bool = False) -> Finish:
+        return Finish(torch.ones(channels), torch.zeros(channels), slope, tanh)
+
+    half, whole = torch.zeros(2, 8, 8, 128, dtype=dtype), torch.zeros(2, 16, 16, 128, dtype=dtype)
+    for sizes in GATHERED[precision]:
+        splits = 4 if sizes[0] * sizes[1] <= LARGEST_SPLIT else 1
+        wide.table = Table({wide.doubling.work(128): Tiles(*sizes, splits)})
+        wide.double(half, finish(128, 0.2), whole, dtype)
+    half, drawn = torch.zeros(2, 8, 8, 64, dtype=dtype), torch.zeros(2, 3, 16, 16).permute(0, 2, 3, 1)
+    for sizes in TO_IMAGE[precision]:
+        image.table = Table({image.doubling.work(128): Tiles(*sizes, 4)})
+        image.double(half, finish(3, 1.0, tanh=True), None, torch.float32, drawn)
+    for sizes in FROM_IMAGE:
+        image.table = Table({image.halving.work(128): Tiles(*sizes)})
+        image.halve(drawn, finish(64, 0.2), half, dtype, drawn)
 
 
 def _name(kernel: Any) -> str:
     """Of a compiled kernel, with what sets it apart from others of that name."""
     source = kernel.src
     constants = {source.fn.arg_names[place[0]]: value for place, value in source.constants.items()}
-    parts = [f"x {source.signature['x'].removeprefix('*')}"] if "x" in source.signature else []
+    # a layer's numbers are its weight's: an image's are float32 whatever they are multiplied as
+    told = next((argument for argument in ("weight", "x") if argument in source.signature), None)
+    parts = [f"{told} {source.signature[told].removeprefix('*')}"] if told else []
     parts += [f"window {constants['SIZE']}"] if "SIZE" in constants else []
     parts += ["no gradient"] if constants.get("GRADIENT") is False else []
     parts += [f"n {constants['n']}"] if "n" in constants else []
-    parts += [f"{constants['ROWS']} rows at a time"] if "ROWS" in constants else []
+    if "COLUMNS" in constants and "ROWS" in constants:
+        parts += ["x".join(str(constants[name]) for name in ("ROWS", "COLUMNS", "DEPTH") if name in constants)]
+        parts += [f"{kernel.metadata.num_warps} warps", f"{kernel.metadata.num_stages} stages"]
+        parts += ["an image"] if constants.get("IMAGE") else []
+    elif "ROWS" in constants:
+        parts += [f"{constants['ROWS']} rows, {kernel.metadata.num_warps} warps"]
+    parts += [f"{constants['BLOCK']} at a time"] if {"n", "BLOCK"} <= constants.keys() else []
     return ", ".join([f"`{kernel.metadata.name}`", *parts])
 
 
@@ -109,29 +154,36 @@ def _usage(kernel: Any) -> tuple[int, int, int]:
     return fields["REG"], fields["STACK"] + fields["LOCAL"], kernel.metadata.shared
 
 
-def table() -> str:
-    usage: dict[str, list[tuple[int, int, int]]] = {}
+def _usages(capability: int) -> dict[str, str]:
+    """What every kernel takes there, by its name."""
     compiled = _record()
-    for capability in CAPABILITIES:
-        compiled.clear()
-        driver.set_active(_Absent(capability))
-        _launch(torch.float32, Window().size)
-        _launch(torch.float32, LARGEST)
-        _launch(torch.bfloat16, Window().size)
-        bfgs, adam = BFGS(0.2, 9.0), Adam.of(InpaintConfig(search="adam"))
-        for rule, batch, n in ((bfgs, 1, 100), (bfgs, 1024, 100), (bfgs, 1, 512), (adam, 1, 100), (adam, 1, 16384)):
-            _launch_steps(rule, batch, n)
-        triton_steps.discriminator_slope(torch.zeros(2), 0.003)
-        for name, kernel in {_name(kernel): kernel for kernel in compiled}.items():
-            usage.setdefault(name, []).append(_usage(kernel))
+    driver.set_active(_Absent(capability))
+    _launch(torch.float32, Window().size)
+    _launch(torch.float32, LARGEST)
+    _launch(torch.bfloat16, Window().size)
+    for step, n in (("bfgs", 100), ("bfgs", 512), ("adam", 100), ("adam", 16384)):
+        _launch_steps(step, n)
+    triton_steps.discriminator_slope(torch.zeros(2), 0.003)
+    for dtype in (torch.bfloat16, torch.float32):
+        _launch_layers(dtype)
+    return {
+        name: ", ".join([*map(str, _usage(kernel)), *(word for word in INSTRUCTIONS if word in kernel.asm["ptx"])])
+        for name, kernel in {_name(kernel): kernel for kernel in compiled}.items()
+    }
+
+
+def table() -> str:
+    # a process each: it is Triton's compiler that takes the time
+    with ProcessPoolExecutor(len(CAPABILITIES), get_context("spawn")) as processes:
+        usages = list(processes.map(_usages, CAPABILITIES))
     heads = ["kernel", *(f"sm_{capability}" for capability in CAPABILITIES)]
-    rows = [[name, *(", ".join(map(str, numbers)) for numbers in row)] for name, row in sorted(usage.items())]
+    rows = [[name, *(usage[name] for usage in usages)] for name in sorted(usages[0])]
     return "\n".join(
         [
             "# What the Triton kernels take",
             "",
             f"Compiled by Triton {triton.__version__}, without a GPU: registers a thread, bytes spilled a thread,",
-            "bytes of shared memory a program.",
+            "bytes of shared memory a program, and what of matrix instructions and asynchronous copies is in it.",
             "",
             markdown.table(heads, rows),
         ]

@@ -18,11 +18,15 @@ from faceinpaint_fast.benchmarks.losses import eager_ssim, rival_ssim
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.models import Model, load_model
-from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.pipeline import Inpainter
-from faceinpaint_fast.search.loop import Engine, Loop
+from faceinpaint_fast.search.latent_search import LatentSearch
+from faceinpaint_fast.search.loop import Loop
+from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem
 from faceinpaint_fast.weight_map import weight_map
 
 
@@ -69,12 +73,9 @@ def centre_hole() -> NDArray[np.bool_]:
     return masks.centre(image_shape()[1:])
 
 
-def damaged(device: torch.device, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns images (B, C, H, W), known (B, H, W) and W (B, H, W) of a centre hole, on the device."""
-    images = torch.rand(count, *image_shape(), generator=torch.Generator().manual_seed(0))
-    hole = centre_hole()
-    known, weights = torch.from_numpy(~hole).float(), torch.from_numpy(weight_map(hole))
-    return images.to(device), known.expand(count, -1, -1).to(device), weights.expand(count, -1, -1).to(device)
+def random_images(count: int) -> Tensor:
+    """Returns images (count, C, H, W) in [0, 1] of independent pixels."""
+    return torch.rand(count, *image_shape(), generator=torch.Generator().manual_seed(0))
 
 
 def codes(count: int) -> Tensor:
@@ -86,11 +87,12 @@ def codes(count: int) -> Tensor:
 def our_iteration(device: torch.device, count: int, precision: Precision) -> tuple[Callable[[], None], Loop]:
     """Returns what does one iteration of the printed objective, without its clamps: D, L1 and SSIM; and its loop."""
     config = replace(InpaintConfig.paper(), normalization="masked", precision=precision)
-    inpainter = Inpainter.of(model(), config=config, device=device)
-    D = differentiable(inpainter.discriminator, device, precision)
-    objective = Objective(*damaged(device, count), D, config)
-    engine = Engine(inpainter.generator, config, device)
-    loop, advance = engine.loop(objective, codes(count).to(device))
+    G, D = frozen(model().generator, device), frozen(model().discriminator, device)
+    networks = Networks.of(G, D, None, config, device)
+    holes = torch.from_numpy(centre_hole()).expand(count, -1, -1)
+    problem = Problem.of(random_images(count).to(device), holes.to(device), networks, config)
+    objective, prior = Objective(problem, networks.discriminator, config), Prior.of(problem, config)
+    loop, advance = LatentSearch(networks, config, device).loop(objective, prior, codes(count).to(device))
 
     def once() -> None:
         loop.state.iteration.zero_()
@@ -105,8 +107,9 @@ def eager_iteration(device: torch.device, count: int) -> tuple[Callable[[], Any]
     Autograd goes through networks that are not frozen, and Adam is torch's.
     """
     G, D = (network.to(device).eval().requires_grad_(True) for network in (model().generator, model().discriminator))
-    images, known, weights = damaged(device, count)
-    W = (known * weights)[:, None]
+    hole = centre_hole()
+    images, known = random_images(count).to(device), torch.from_numpy(~hole).to(device)
+    W = (known * torch.from_numpy(weight_map(hole)).to(device)).expand(count, 1, -1, -1)
     z = codes(count)[0].to(device).requires_grad_()
     adam = torch.optim.Adam([z], lr=0.03)
     similarity = eager_ssim()
@@ -207,7 +210,7 @@ def restoration(device: torch.device, precision: Precision, at_least: float) -> 
 
 def batch_invariance(device: torch.device, count: int) -> Comparison:
     """Compares a search whose bits do not depend on the batch's size with the default."""
-    (images, _, _), hole = damaged(device, count), centre_hole()
+    images, hole = random_images(count).to(device), centre_hole()
     config = InpaintConfig(iterations=5)
     default, invariant = (
         Inpainter.of(model(), config=replace(config, batch_invariant=flag), device=device) for flag in (False, True)

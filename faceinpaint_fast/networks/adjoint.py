@@ -22,15 +22,21 @@ from faceinpaint_fast.networks.protocols import Differentiable, Pullback
 
 
 def differentiable(
-    network: Any, device: torch.device, precision: Precision, *, batch_invariant: bool = False
+    network: Any,
+    device: torch.device,
+    precision: Precision,
+    *,
+    batch_invariant: bool = False,
+    product: type[Product] | None = None,
 ) -> Differentiable:
     """Returns a frozen network with its pullback, float32 at its ends; `precision` is of its inside.
 
     A DCGAN has its adjoint written out, and on a CPU is batch_invariant if asked to be; any other network has a tape.
+    `product` is what a DCGAN's layers multiply by, if not by what is best on the device.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     if isinstance(network, DCGAN):
-        return AdjointNetwork(network, product_for(device), dtype, batch_invariant=batch_invariant)
+        return AdjointNetwork(network, product or product_for(device), dtype, batch_invariant=batch_invariant)
     return TapedNetwork(network, device, dtype)
 
 

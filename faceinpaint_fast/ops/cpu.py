@@ -1,9 +1,10 @@
-"""SSIM with L1, their gradient, and weighted L1, on the CPU: csrc/losses/ssim_l1.hpp, by the functions of `triton_kernels`."""
+"""The ops on the CPU, by csrc: SSIM with L1, their gradient, weighted L1, and Eq. 7's weights."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -12,6 +13,7 @@ from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import threads_for
 from faceinpaint_fast.ops.tensors import accumulator
 from faceinpaint_fast.ops.window import windows
+from faceinpaint_fast.weight_map import weighed
 
 WORTH_A_THREAD = 1 << 16  # numbers: a thread takes tens of microseconds to start, and these about 200
 
@@ -77,6 +79,11 @@ def weighted_l1_gradient(grad: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tenso
     of_grad, of_x, of_y, of_w = (_numbers(t.to(grad.dtype)) for t in (grad, x, y, w))
     _cpu.weighted_l1_gradient(of_grad, of_x, of_y, of_w, _threads(x), gradient.numpy())
     return gradient
+
+
+def weight_map(missing: Tensor, radius: int, scale: float) -> Tensor:
+    """Returns 1 + scale times the number of missing pixels within radius: (B, H, W) bool -> (B, H, W) float32."""
+    return torch.from_numpy(weighed(_numbers(missing).view(np.uint8), 1, radius, scale))
 
 
 def _numbers(tensor: Tensor) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from faceinpaint_fast.ops.window import banded
 
@@ -78,8 +79,19 @@ def ssim_l1(
     return ssim, l1, w * (a * (of_mean + v * of_product + 2 * u * of_square) + b * (u - v).sign())
 
 
+def weight_map(missing: Tensor, radius: int, scale: float) -> Tensor:
+    """Returns 1 + scale times the number of missing pixels within radius: (B, H, W) bool -> (B, H, W) float32.
+
+    Counts are exact and rounded once, in float64, as those of the kernel are.
+    """
+    size = 2 * radius + 1
+    counts = avg_pool2d(missing.double().unsqueeze(1), size, 1, radius, divisor_override=1).squeeze(1)
+    return (1 + scale * counts).float()
+
+
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.faceinpaint_fast.window_statistics.default: window_statistics,
     torch.ops.faceinpaint_fast.ssim_l1.default: ssim_l1,
+    torch.ops.faceinpaint_fast.weight_map.default: weight_map,
 }
 """What each op is made of, for `torch.export.ExportedProgram.run_decompositions`."""

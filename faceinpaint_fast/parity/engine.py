@@ -20,6 +20,8 @@ from faceinpaint_fast.parity import check
 from faceinpaint_fast.parity.check import OPERATION, Check, compare
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem as Asked
 
 CONFIGS = {"default": InpaintConfig(), "paper": InpaintConfig.paper()}
 # so many that a CPU filters them by Winograd
@@ -104,7 +106,9 @@ def objectives(model: Model, device: torch.device, rng: np.random.Generator) -> 
         ):
             config = replace(printed, normalization=normalization, lambda_d=lambda_d)
             x, image, M, weight = (array.to(device, dtype) for array in (generated, images, known, W))
-            value, gradient, _ = Objective(image, M, weight, D, config).with_gradients(x, z.to(device, dtype))
+            asked = Asked(image, M, weight)
+            value, gradient = Objective(asked, D, config).with_gradient(x)
+            value = value + Prior.of(asked, config).weighted(z.to(device, dtype))
             truth = generated.double().requires_grad_()
             terms = reference.objective(truth, exact_D, images.double(), known.double(), W.double(), config, z)
             (slope,) = torch.autograd.grad(terms["total"].sum(), truth)

@@ -1,1 +1,1 @@
-"""The search for z^: the objective, the prior, the optimisers, the loop."""
+"""The search for z^: what is asked, the objective, the prior, the starts, the optimisers, the loop."""

@@ -2,84 +2,135 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import ModelError
-from faceinpaint_fast.search.loop import Engine
+from faceinpaint_fast.networks.adjoint import TapedNetwork
+from faceinpaint_fast.networks.protocols import to_unit
+from faceinpaint_fast.search import objective as image_objective
+from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, captured, loss_and_gradient
+from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
-from faceinpaint_fast.search.optimisers import ATTEMPTS
+from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem
+from faceinpaint_fast.search.starts import around, codes
 
-SPREAD = 0.1  # of starts around a guess
+TERMS = (*image_objective.TERMS, "prior", "total")
+
+WORTH_COMPILING = 100  # iterations: compiling takes half a minute
+GRAPHS = 4  # shapes of batches whose graphs are kept: each holds the memory of an iteration
 
 
-@dataclass(frozen=True, slots=True)
-class Starts:
-    """Where the search begins: `restarts` codes from N(0, 1) for each image, which depend on its seed alone; or from
-    N(guess, SPREAD^2), where there is a guess.
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search found for each image.
 
-    The rows of a code, a loss and so on are the images', each with its restarts; `first` is the number of the first
-    image in the caller's batch.
-
-    guess  (len(seeds) * restarts, latent_size); what begins again does so without it
+    z          z^, (B, latent_size) float32
+    generated  T = G(z^), (B, C, H, W) in [0, 1]
+    losses     (B, len(TERMS)), at z^
     """
 
-    seeds: Sequence[int]
-    restarts: int
-    latent_size: int
-    first: int = 0
-    guess: Tensor | None = None
+    z: Tensor
+    generated: Tensor
+    losses: Tensor
 
-    def draw(self, attempt: int = 0) -> Tensor:
-        """The draw number `attempt` of every seed: (len(seeds) * restarts, latent_size), float32.
 
-        Drawn on the CPU, so that a seed means the same on every device.
+class LatentSearch:
+    """Searches with the same networks for one config; from several threads at once, if need be.
+
+    On a CUDA device it keeps graphs of the last few shapes of batches, and its searches wait for each other.
+    """
+
+    def __init__(self, networks: Networks, config: InpaintConfig, device: torch.device) -> None:
+        self.networks, self.config, self.device = networks, config, device
+        self._optimiser = optimiser(config, device)
+        self._gradient: Gradient = partial(loss_and_gradient, networks.generator)
+        taped = isinstance(networks.generator, TapedNetwork)
+        # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
+        if device.type == "cuda" and config.iterations >= WORTH_COMPILING and taped:
+            self._gradient = Compiled(self._gradient)
+        self._graphs: dict[tuple[int, ...], tuple[Loop, Callable[[], None]]] = {}
+        self._graphs_in_use = threading.Lock()
+
+    def __call__(
+        self,
+        problem: Problem,
+        seeds: Sequence[int],
+        *,
+        first: int = 0,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> Found:
+        """Returns the best of each image's `config.restarts` starts, which depend on its seed and its guess alone.
+
+        A code whose loss or gradient is not finite begins again, alone, from its seed's next draw.
+
+        first     the number of the first image in the caller's batch
+        progress  hears the share that is done
+
+        Raises ModelError, naming the image, where a code failed ATTEMPTS times and where an image has no finite loss.
         """
-        return self.draws(attempt + 1)[attempt]
+        restarts = self.config.restarts
+        problem = problem.repeated(restarts)
+        objective = Objective(problem, self.networks.discriminator, self.config)
+        prior = Prior.of(problem, self.config)
+        drawn = codes(seeds, restarts, self.networks.latent_size, ATTEMPTS).to(self.device)
+        z, _, attempts = self.iterate(objective, prior, around(problem.guess, drawn), progress)
+        hopeless = (attempts == ATTEMPTS).nonzero()
+        if len(hopeless):
+            raise without_loss(first + int(hopeless[0]) // restarts)
+        x, _ = self.networks.generator(z)
+        terms = objective.terms(x)
+        total = objective.total(terms) + prior.weighted(z)
+        losses = torch.cat([terms, prior.loss(z)[:, None], total[:, None]], dim=1)
+        best = least(total, restarts, first)
+        return Found(z[best], to_unit(x[best]), losses[best])
 
-    def draws(self, count: int) -> Tensor:
-        """The first `count` of them: (count, len(seeds) * restarts, latent_size)."""
-        codes = []
-        for seed in self.seeds:
-            generator = torch.Generator().manual_seed(seed)
-            # one call each: a call for all would draw other numbers
-            each = [torch.randn(self.restarts, self.latent_size, generator=generator) for _ in range(count)]
-            codes.append(torch.stack(each))
-        drawn = torch.cat(codes, dim=1)
-        return drawn if self.guess is None else around(self.guess.cpu(), drawn)
+    def iterate(
+        self, objective: Objective, prior: Prior, starts: Tensor, progress: Callable[[float], None] = lambda _: None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns z^ (B, latent_size), the losses (iterations, B) and the attempts (B,) of codes, each on its own.
 
-    def best(self, totals: Tensor) -> Tensor:
-        """The row with the least loss of each image, (len(seeds),); ModelError names one that has no finite loss."""
-        by_image = totals.where(totals.isfinite(), torch.inf).view(-1, self.restarts)
-        failed = by_image.isinf().all(dim=1)
-        if failed.any():
-            raise self.hopeless(int(failed.nonzero()[0]) * self.restarts)
-        return by_image.argmin(dim=1) + self.restarts * torch.arange(len(by_image), device=totals.device)
+        starts    (ATTEMPTS, B, latent_size): where each code begins, and begins again
+        progress  hears the share that was done, or on a CUDA device was sent there
+        """
+        if not starts.is_cuda:
+            loop, advance = self.loop(objective, prior, starts)
+            return loop.iterate(advance, progress)
+        with self._graphs_in_use:
+            if starts.shape not in self._graphs:
+                if len(self._graphs) == GRAPHS:
+                    del self._graphs[next(iter(self._graphs))]
+                self._graphs[starts.shape] = self.loop(objective.clone(), prior.clone(), starts.clone())
+            loop, advance = self._graphs[starts.shape]
+            loop.begin(objective, prior, starts)
+            return loop.iterate(advance, progress)
 
-    def hopeless(self, row: int) -> ModelError:
-        """What to raise for the image of a row."""
-        return ModelError(f"images[{self.first + row // self.restarts}]: expected a finite loss, got NaN or Inf")
-
-
-def around(guess: Tensor, drawn: Tensor) -> Tensor:
-    """Draws (count, B, latent_size) from N(0, 1), the first of them made one from N(guess, SPREAD^2)."""
-    return torch.cat([guess + SPREAD * drawn[:1], drawn[1:]])
+    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> tuple[Loop, Callable[[], None]]:
+        """Returns a search over these very tensors, and its iteration in the fastest form."""
+        loop = Loop(self._gradient, objective, prior, starts, self._optimiser, self.config.iterations)
+        return loop, captured(loop) if starts.is_cuda else loop.advance
 
 
-def search(
-    engine: Engine, objective: Objective, starts: Starts, progress: Callable[[float], None] = lambda _: None
-) -> tuple[Tensor, Tensor]:
-    """Minimise the objective from every start, each on its own.
+def least(totals: Tensor, restarts: int, first: int) -> Tensor:
+    """Returns each image's row with the least loss of (images * restarts,): (images,).
 
-    Returns z^ (len(seeds) * restarts, latent_size) and the losses of all iterations (iterations, len(seeds) *
-    restarts), float32.  A code whose loss or gradient is not finite begins again, alone, from the next draw of its
-    seed; ModelError names the image of one that failed ATTEMPTS times.  `progress` hears the share that is done.
+    Raises ModelError for an image without a finite one; `first` is the number of the first image.
     """
-    z, losses, attempts = engine.run(objective, starts.draws(ATTEMPTS).to(objective.device), progress)
-    hopeless = (attempts == ATTEMPTS).nonzero()
-    if len(hopeless):
-        raise starts.hopeless(int(hopeless[0]))
-    return z, losses
+    by_image = totals.where(totals.isfinite(), torch.inf).view(-1, restarts)
+    failed = by_image.isinf().all(dim=1)
+    if failed.any():
+        raise without_loss(first + int(failed.nonzero()[0]))
+    return by_image.argmin(dim=1) + restarts * torch.arange(len(by_image), device=totals.device)
+
+
+def without_loss(image: int) -> ModelError:
+    """Returns what to raise for the image of that number."""
+    return ModelError(f"images[{image}]: expected a finite loss, got NaN or Inf")

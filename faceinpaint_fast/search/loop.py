@@ -1,96 +1,66 @@
-"""One iteration of the search as a pure function, state -> state and Eq. 8's loss on the way, and what runs it fast:
-on a CPU as it is, on a CUDA device as one graph that is captured once and replayed.
+"""The iterations of a search, each a pure function, state -> state and Eq. 8's loss on the way, in memory of their own:
+on a CUDA device one iteration is captured as a graph once and replayed.
 
 No tape is kept, nothing waits for the device, and memory does not grow with iterations.
 """
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from faceinpaint_fast.config import InpaintConfig
-from faceinpaint_fast.networks.adjoint import TapedNetwork, differentiable
 from faceinpaint_fast.networks.protocols import Differentiable
 from faceinpaint_fast.search.objective import Objective
-from faceinpaint_fast.search.optimisers import Optimiser, State, optimiser
+from faceinpaint_fast.search.optimisers import Optimiser, State
+from faceinpaint_fast.search.prior import Prior
 
-WORTH_COMPILING = 100  # iterations: compiling takes half a minute
-GRAPHS = 4  # shapes of batches whose graphs are kept: each holds the memory of an iteration
 WARM_UP = 3  # iterations before a capture, by which every library has chosen its kernels
 
-# z (B, latent_size) and the objective -> Eq. 8 (B,) and its gradient (B, latent_size)
-Gradient = Callable[[Tensor, Objective], tuple[Tensor, Tensor]]
+# codes (B, latent_size), the objective and the prior -> Eq. 8 (B,) and its gradient (B, latent_size)
+Gradient = Callable[[Tensor, Objective, Prior], tuple[Tensor, Tensor]]
 
 
-def loss_and_gradient(generator: Differentiable, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
-    """Eq. 8 of G(z), (B,), and its gradient in z, (B, latent_size)."""
-    x, pull = generator(z)
-    loss, of_x, of_z = objective.with_gradients(x, z)
-    return loss, pull(of_x) + of_z
-
-
-class Engine:
-    """Runs the iterations of searches with one generator, for one config; from several threads at once, if need be.
-
-    generator  `protocols.Generator`, frozen, on the device
-    """
-
-    def __init__(self, generator: Any, config: InpaintConfig, device: torch.device) -> None:
-        self.generator = differentiable(generator, device, config.precision, batch_invariant=config.batch_invariant)
-        self._optimiser, self._iterations = optimiser(config, device), config.iterations
-        self._gradient: Gradient = partial(loss_and_gradient, self.generator)
-        # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
-        if device.type == "cuda" and config.iterations >= WORTH_COMPILING and isinstance(self.generator, TapedNetwork):
-            self._gradient = Compiled(self._gradient)
-        self._graphs: dict[tuple[int, ...], tuple[Loop, Callable[[], None]]] = {}
-        self._graphs_in_use = threading.Lock()
-
-    def run(
-        self, objective: Objective, starts: Tensor, progress: Callable[[float], None]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """z^ (B, latent_size), the losses (iterations, B) and the attempts (B,) of a search.
-
-        starts    (ATTEMPTS, B, latent_size): where each code begins, and begins again
-        progress  hears the share that was done, or on a CUDA device was sent there
-        """
-        if not starts.is_cuda:
-            loop, advance = self.loop(objective, starts)
-            return loop.run(advance, progress)
-        with self._graphs_in_use:
-            if starts.shape not in self._graphs:
-                if len(self._graphs) == GRAPHS:
-                    del self._graphs[next(iter(self._graphs))]
-                self._graphs[starts.shape] = self.loop(objective.clone(), starts.clone())
-            loop, advance = self._graphs[starts.shape]
-            loop.begin(objective, starts)
-            return loop.run(advance, progress)
-
-    def loop(self, objective: Objective, starts: Tensor) -> tuple[Loop, Callable[[], None]]:
-        """A search over these very tensors, and its iteration in the fastest form."""
-        loop = Loop(self._gradient, objective, starts, self._optimiser, self._iterations)
-        return loop, captured(loop) if starts.is_cuda else loop.advance
+def loss_and_gradient(
+    generator: Differentiable, code: Tensor, objective: Objective, prior: Prior
+) -> tuple[Tensor, Tensor]:
+    """Returns Eq. 8 of codes (B, latent_size) and of G of them, (B,), and its gradient in them, (B, latent_size)."""
+    x, pull = generator(code)
+    loss, of_x = objective.with_gradient(x)
+    return loss + prior.weighted(code), pull(of_x) + prior.gradient(code)
 
 
 class Loop:
-    """The iterations of one search, in memory that is theirs from the first to the last."""
+    """The iterations of one search, in memory that is theirs from the first to the last.
+
+    starts  (ATTEMPTS, B, latent_size): where each code begins, and begins again
+    losses  (iterations, B), of every iteration so far
+    """
 
     def __init__(
-        self, gradient: Gradient, objective: Objective, starts: Tensor, optimiser: Optimiser, iterations: int
+        self,
+        gradient: Gradient,
+        objective: Objective,
+        prior: Prior,
+        starts: Tensor,
+        optimiser: Optimiser,
+        iterations: int,
     ) -> None:
-        self._gradient, self.objective, self.starts, self.optimiser = gradient, objective, starts, optimiser
+        self._gradient, self.optimiser = gradient, optimiser
+        self.objective, self.prior, self.starts = objective, prior, starts
         self.state: State = optimiser.begin(starts[0])
         self.losses = starts.new_zeros(iterations, starts.shape[1])
 
-    def run(self, advance: Callable[[], None], progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:
-        """See `Engine.run`; `advance` is this loop's, or what stands for it."""
+    def iterate(self, advance: Callable[[], None], progress: Callable[[float], None]) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns z^ (B, latent_size), the losses (iterations, B) and the attempts (B,) after all iterations.
+
+        advance   `self.advance`, or what stands for it
+        progress  hears the share that was done, or on a CUDA device was sent there
+        """
         iterations = len(self.losses)
         for iteration in range(iterations):
             advance()
@@ -98,14 +68,15 @@ class Loop:
         return self.state.found.clone(), self.losses.clone(), self.state.attempt.clone()
 
     def advance(self) -> None:
-        """One iteration."""
-        loss, gradient = self._gradient(self.state.z, self.objective)
+        """Does one iteration."""
+        loss, gradient = self._gradient(self.state.z, self.objective, self.prior)
         self.losses.index_copy_(0, self.state.iteration, loss[None])
         self._become(self.optimiser.step(self.state, loss, gradient, self.starts))
 
-    def begin(self, objective: Objective, starts: Tensor) -> None:
-        """Another search of the same shapes, in this one's memory."""
+    def begin(self, objective: Objective, prior: Prior, starts: Tensor) -> None:
+        """Begins another search of the same shapes, in this one's memory."""
         self.objective.copy_(objective)
+        self.prior.copy_(prior)
         self.starts.copy_(starts)
         self._become(self.optimiser.begin(starts[0]))
 
@@ -115,14 +86,14 @@ class Loop:
 
 
 def captured(loop: Loop) -> Callable[[], None]:
-    """`loop.advance` as a CUDA graph; where it cannot be one, itself, with a warning that says why."""
-    objective, starts = loop.objective.clone(), loop.starts.clone()
+    """Returns `loop.advance` as a CUDA graph; where it cannot be one, itself, with a warning that says why."""
+    objective, prior, starts = loop.objective.clone(), loop.prior.clone(), loop.starts.clone()
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(WARM_UP):
             loop.advance()
-            loop.begin(objective, starts)
+            loop.begin(objective, prior, starts)
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     try:
@@ -135,18 +106,18 @@ def captured(loop: Loop) -> Callable[[], None]:
 
 
 class Compiled:
-    """torch.compile of a function; where that fails, the function as it is, with a warning that says why."""
+    """torch.compile of a gradient; where that fails, the function as it is, with a warning that says why."""
 
     def __init__(self, function: Gradient) -> None:
         self._plain, self._function = function, torch.compile(function, dynamic=False)
 
-    def __call__(self, z: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+    def __call__(self, code: Tensor, objective: Objective, prior: Prior) -> tuple[Tensor, Tensor]:
         try:
-            return self._function(z, objective)
+            return self._function(code, objective, prior)
         except Exception as error:
             if self._function is self._plain:
                 raise
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             warnings.warn(f"generator: not compiled, runs as it is: {reason}", stacklevel=2)
             self._function = self._plain
-        return self._plain(z, objective)
+        return self._plain(code, objective, prior)

@@ -1,15 +1,12 @@
-"""What the search minimises: Eq. 3-6 and 8,  L = lambda_d L_d + lambda_c L_c + lambda_s L_s + lambda_z L_z,  x = G(z).
+"""What the search minimises of an image: Eq. 3-6 and 8,  L = lambda_d L_d + lambda_c L_c + lambda_s L_s,  x = G(z).
 
 L_d  Eq. 3, log(1 - D(x)): pulls x towards "real".
 L_c  Eq. 6, from the weighted L1 between W*M*x and W*M*I.
 L_s  Eq. 5, from SSIM between W*M*x and W*M*I.
-L_z  the mean of (z - e)^2, which the paper does not have.  Without an encoder e = 0, which pulls z to where N(0, 1) is
-     likely, as in Bora et al. 2017, "Compressed sensing using generative models", section 4.
 
 As printed, Eq. 5 and 6 are flat outside their bounds, and the bounds come from whole images: with much of the image
 missing the search has no gradient.  The "masked" normalisation divides L1 by the weights it was summed over, averages
-SSIM over windows by how much of each is known, and clamps neither; what speaks against the prior is then a mean over
-known pixels, however few, so L_z is divided by their share.  "none" leaves L1 the sum that it is.
+SSIM over windows by how much of each is known, and clamps neither.  "none" leaves L1 the sum that it is.
 """
 
 from __future__ import annotations
@@ -24,27 +21,31 @@ from faceinpaint_fast.config import InpaintConfig, Normalization
 from faceinpaint_fast.networks.protocols import Differentiable, to_unit
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1, window_statistics
 from faceinpaint_fast.ops.window import Window
+from faceinpaint_fast.search.problem import Problem
 
-TERMS = ("discriminator", "context", "structural", "prior", "total")
+TERMS = ("discriminator", "context", "structural")
 
 
 def discriminator_loss(logit: Tensor) -> Tensor:
-    """Eq. 3: log(1 - D(x)), where D(x) = sigmoid(logit)."""
+    """Returns Eq. 3, log(1 - D(x)), where D(x) = sigmoid(logit)."""
     # softplus would switch to the identity above 20, 2e-9 off; float32 would round by the place in a vector
     return logsigmoid(-logit.double()).to(logit.dtype)
 
 
 def structural_loss(ssim: Tensor, normalization: Normalization) -> Tensor:
-    """Eq. 5: 1 if SSIM < s_min; (s_max - SSIM) / (s_max - s_min) between; 0 if SSIM > s_max.  Any array or float."""
+    """Returns Eq. 5: 1 if SSIM < s_min; (s_max - SSIM) / (s_max - s_min) between; 0 if SSIM > s_max.
+
+    SSIM may be any array or float.
+    """
     low, high = normalization.s_min, normalization.s_max
     between = (ssim >= low) & (ssim <= high)
     return (ssim < low) + between * (high - ssim) / (high - low)
 
 
 def context_loss(l1: Tensor, normalization: Normalization) -> Tensor:
-    """Eq. 6: 1 if ||.||_1 > c_max; ||.||_1 / (c_max - c_min) between; 0 if ||.||_1 < c_min.  Any array or float.
+    """Returns Eq. 6: 1 if ||.||_1 > c_max; ||.||_1 / (c_max - c_min) between; 0 if ||.||_1 < c_min.
 
-    As printed: there is no c_min in the numerator, so the loss jumps at either bound.
+    L1 may be any array or float.  As printed: there is no c_min in the numerator, so the loss jumps at either bound.
     """
     low, high = normalization.c_min, normalization.c_max
     between = (l1 >= low) & (l1 <= high)
@@ -52,29 +53,17 @@ def context_loss(l1: Tensor, normalization: Normalization) -> Tensor:
 
 
 class Objective:
-    """Eq. 8 for a batch of targets, with all that depends on them alone computed once.
+    """Eq. 8 of images for a batch of problems, with all that depends on these alone computed once.
 
-    images         I, (B, 3, H, W) in [0, 1]; what its hole contains does not matter
-    known          M, (B, H, W) float, 1 = known, 0 = missing
-    weights        W, (B, H, W), Eq. 7
-    discriminator  with its pullback: `adjoint.differentiable`
-    expected       the prior's e, (B, latent_size); none: 0
+    discriminator  the one of `Networks`
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        known: Tensor,
-        weights: Tensor,
-        discriminator: Differentiable,
-        config: InpaintConfig,
-        expected: Tensor | None = None,
-    ) -> None:
+    def __init__(self, problem: Problem, discriminator: Differentiable, config: InpaintConfig) -> None:
         self.D, self.config = discriminator, config
-        self.expected = images.new_zeros(len(images), 1) if expected is None else expected
+        images, known = problem.images, problem.known
         channels = images.shape[-3]
-        # W*M; where, not a product, for the image: the hole may hold NaN
-        w = known * weights
+        # W*M
+        w = known * problem.weights
         window = Window()
         # how much of each window is known
         windows, _ = window_statistics(known.unsqueeze(-3), window.taps(known.dtype, known.device), window.pad)
@@ -84,41 +73,39 @@ class Objective:
             windows = windows / total.where(total > 0, 1)[:, None, None]
             # W >= 1, so a sum below 1 is that of an image of which nothing is known: 0 / 1
             self.total_weight = (channels * w.sum(dim=(-2, -1))).clamp(min=1)
-            self.share = known.mean(dim=(-2, -1)).clamp(min=1 / known[0].numel())
         else:
-            total = self.total_weight = self.share = torch.ones_like(windows[:, 0, 0])
+            total = self.total_weight = torch.ones_like(windows[:, 0, 0])
             windows = torch.full_like(windows, 1 / (channels * windows[0].numel()))
         # an image of which no window sees a known pixel has no structure to agree with
         self.structured = (total > 0).to(images.dtype)
-        self.target = Target.of(images.where(known.unsqueeze(-3) > 0, 0), w, windows, window=window)
-
-    @property
-    def device(self) -> torch.device:
-        """Of all that it holds."""
-        return self.target.v.device
+        self.target = Target.of(images, w, windows, window=window)
 
     def clone(self) -> Objective:
-        """The same in memory of its own."""
+        """Returns the same in memory of its own."""
         other = copy.copy(self)
         other.target = self.target.clone()
         other.total_weight, other.structured = self.total_weight.clone(), self.structured.clone()
-        other.share, other.expected = self.share.clone(), self.expected.clone()
         return other
 
     def copy_(self, other: Objective) -> None:
-        """Become `other`, of the same shapes and config, in place."""
+        """Becomes `other`, of the same shapes and config, in place."""
         self.target.copy_(other.target)
         self.total_weight.copy_(other.total_weight)
         self.structured.copy_(other.structured)
-        self.share.copy_(other.share)
-        self.expected.copy_(other.expected)
 
-    def terms(self, x: Tensor, z: Tensor) -> Tensor:
-        """All of TERMS, of images x (B, 3, H, W) in [-1, 1] and their codes z (B, latent_size): (B, len(TERMS))."""
-        return self._terms(discriminator_loss(self.D(x)[0]), *self._distances(x), z)
+    def terms(self, x: Tensor) -> Tensor:
+        """Returns all of TERMS of images x (B, C, H, W) in [-1, 1]: (B, len(TERMS))."""
+        return torch.stack(self._terms(discriminator_loss(self.D(x)[0]), *self._distances(x)), dim=1)
 
-    def with_gradients(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Eq. 8 of x and z as in `terms` -> (B,), its gradient in x, and that in z; a term of weight 0 is left out."""
+    def total(self, terms: Tensor) -> Tensor:
+        """Returns Eq. 8 of the terms (B, len(TERMS)) of images: (B,)."""
+        lambdas = self.config.lambda_d, self.config.lambda_c, self.config.lambda_s
+        # a loss of weight 0 may be anything, NaN as well
+        losses = [weight * loss for weight, loss in zip(lambdas, terms.unbind(dim=1), strict=True) if weight]
+        return torch.stack(losses).sum(dim=0)
+
+    def with_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns Eq. 8 of images x as in `terms`, (B,), and its gradient in x; a term of weight 0 is left out."""
         config = self.config
         a, b = self._slopes(x)
         # x in [-1, 1] is twice as long as in [0, 1]
@@ -129,29 +116,23 @@ class Objective:
             loss = discriminator_loss(logit)
             # d log(1 - sigmoid(t)) / dt = -sigmoid(t)
             gradient = pull(-config.lambda_d * torch.sigmoid(logit.double()).to(logit.dtype), gradient)
-        of_z = (2 * config.lambda_z / z.shape[1]) * (z - self.expected) / self.share[:, None]
-        return self._terms(loss, similarity, l1, z)[:, -1], gradient, of_z
+        return self.total(torch.stack(self._terms(loss, similarity, l1), dim=1)), gradient
 
     def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """SSIM and L1, each (B,)."""
+        """Returns SSIM and L1, each (B,)."""
         none = x.new_zeros(len(x))
         similarity, l1, _ = ssim_l1(to_unit(x), self.target, none, none, with_gradient=False)
         return similarity, l1
 
-    def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor, z: Tensor) -> Tensor:
-        config, bounds, away = self.config, self.config.normalization, z - self.expected
+    def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns TERMS, each (B,), of Eq. 3, of SSIM and of L1."""
+        bounds = self.config.normalization
         if isinstance(bounds, Normalization):
-            context, structural = context_loss(l1, bounds), structural_loss(similarity, bounds)
-        else:
-            context, structural = l1 / self.total_weight, self.structured - similarity
-        losses = discriminator, context, structural, (away * away).mean(dim=1) / self.share
-        lambdas = config.lambda_d, config.lambda_c, config.lambda_s, config.lambda_z
-        # a loss of weight 0 may be anything, NaN as well
-        total = torch.stack([weight * loss for weight, loss in zip(lambdas, losses, strict=True) if weight]).sum(dim=0)
-        return torch.stack([*losses, total], dim=1)
+            return discriminator, context_loss(l1, bounds), structural_loss(similarity, bounds)
+        return discriminator, l1 / self.total_weight, self.structured - similarity
 
     def _slopes(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Derivatives of Eq. 8 in SSIM and in L1, each (B,)."""
+        """Returns the derivatives of Eq. 8 in SSIM and in L1, each (B,)."""
         config, bounds = self.config, self.config.normalization
         if not isinstance(bounds, Normalization):
             return -config.lambda_s * self.structured, config.lambda_c / self.total_weight

@@ -15,6 +15,7 @@ The threads of a program hold copies of what is shared by all of them: each has 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from faceinpaint_fast.search import optimisers
 from faceinpaint_fast.search.optimisers import BETA1, BETA2, BFGS, Adam, AdamState, BFGSState
+from faceinpaint_fast.tuning import table_of
 
 ATTEMPTS = tl.constexpr(optimisers.ATTEMPTS)
 ARMIJO = tl.constexpr(optimisers.ARMIJO)
@@ -333,6 +335,7 @@ def step_(
     composition: Composition,
     found: Found,
     betas: tuple[float, float] = (BETA1, BETA2),
+    cut: Mapping[str, int] | None = None,
 ) -> None:
     """The state after an iteration that found this, in place; and Eq. 8 of it, (B,), in losses[iteration].
 
@@ -340,43 +343,55 @@ def step_(
     starts  (ATTEMPTS, B, n), where each row begins, and begins again
     losses  (iterations, B)
     betas   Adam's, as in its tables
+    cut     one of `candidates`; none: as `blocks` says
     """
     c = composition
     rows, n = state.z.shape
+    if cut is None:
+        cut = blocks("bfgs" if isinstance(rule, BFGS) else "adam", state.z.device, rows, n)
     composed = found.structural, found.l1, found.logit, found.pulled, c.total_weight, c.share, c.centre
     counts = rows, found.structural.shape[1], found.l1.shape[1]
     weights = dict(zip(("LAMBDA_D", "LAMBDA_C", "LAMBDA_S", "LAMBDA_Z"), c.lambdas, strict=True))
-    options = {**weights, "Z_MAX": rule.z_max, "CENTRES": c.centre.shape[1], "n": n}
+    options = {**weights, "Z_MAX": rule.z_max, "CENTRES": c.centre.shape[1], "n": n, **cut}
     with torch.cuda.device_of(state.z):
         if isinstance(rule, BFGS):
             s: BFGSState = state
             _bfgs[(rows,)](
                 s.z, s.found, s.loss, s.gradient, s.direction, s.size, s.inverse, s.learnt, s.attempt, s.iteration,
-                starts, losses, *composed, *counts, FIRST=rule.first, **options, **bfgs_blocks(rows, n),
+                starts, losses, *composed, *counts, FIRST=rule.first, **options,
             )  # fmt: skip
         else:
             a: AdamState = state
             _adam[(rows,)](
-                a.z, a.mean, a.square, a.age, a.attempt, a.iteration, starts, losses, rule.size, rule.mean, rule.square,
-                *composed, *counts, MEAN=1 - betas[0], SQUARE=1 - betas[1], **options, **adam_blocks(n),
+                a.z, a.mean, a.square, a.age, a.attempt, a.iteration, starts, losses,
+                rule.size, rule.mean, rule.square, *composed, *counts,
+                MEAN=1 - betas[0], SQUARE=1 - betas[1], **options,
             )  # fmt: skip
 
 
-def bfgs_blocks(rows: int, n: int) -> dict[str, int]:
-    """How many columns of H a program of `_bfgs` takes, padded, how many rows at a time, and with how many warps.
+def blocks(kernel: str, device: torch.device, rows: int, n: int) -> Mapping[str, int]:
+    """Returns how a kernel's work is cut: as was measured, on this device or one like it, else as is likeliest."""
+    table = table_of(device)
+    chosen = None if table is None else table.chosen(kernel, rows, n=n)
+    return candidates(kernel, rows, n)[0] if chosen is None else chosen
 
-    H in registers is the shorter way, but leaves room for one program on a multiprocessor.
+
+def candidates(kernel: str, rows: int, n: int) -> list[dict[str, int]]:
+    """Returns ways to cut a kernel's work for so many codes of n numbers, the likeliest first.
+
+    bfgs  how many columns of H a program takes, padded, how many rows at a time, with how many warps.  H in registers
+          is the shorter way, but leaves room for one program on a multiprocessor
+    adam  how much of a code it takes at a time, with how many warps: four numbers a thread
     """
-    columns = triton.next_power_of_2(n)
-    if columns <= 128 and rows <= 256:
-        return {"N": columns, "ROWS": columns, "num_warps": max(1, min(8, columns**2 // 128))}
-    return {"N": columns, "ROWS": min(columns, 16), "num_warps": max(1, columns // 32)}
-
-
-def adam_blocks(n: int) -> dict[str, int]:
-    """How much of a row a program of `_adam` takes at a time, and with how many warps: four numbers a thread."""
-    block = min(triton.next_power_of_2(n), 4096)
-    return {"BLOCK": block, "num_warps": max(1, block // 128)}
+    padded = triton.next_power_of_2(n)
+    if kernel == "adam":
+        sizes = [min(padded, 4096) >> i for i in range(3)]
+        return [{"BLOCK": size, "num_warps": max(1, size // 128)} for size in sizes if size >= min(padded, 1024)]
+    walked = [(16, padded // 32), (32, padded // 16), (64, padded // 16)]
+    held = [(padded, padded**2 // 2048), (padded, padded**2 // 1024)]
+    # of longer codes registers hold no more than 16 rows
+    likeliest = walked[:1] if padded > 128 else held + walked if rows <= 256 else walked + held
+    return [{"N": padded, "ROWS": min(height, padded), "num_warps": max(1, warps)} for height, warps in likeliest]
 
 
 def discriminator_slope(logit: Tensor, lambda_d: float) -> Tensor:

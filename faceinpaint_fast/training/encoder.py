@@ -20,11 +20,13 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.models import Model, save_encoder
-from faceinpaint_fast.networks.adjoint import differentiable
 from faceinpaint_fast.networks.dcgan import DCGANEncoder
 from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.search.loop import loss_and_gradient
+from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem
 from faceinpaint_fast.training.run import batch_of_step, check_faces, run
 
 SIDES = get_args(masks.Side)
@@ -96,8 +98,9 @@ class Amortisation:
         encoder = DCGANEncoder(width=config.width, latent_size=self.latent_size, **images)
         self.encoder = encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.adam = torch.optim.Adam(self.encoder.parameters(), config.learning_rate)
-        self.G = differentiable(frozen(model.generator, device), device, config.precision)
-        self.D = differentiable(frozen(model.discriminator, device), device, config.precision)
+        self.search_config = InpaintConfig(precision=config.precision)
+        G, D = frozen(model.generator, device), frozen(model.discriminator, device)
+        self.networks = Networks.of(G, D, None, self.search_config, device)
 
     def play(self, rate: float = 1.0) -> Tensor:
         self.adam.param_groups[0]["lr"] = rate * self.config.learning_rate
@@ -108,8 +111,10 @@ class Amortisation:
             z = self.encoder(visible(images, known).contiguous(memory_format=torch.channels_last))
         z = z.float()
         everything = torch.ones_like(known)
-        objective = Objective(images, everything, everything, self.D, InpaintConfig())
-        loss, gradient = loss_and_gradient(self.G, z.detach(), objective)
+        problem = Problem(images, everything, everything)
+        objective = Objective(problem, self.networks.discriminator, self.search_config)
+        prior = Prior.of(problem, self.search_config)
+        loss, gradient = loss_and_gradient(self.networks.generator, z.detach(), objective, prior)
         self.adam.zero_grad()
         z.backward(gradient / len(z))
         self.adam.step()
@@ -121,7 +126,7 @@ class Amortisation:
         config = self.config
         if self.faces is None:
             z = torch.from_numpy(rng.standard_normal((config.batch, self.latent_size), dtype=np.float32))
-            return to_unit(self.G(z.to(self.device))[0]).contiguous()
+            return to_unit(self.networks.generator(z.to(self.device))[0]).contiguous()
         return batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device)
 
     def state_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,13 +34,27 @@ def test_kernels_spill_nothing_and_fit_every_target(table):
     assert header[1:] == list(SHARED)
     names = {row[0].split("`")[1] for row in rows}
     losses = {"_statistics", "_windows", "_pixels", "_weighted_l1", "_weighted_l1_gradient", "_total"}
-    assert names == losses | {"_bfgs", "_adam", "_discriminator_slope"}
+    assert names == losses | {"_bfgs", "_adam", "_discriminator_slope", "gathered", "from_image"}
     for name, *usage in rows:
         for target, numbers in zip(SHARED, usage, strict=True):
-            registers, spilled, shared = map(int, numbers.split(", "))
+            registers, spilled, shared = map(int, numbers.split(", ")[:3])
             assert 0 < registers <= 255, (name, target)
             assert spilled == 0, (name, target)
             assert shared <= SHARED[target], (name, target)
+
+
+def test_layers_multiply_matrices_while_others_are_on_their_way(table):
+    rows = [cells(line) for line in table.splitlines() if "`gathered`" in line or "`from_image`" in line]
+    for precision in ("bf16", "fp32"):
+        assert sum(f"weight {precision}" in name for name, *_ in rows) >= 9
+    for name, *usage in rows:
+        rows_of_a_tile = int(re.search(r", (\d+)x", name)[1])
+        large = {"sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": "tcgen05.mma"}
+        for target, cell in zip(SHARED, usage, strict=True):
+            # the newer instructions take 64 rows at least
+            assert (large[target] if rows_of_a_tile >= 64 else "mma.sync") in cell, (name, target)
+            # one that stays on its multiprocessor's first cache has one stage
+            assert ("cp.async" in cell) == ("gathered" in name and " 1 stages" not in name), (name, target)
 
 
 def test_the_committed_table_is_what_comes_out(table):

@@ -1,4 +1,4 @@
-// As much of CUDA as poisson.cu needs, on one thread of a CPU: a kernel is a function, called for a thread at a time.
+// As much of CUDA as poisson.cu and small/*.cu need, on one thread of a CPU: a kernel is a function, called for a thread at a time.
 //
 // A thread has a stack of its own and leaves it where it waits for others: at a shuffle for its warp, which goes on once
 // all of it waits there, and at __syncthreads for its block; in between the warps run as far as they can, one after the
@@ -12,6 +12,7 @@
 #include <cmath>
 #include <csetjmp>
 #include <cstddef>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <typeinfo>
@@ -19,8 +20,16 @@
 
 #define __global__
 #define __device__
+#define __noinline__
+#define __launch_bounds__(...)
+// SHARED_BYTES is defined for a kernel whose shared memory is `room` alone.
+#ifdef SHARED_BYTES
+#define __shared__
+#else
 #define __shared__ static
-#define __launch_bounds__(threads)
+#define SHARED_BYTES 8
+#endif
+double room[(SHARED_BYTES + 7) / 8];
 
 struct alignas(8) float2 {
     float x, y;
@@ -89,6 +98,8 @@ inline bool go_on(std::size_t first, std::size_t count, bool backwards) {
 
 // whether all threads waited as often as each other
 inline bool run_block(bool backwards) {
+    // of NaN, doubles or floats: nothing that another block left may be of use
+    std::memset(room, 0xff, sizeof room);
     const std::size_t warps = std::size_t{blockDim.x} * blockDim.y * blockDim.z / 32;
     bool together = true;
     do {
@@ -136,21 +147,39 @@ const char* type_of(void (*)(Arguments...), std::size_t argument) {
 
 inline void __syncthreads() { cuda_on_cpu::wait(cuda_on_cpu::Place::block); }
 
+inline void __syncwarp() { cuda_on_cpu::wait(cuda_on_cpu::Place::warp); }
+
+namespace cuda_on_cpu {
+
+// what another thread of the warp has
+template <class T>
+T shuffled(T value, std::size_t other) {
+    static T values[1024];
+    values[running] = value;
+    wait(Place::warp);
+    value = values[other];
+    // it may be overwritten once all have read it
+    wait(Place::warp);
+    return value;
+}
+
+}  // namespace cuda_on_cpu
+
 template <class T>
 T __shfl_down_sync(unsigned, T value, unsigned step) {
-    static T values[1024];
     const std::size_t thread = cuda_on_cpu::running;
-    values[thread] = value;
-    cuda_on_cpu::wait(cuda_on_cpu::Place::warp);
-    const T other = values[thread % 32 + step < 32 ? thread + step : thread];
-    // it may be overwritten once all have read it
-    cuda_on_cpu::wait(cuda_on_cpu::Place::warp);
-    return other;
+    return cuda_on_cpu::shuffled(value, thread % 32 + step < 32 ? thread + step : thread);
+}
+
+template <class T>
+T __shfl_xor_sync(unsigned, T value, unsigned mask) {
+    return cuda_on_cpu::shuffled(value, cuda_on_cpu::running ^ mask);
 }
 
 // What a test calls; compile with -fvisibility=hidden, or a kernel could be taken for the C library's function of that
 // name.
 #define EXPORTED extern "C" __attribute__((visibility("default")))
+EXPORTED int bytes_of_room() { return sizeof room; }
 #define KERNEL(name)                                                                              \
     EXPORTED bool launch_##name(const unsigned* sizes, void** arguments, bool backwards) {        \
         return cuda_on_cpu::launch(name, sizes, arguments, backwards);                            \

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.resources
-import importlib.util
 import mmap
-import os
-import re
-import shutil
-import subprocess
+from collections.abc import Callable
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -34,74 +29,15 @@ ATOL_FLOAT64 = 1e-14
 # Linux's, which the module mmap does not have in every version
 MAP_NORESERVE = 0x4000
 
-TYPES = {"f": np.float32, "d": np.float64, "i": np.int32, "b": np.bool_}
-
-
-class Emulation:
-    """poisson.cu compiled for this CPU; `kernel` is for cuda_kernels.kernel."""
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._library = library
-        self.backwards = False
-
-    def kernel(self, name: str) -> Any:
-        type_of = getattr(self._library, f"type_of_{name}")
-        type_of.restype = ctypes.c_char_p
-        launch = getattr(self._library, f"launch_{name}")
-        launch.restype = ctypes.c_bool
-
-        def call(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
-            sizes = (*grid, *(1,) * (3 - len(grid)), *block, *(1,) * (3 - len(block)))
-            assert all(0 < size < 65536 for size in (*grid[1:], *block))
-            assert np.prod(block) <= 1024
-            assert np.prod(block) % 32 == 0
-            held = []
-            for i, argument in enumerate(arguments):
-                code = type_of(ctypes.c_size_t(i)).decode()
-                if code.startswith("P"):
-                    if isinstance(argument, np.ndarray):
-                        assert argument.dtype == TYPES[code[-1]], (name, i)
-                        assert argument.flags.c_contiguous, (name, i)
-                        argument = argument.ctypes.data
-                    else:
-                        assert argument == cuda_kernels.NULL, (name, i)
-                    held.append(ctypes.c_void_p(argument))
-                else:
-                    assert type(argument) is TYPES[code], (name, i)
-                    held.append(np.ctypeslib.as_ctypes_type(type(argument))(argument))
-            assert type_of(ctypes.c_size_t(len(arguments))) is None, name
-            places = (ctypes.c_void_p * len(held))(*(ctypes.addressof(argument) for argument in held))
-            together = launch((ctypes.c_uint * 6)(*sizes), places, ctypes.c_bool(self.backwards))
-            assert together, f"{name}: not all threads of a block take part in its sums"
-
-        return call
-
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    if compiler is None:
-        pytest.skip("no C++ compiler")
-    folder = tmp_path_factory.mktemp("poisson")
-    kernels = re.findall(r'extern "C" __global__ void[^;{]*?(\w+)\((?:GRID|const)', cuda_kernels.SOURCE.read_text())
-    unit = [f'#include "{Path(__file__).with_name("cuda_on_cpu.hpp")}"', f'#include "{cuda_kernels.SOURCE}"']
-    (folder / "kernels.cpp").write_text("\n".join([*unit, *(f"KERNEL({name})" for name in kernels)]) + "\n")
-    options = [
-        "-std=c++17",
-        "-O1",
-        "-shared",
-        "-fPIC",
-        "-fvisibility=hidden",
-        "-U_FORTIFY_SOURCE",
-        "-Wno-unknown-pragmas",
-    ]
-    subprocess.run([compiler, *options, "-o", "kernels.so", "kernels.cpp"], cwd=folder, check=True)
-    return ctypes.CDLL(str(folder / "kernels.so"))
+def compiled(compile_for_cpu: Callable[..., Any]) -> Any:
+    return compile_for_cpu([cuda_kernels.SOURCE])
 
 
 @pytest.fixture
-def emulation(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Emulation:
-    emulation = Emulation(library)
+def emulation(compiled: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    emulation = compiled()
     monkeypatch.setattr(cuda_kernels, "kernel", emulation.kernel)
     monkeypatch.setattr(cuda_kernels, "zeros", lambda *arguments: list(map(amid_nan, zeros(*arguments))))
     return emulation
@@ -419,7 +355,7 @@ def test_offsets_and_sums_are_those_in_cpp(holes, dtype, rng):
 
 
 @pytest.fixture
-def as_on_a_device(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> Emulation:
+def as_on_a_device(emulation: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """NumPy's arrays take the way of CuPy's; images of more than 60 x 60 pixels are cropped to their holes."""
     monkeypatch.setattr(solver_module, "_cpu", cuda_kernels)
     monkeypatch.setattr(solver_module, "ON_CUDA", limits := Limits(whole=60 * 60, modes=0, at_a_time=2**15))
@@ -475,26 +411,5 @@ def test_source_is_in_the_package():
 
 
 @pytest.mark.parametrize("capability", [80, 90, 100])
-def test_source_compiles_for_devices_that_are_not_there(capability):
-    """NVRTC alone needs no device."""
-    nvidia = importlib.util.find_spec("nvidia")
-    folders = nvidia.submodule_search_locations if nvidia is not None else None
-    libraries = [path for folder in folders or () for path in Path(folder).glob("*/lib/libnvrtc.so.*")]
-    if not libraries:
-        pytest.skip("NVRTC is not installed")
-    nvrtc = ctypes.CDLL(str(libraries[0]))
-    program, size, count = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_int()
-    nvrtc.nvrtcGetNumSupportedArchs(ctypes.byref(count))
-    supported = (ctypes.c_int * count.value)()
-    nvrtc.nvrtcGetSupportedArchs(supported)
-    if capability not in list(supported):
-        pytest.skip(f"this NVRTC does not know sm_{capability}")
-    source = cuda_kernels.SOURCE.read_bytes()
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"poisson.cu", 0, None, None) == 0
-    options = (ctypes.c_char_p * 2)(b"-std=c++17", f"-arch=sm_{capability}".encode())
-    failed = nvrtc.nvrtcCompileProgram(program, 2, options)
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
-    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-    assert not failed, log.value.decode()
+def test_source_compiles_for_devices_that_are_not_there(capability, nvrtc):
+    nvrtc(cuda_kernels.SOURCE.read_text(), capability)

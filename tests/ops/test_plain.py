@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from faceinpaint_fast.ops.plain import DECOMPOSITIONS
 from faceinpaint_fast.ops.window import Window
+from faceinpaint_fast.weight_map import radius_and_scale
 
 # two exact programs, whose sums of 10^3 terms are in another order; a variance is a small difference of squares
 TOLERANCE = {torch.float64: {"rtol": 1e-9, "atol": 1e-11}, torch.float32: {"rtol": 1e-3, "atol": 1e-4}}
@@ -48,6 +49,15 @@ def test_window_statistics(dtype, padding):
     op = torch.ops.faceinpaint_fast.window_statistics.default
     _, _, v, *_, taps, pad, _, _, _, _ = sample(dtype, padding, False)
     assert_close(DECOMPOSITIONS[op](v, taps, pad), op(v, taps, pad), **TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(("k", "alpha"), [(1, 2.0), (7, 2.0), (31, 7.3), (99, 0.1)])
+def test_weight_map(k, alpha, rng):
+    """Bit for bit: counts are exact, and either rounds once."""
+    missing = torch.from_numpy(rng.random((3, 20, 15)) < [[[0.1]], [[0.5]], [[0.9]]])
+    op = torch.ops.faceinpaint_fast.weight_map.default
+    arguments = missing, *radius_and_scale(k, alpha, 20, 15)
+    assert torch.equal(DECOMPOSITIONS[op](*arguments), op(*arguments))
 
 
 def test_a_trace_keeps_its_window_to_itself():

@@ -17,8 +17,7 @@ from faceinpaint_fast.parity.engine import (
     objectives,
     searches,
 )
-from faceinpaint_fast.search import optimisers
-from faceinpaint_fast.search.latent_search import Starts
+from faceinpaint_fast.search import latent_search, optimisers
 from faceinpaint_fast.search.objective import Objective
 
 CPU = torch.device("cpu")
@@ -58,13 +57,13 @@ def test_a_step_that_is_off_is_noticed(monkeypatch, model, failing):
 
 
 def test_a_search_that_knows_its_place_is_noticed(monkeypatch, model):
-    draws = Starts.draws
+    codes = latent_search.codes
 
-    def by_place(self, count):
-        starts = draws(self, count)
-        return starts + 1e-6 * torch.arange(starts.shape[1])[:, None]
+    def by_place(*arguments):
+        drawn = codes(*arguments)
+        return drawn + 1e-6 * torch.arange(drawn.shape[1])[:, None]
 
-    monkeypatch.setattr(Starts, "draws", by_place)
+    monkeypatch.setattr(latent_search, "codes", by_place)
     assert [row.passed for row in bits(model, CPU)] == [False, False]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import resource
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,22 +17,29 @@ from faceinpaint_fast import InpaintConfig, masks, reference
 from faceinpaint_fast.networks.adjoint import TapedNetwork, differentiable
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.reference.objective import objective as reference_objective
-from faceinpaint_fast.search.loop import (
-    Compiled,
-    Engine,
-    Loop,
-    loss_and_gradient,
-)
+from faceinpaint_fast.search.loop import Compiled, Loop, loss_and_gradient
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.problem import Problem
 
 CPU = torch.device("cpu")
 HOLES = np.stack([masks.centre((64, 64)), masks.half((64, 64), "left"), masks.random_pixels((64, 64), 0.8)])
 
 
-def objective_of(images, config=InpaintConfig(), holes=HOLES, discriminator=None, expected=None):  # noqa: B008 - frozen
+def aims(images, config=InpaintConfig(), holes=HOLES, discriminator=None, guess=None):  # noqa: B008 - frozen
     weights = torch.from_numpy(reference.weight_map(holes)).float()
-    return Objective(images, torch.from_numpy(~holes).float(), weights, discriminator, config, expected)
+    known = torch.from_numpy(~holes).float()
+    problem = Problem(images * known[:, None], known, weights, guess)
+    return Objective(problem, discriminator, config), Prior.of(problem, config)
+
+
+def gradient_of(generator):
+    return partial(loss_and_gradient, differentiable(frozen(generator, CPU), CPU, "fp32"))
+
+
+def ran(loop, progress=lambda _: None):
+    return loop.iterate(loop.advance, progress)
 
 
 @pytest.fixture
@@ -48,7 +56,7 @@ def test_the_gradient_is_autograd_s(generator, discriminator, images, starts):
     """In z, through G, the losses and D: against the reference's objective in float64."""
     config = InpaintConfig(lambda_d=0.003)
     G, D = (differentiable(frozen(network, CPU), CPU, "fp32") for network in (generator, discriminator))
-    loss, gradient = loss_and_gradient(G, starts[0], objective_of(images, config, discriminator=D))
+    loss, gradient = loss_and_gradient(G, starts[0], *aims(images, config, discriminator=D))
     z = starts[0].double().requires_grad_()
     known, weights = torch.from_numpy(~HOLES).double(), torch.from_numpy(reference.weight_map(HOLES))
     x, D = generator.double()(z), discriminator.double()
@@ -62,42 +70,38 @@ def test_the_gradient_is_autograd_s(generator, discriminator, images, starts):
 def test_a_loop_s_memory_serves_another_search(generator, images, starts, search):
     """What a CUDA graph is captured over: another search with the same shapes gives what one of its own gives."""
     config = InpaintConfig(iterations=5, search=search)
-    engine = Engine(frozen(generator, CPU), config, CPU)
-    guess = 0.5 * starts[1]
-    expected = engine.run(objective_of(images, expected=guess), starts, lambda _: None)
-    other = objective_of(images.flip(0), holes=HOLES[::-1].copy(), expected=-guess)
-
-    def gradient(z, objective):
-        return loss_and_gradient(engine.generator, z, objective)
-
-    loop = Loop(gradient, other.clone(), starts.flip(1).clone(), optimiser(config), config.iterations)
+    gradient, guess = gradient_of(generator), 0.5 * starts[1]
+    expected = ran(Loop(gradient, *aims(images, guess=guess), starts, optimiser(config), config.iterations))
+    other = aims(images.flip(0), holes=HOLES[::-1].copy(), guess=-guess)
+    own = (each.clone() for each in (*other, starts.flip(1)))
+    loop = Loop(gradient, *own, optimiser(config), config.iterations)
     memory = [
         loop.objective.target.v,
+        loop.prior.centre,
         loop.starts,
         loop.losses,
         *(getattr(loop.state, f.name) for f in dataclasses.fields(loop.state)),
     ]
     addresses = [tensor.data_ptr() for tensor in memory]
-    loop.run(loop.advance, lambda _: None)
-    loop.begin(objective_of(images, expected=guess), starts)
+    ran(loop)
+    loop.begin(*aims(images, guess=guess), starts)
     assert torch.equal(loop.starts, starts)
-    found = loop.run(loop.advance, lambda _: None)
+    found = ran(loop)
     for one, exact in zip(found, expected, strict=True):
         assert torch.equal(one, exact)
     assert [tensor.data_ptr() for tensor in memory] == addresses
     # results are copies: the next search does not change them
     kept = found[0].clone()
-    loop.begin(other, starts)
-    loop.run(loop.advance, lambda _: None)
+    loop.begin(*other, starts)
+    ran(loop)
     assert torch.equal(found[0], kept)
 
 
 def test_losses_of_every_iteration(generator, images, starts):
-    engine = Engine(frozen(generator, CPU), InpaintConfig(iterations=30), CPU)
-    objective = objective_of(images)
-    z, losses, attempts = engine.run(objective, starts, lambda _: None)
+    gradient, (objective, prior) = gradient_of(generator), aims(images)
+    z, losses, attempts = ran(Loop(gradient, objective, prior, starts, optimiser(InpaintConfig()), 30))
     assert losses.shape == (30, 3)
-    assert_close(losses[0], objective.with_gradients(engine.generator(starts[0])[0], starts[0])[0])
+    assert torch.equal(losses[0], gradient(starts[0], objective, prior)[0])
     assert (losses[-1] < losses[0]).all()
     assert not attempts.any()
     assert z.shape == (3, 100)
@@ -105,13 +109,12 @@ def test_losses_of_every_iteration(generator, images, starts):
 
 def test_memory_does_not_grow_with_iterations(generator, images, starts):
     """Resident memory between the hundredth iteration and the thousandth: activations of one are 2 MB."""
-    engine = Engine(frozen(generator, CPU), InpaintConfig(iterations=1000), CPU)
     seen = {}
 
     def watch(share):
         seen[round(1000 * share)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    engine.run(objective_of(images), starts, watch)
+    ran(Loop(gradient_of(generator), *aims(images), starts, optimiser(InpaintConfig()), 1000), watch)
     assert len(seen) == 1000
     assert seen[1000] - seen[100] <= 1024
 
@@ -136,16 +139,12 @@ quiet = pytest.mark.filterwarnings("ignore")
 @quiet
 def test_compiled_it_is_the_same(images, starts):
     torch.manual_seed(0)
-    generator = TapedNetwork(frozen(Plain(), CPU), CPU, torch.float32)
-
-    def gradient(z, objective):
-        return loss_and_gradient(generator, z, objective)
-
-    compiled, objective = Compiled(gradient), objective_of(images)
+    gradient = partial(loss_and_gradient, TapedNetwork(frozen(Plain(), CPU), CPU, torch.float32))
+    compiled, aim = Compiled(gradient), aims(images)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*not compiled")
-        found = compiled(starts[0], objective)
-    for one, other in zip(found, gradient(starts[0], objective), strict=True):
+        found = compiled(starts[0], *aim)
+    for one, other in zip(found, gradient(starts[0], *aim), strict=True):
         assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
@@ -158,17 +157,13 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why(images, starts, monk
 
     monkeypatch.setattr(torch, "compile", lambda *_, **__: refuse)
     torch.manual_seed(0)
-    generator = TapedNetwork(frozen(Plain(), CPU), CPU, torch.float32)
-
-    def gradient(z, objective):
-        return loss_and_gradient(generator, z, objective)
-
-    compiled, objective = Compiled(gradient), objective_of(images)
+    gradient = partial(loss_and_gradient, TapedNetwork(frozen(Plain(), CPU), CPU, torch.float32))
+    compiled, aim = Compiled(gradient), aims(images)
     with pytest.warns(UserWarning, match="generator: not compiled, runs as it is: RuntimeError: no compiler at all"):
-        found = compiled(starts[0], objective)
-    again = compiled(starts[0], objective)
+        found = compiled(starts[0], *aim)
+    again = compiled(starts[0], *aim)
     assert len(tries) == 1
-    for one, two, other in zip(found, again, gradient(starts[0], objective), strict=True):
+    for one, two, other in zip(found, again, gradient(starts[0], *aim), strict=True):
         assert torch.equal(one, other)
         assert torch.equal(two, other)
 
@@ -179,10 +174,6 @@ def test_an_error_of_the_generator_s_own_is_raised(images, starts):
         def forward(self, _):
             raise ValueError("no weights")
 
-    generator = TapedNetwork(Broken(), CPU, torch.float32)
-
-    def gradient(z, objective):
-        return loss_and_gradient(generator, z, objective)
-
+    gradient = partial(loss_and_gradient, TapedNetwork(Broken(), CPU, torch.float32))
     with pytest.warns(UserWarning, match="no weights"), pytest.raises(ValueError, match="no weights"):
-        Compiled(gradient)(starts[0], objective_of(images))
+        Compiled(gradient)(starts[0], *aims(images))

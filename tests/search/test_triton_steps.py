@@ -16,7 +16,17 @@ from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam, AdamState, 
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from faceinpaint_fast.search import triton_steps
-from faceinpaint_fast.search.triton_steps import Composition, Found, begin, begin_, discriminator_slope, step_
+from faceinpaint_fast.search.triton_steps import (
+    Composition,
+    Found,
+    begin,
+    begin_,
+    blocks,
+    candidates,
+    discriminator_slope,
+    step_,
+)
+from faceinpaint_fast.tuning import Card, Choice, Table
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # float32: sums of up to 200 products in another order, and what a few steps of a curved valley make of them
@@ -97,12 +107,35 @@ def test_bfgs(n, loss_of, dtype):
 @pytest.mark.parametrize(("rows", "n"), [(1, 200), (300, 40)])
 def test_bfgs_walks_a_matrix_that_registers_do_not_hold(rows, n, monkeypatch):
     """That of a long code, or any in a large batch."""
-    blocks = triton_steps.bfgs_blocks(rows, n)
+    blocks = candidates("bfgs", rows, n)[0]
     assert 2 * blocks["ROWS"] < n
-    monkeypatch.setattr(triton_steps, "bfgs_blocks", lambda *_: blocks)
+    monkeypatch.setattr(triton_steps, "blocks", lambda *_: blocks)
     starts = drawn(ATTEMPTS, 1, n, dtype=torch.float64)
     states = follow(BFGS(0.5, float("inf")), starts, lambda _, z: of(valley, z), 3, **TOLERANCE[torch.float64])
     assert states[-1].learnt.all()
+
+
+@pytest.mark.parametrize("kernel", ["bfgs", "adam"])
+def test_every_way_to_cut_the_work_gives_the_same(kernel, monkeypatch):
+    n = 40 if kernel == "bfgs" else 2048
+    rule, starts = BFGS(0.5, 2.0) if kernel == "bfgs" else adam(), drawn(ATTEMPTS, 1, n)
+    ways = candidates(kernel, 1, n)
+    assert len({str(way) for way in ways}) > 1
+    for way in ways:
+        monkeypatch.setattr(triton_steps, "blocks", lambda *_, way=way: way)
+        follow(rule, starts, lambda _, z: of(valley, z), 2, **TOLERANCE[torch.float32])
+
+
+def test_a_table_decides_how_the_work_is_cut(monkeypatch):
+    device, way = torch.device("cpu"), {"N": 128, "ROWS": 64, "num_warps": 8}
+    assert blocks("bfgs", device, 16, 100) == candidates("bfgs", 16, 100)[0]
+    measured = Choice("bfgs", {"rows": 16, "n": 100}, way, 1.0)
+    table = Table(Card("", (9, 0), 132), {}, (measured,))
+    monkeypatch.setattr(triton_steps, "table_of", lambda _: table)
+    assert blocks("bfgs", device, 20, 100) == way
+    # of codes of another size nothing was measured
+    assert blocks("bfgs", device, 20, 64) == candidates("bfgs", 20, 64)[0]
+    assert blocks("adam", device, 20, 100) == candidates("adam", 20, 100)[0]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -114,7 +147,7 @@ def test_adam(n, dtype):
 
 def test_adam_over_long_rows_with_other_betas(monkeypatch):
     """As over activations: blocks, the last one not whole, and torch's Adam as the judge."""
-    monkeypatch.setattr(triton_steps, "adam_blocks", lambda _: {"BLOCK": 64, "num_warps": 1})
+    monkeypatch.setattr(triton_steps, "blocks", lambda *_: {"BLOCK": 64, "num_warps": 1})
     age = torch.arange(13, dtype=torch.float64, device=DEVICE)
     rule = dataclasses.replace(adam(torch.float64), mean=1 - 0.5**age, square=1 - 0.99**age)
     z = drawn(2, 150, dtype=torch.float64)
@@ -134,7 +167,8 @@ def test_adam_over_long_rows_with_other_betas(monkeypatch):
 @pytest.mark.parametrize("rule", ["bfgs", "adam"])
 def test_rows_that_fail_begin_again_alone(rule, monkeypatch):
     """A NaN loss at once and always, an infinite gradient at once, one later, and a row that nothing happens to."""
-    monkeypatch.setattr(triton_steps, "adam_blocks", lambda _: {"BLOCK": 8, "num_warps": 1})
+    if rule == "adam":
+        monkeypatch.setattr(triton_steps, "blocks", lambda *_: {"BLOCK": 8, "num_warps": 1})
 
     def loss_of(iteration, z):
         loss, gradient = of(valley, z)
@@ -200,7 +234,7 @@ def objective_of(config, expected=None):
     """Of 4 images: of the last nothing is known.  D is a mean, from about -5 to 5."""
 
     def judge(x):
-        return 10 * x.mean(dim=(1, 2, 3)), lambda of_logit: of_logit[:, None, None, None].expand_as(x)
+        return 10 * x.mean(dim=(1, 2, 3)), lambda of_logit, onto=0: onto + of_logit[:, None, None, None].expand_as(x)
 
     random = torch.Generator().manual_seed(3)
     images, known = torch.rand(4, 3, 16, 16, generator=random), torch.rand(4, 16, 16, generator=random).round()

@@ -124,7 +124,10 @@ def test_it_learns_to_see(discriminator):
     training.encoder.register_forward_hook(lambda _module, _given, z: codes.append(z.detach()))
     images = training._images(np.random.default_rng((1, 0, training.step)))
     training.play()
-    own, beside = ((to_unit(training.G(z)[0]) - images).abs().mean().item() for z in (codes[0], codes[0].roll(1, 0)))
+    own, beside = (
+        (to_unit(training.networks.generator(z)[0]) - images).abs().mean().item()
+        for z in (codes[0], codes[0].roll(1, 0))
+    )
     assert own < 0.4 * beside, (own, beside)
 
 

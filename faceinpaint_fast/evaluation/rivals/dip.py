@@ -14,6 +14,7 @@ of CelebA a centre hole gained 0.8 dB by it, a left half 0.8 and 80 % dropped 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,10 @@ from numpy.typing import NDArray
 from faceinpaint_fast.arrays import pick_device
 from faceinpaint_fast.blend.doors import blended
 from faceinpaint_fast.config import InpaintConfig, Precision
-from faceinpaint_fast.networks.adjoint import differentiable
-from faceinpaint_fast.networks.protocols import Discriminator, Generator, frozen, to_unit
-from faceinpaint_fast.search.latent_search import Starts, search
-from faceinpaint_fast.search.loop import Engine
-from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.networks.protocols import Discriminator, Generator, frozen
+from faceinpaint_fast.search.latent_search import LatentSearch
+from faceinpaint_fast.search.networks import Networks
+from faceinpaint_fast.search.problem import Problem
 from faceinpaint_fast.weight_map import weight_map
 
 NEIGHBOURHOOD = 7  # pixels, N(i)'s side
@@ -63,7 +63,6 @@ class DIP:
         device: str | torch.device = "auto",
     ) -> None:
         self._device = pick_device(device)
-        self._latent_size = generator.latent_size
         self._config = InpaintConfig(
             iterations=iterations,
             precision=precision,
@@ -78,8 +77,9 @@ class DIP:
             normalization="none",
             blend="poisson",
         )
-        self.engine = Engine(frozen(generator, self._device), self._config, self._device)
-        self._D = differentiable(frozen(discriminator, self._device), self._device, precision)
+        G, D = frozen(generator, self._device), frozen(discriminator, self._device)
+        self._networks = Networks.of(G, D, None, self._config, self._device)
+        self.search = LatentSearch(self._networks, self._config, self._device)
 
     def __call__(
         self, images: NDArray[np.float64], holes: NDArray[np.bool_], seeds: Sequence[int]
@@ -90,20 +90,15 @@ class DIP:
         known pixels come back bit for bit.
         Raises ModelError, naming the image, if its loss cannot be kept finite.
         """
-        z, _ = search(self.engine, self.objective(images, holes), Starts(seeds, 1, self._latent_size))
-        generated = to_unit(self.engine.generator(z)[0]).movedim(1, -1).cpu().numpy()
+        generated = self.search(self.problem(images, holes), seeds).generated.movedim(1, -1).cpu().numpy()
         return blended(images, generated, holes, self._config).clip(0, 1)
 
-    def objective(self, images: NDArray[np.float64], holes: NDArray[np.bool_]) -> Objective:
-        """L_c + lambda L_p of images (B, H, W, 3) and holes (B, H, W)."""
+    def problem(self, images: NDArray[np.float64], holes: NDArray[np.bool_]) -> Problem:
+        """Returns what is asked of images (B, H, W, 3) and holes (B, H, W), with the weights of L_c."""
 
         def on_device(array: NDArray[Any]) -> torch.Tensor:
-            return torch.from_numpy(array.astype(np.float32)).to(self._device)
+            return torch.tensor(array, device=self._device)
 
-        return Objective(
-            images=on_device(np.moveaxis(images, -1, 1)),
-            known=on_device(~holes),
-            weights=on_device(context_weights(holes)),
-            discriminator=self._D,
-            config=self._config,
-        )
+        asked = on_device(np.moveaxis(images, -1, 1).astype(np.float32))
+        problem = Problem.of(asked, on_device(holes), self._networks, self._config)
+        return replace(problem, weights=on_device(context_weights(holes)))

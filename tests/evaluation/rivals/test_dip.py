@@ -14,8 +14,11 @@ from faceinpaint_fast.evaluation.rivals.dip import DIP, context_weights
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model
-from faceinpaint_fast.search.latent_search import Starts, search
 from faceinpaint_fast.search.loop import loss_and_gradient
+from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.optimisers import ATTEMPTS
+from faceinpaint_fast.search.prior import Prior
+from faceinpaint_fast.search.starts import codes
 
 SHAPE = 64, 64
 HOLES = np.stack([masks.draw(name, SHAPE, seed=3) for name in ("centre", "left", "drop-80", "free-form")])
@@ -55,6 +58,12 @@ def yeh(model, z, faces, holes):
     return loss.detach(), gradient
 
 
+def aims(dip, faces, holes):
+    """The objective and the prior of what is asked."""
+    problem, config = dip.problem(faces, holes), dip.search.config
+    return Objective(problem, dip.search.networks.discriminator, config), Prior.of(problem, config)
+
+
 def test_weights_by_hand():
     hole = np.zeros((9, 9), bool)
     hole[0, 0] = hole[0, 1] = True
@@ -77,9 +86,8 @@ def test_loss_and_gradient_are_yeh_s(model, faces):
     """The last hole has no pixel: W is 0 there, and what is left is the prior, some 1e-5 of the loss elsewhere."""
     faces, holes = faces[[0, 1, 2, 3, 0]], np.concatenate([HOLES, np.zeros((1, *SHAPE), bool)])
     dip = DIP(model.generator, model.discriminator, device="cpu")
-    z = Starts([1, 2, 3, 4, 5], 1, model.generator.latent_size).draw()
-    objective = dip.objective(faces, holes)
-    loss, gradient = loss_and_gradient(dip.engine.generator, z, objective)
+    z = codes([1, 2, 3, 4, 5], 1, model.generator.latent_size, 1)[0]
+    loss, gradient = loss_and_gradient(dip.search.networks.generator, z, *aims(dip, faces, holes))
     expected, expected_gradient = yeh(load_model(), z, faces, holes)
     # float32 against float64, through ten layers; a kink of ReLU may lie between the two
     assert_close(loss.double(), expected, rtol=1e-5, atol=0)
@@ -96,8 +104,7 @@ def test_a_generated_face_is_found_again(model):
     restored = dip(truth, holes, seeds)
     assert restored.dtype == np.float64
     assert_array_equal(restored[~holes], truth[~holes])
-    objective = dip.objective(truth, holes)
-    z, losses = search(dip.engine, objective, Starts(seeds, 1, 100))
+    z, losses, _ = dip.search.iterate(*aims(dip, truth, holes), codes(seeds, 1, 100, ATTEMPTS))
     assert z.abs().max() == 1
     # measured: 7.7 and 9.3 times less, and 4 dB more than a smooth fill has in the hole
     assert (losses[0] / losses[-1] > 5).all()

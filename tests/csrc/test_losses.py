@@ -1,4 +1,4 @@
-"""The compiled SSIM, L1 and weighted L1 (csrc/losses/ssim_l1.cpp) against their definitions, and what their binding refuses."""
+"""The compiled SSIM, L1 and weighted L1 (csrc/losses) against their definitions, and what their binding refuses."""
 
 from __future__ import annotations
 

@@ -1,0 +1,29 @@
+"""Where a search begins."""
+
+from __future__ import annotations
+
+import torch
+from torch.testing import assert_close
+
+from faceinpaint_fast import reference
+from faceinpaint_fast.search.starts import SPREAD, around, codes
+
+
+def test_codes_depend_on_their_own_seed_alone():
+    found = codes([3, 8, 3], 2, 100, 4)
+    assert found.shape == (4, 6, 100)
+    assert torch.equal(found[:, :2], found[:, 4:])
+    assert torch.equal(found[:, 2:4], codes([8], 2, 100, 4))
+    assert not torch.equal(found[:, 0], found[:, 1])
+    assert not torch.equal(found[0], found[1])
+    # those of fewer attempts are the first of more
+    assert torch.equal(codes([3, 8, 3], 2, 100, 2), found[:2])
+    assert torch.equal(found[0], reference.starts([3, 8, 3], 3, 2, 100).flatten(0, 1))
+
+
+def test_the_first_attempt_is_around_the_guess():
+    drawn, guess = codes([1, 2], 1, 5, 3), torch.full((2, 5), 7.0)
+    found = around(guess, drawn)
+    assert_close(found[0], 7 + SPREAD * drawn[0])
+    assert torch.equal(found[1:], drawn[1:])
+    assert around(None, drawn) is drawn
