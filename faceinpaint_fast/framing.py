@@ -70,7 +70,7 @@ class Framing:
 
     @property
     def pictures(self) -> str:
-        """Of how many pixels pictures have the square, as a message puts it."""
+        """The sizes that pictures with the square have, as a message puts it."""
         width, height = self.picture or (self.x + self.side, self.y + self.side)
         return f"{'' if self.picture else 'at least '}{width}x{height}"
 
