@@ -67,14 +67,14 @@ class Target:
         c1_c2 = constants(data_range)
         return cls(v, mean, variance, w.contiguous(), share.contiguous(), taps, window.pad, *c1_c2)
 
-    def clone(self) -> Target:
-        """The same in memory of its own."""
-        return replace(self, **{name: getattr(self, name).clone() for name in TENSORS})
+    def rows(self, index: Tensor) -> Target:
+        """Returns the target of these images, in memory of its own; w and share are each image's."""
+        return replace(self, **{name: getattr(self, name)[index] for name in TENSORS})
 
     def copy_(self, other: Target) -> None:
-        """Become `other`, of the same shapes and window, in place."""
+        """Becomes `other`, of the same window and as many images or fewer, in place: the first ones."""
         for name in TENSORS:
-            getattr(self, name).copy_(getattr(other, name))
+            getattr(self, name)[: len(other.v)].copy_(getattr(other, name))
 
 
 TENSORS = ("v", "mean", "variance", "w", "share")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ from faceinpaint_fast.errors import ModelError
 from faceinpaint_fast.networks.adjoint import TapedNetwork
 from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.search import objective as image_objective
-from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, captured, loss_and_gradient
+from faceinpaint_fast.search.graph import Graphs, Search
+from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, Question, loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
@@ -26,7 +27,6 @@ from faceinpaint_fast.search.starts import around, codes
 TERMS = (*image_objective.TERMS, "prior", "total")
 
 WORTH_COMPILING = 100  # iterations: compiling takes half a minute
-GRAPHS = 4  # shapes of batches whose graphs are kept: each holds the memory of an iteration
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ class Found:
 class LatentSearch:
     """Searches with the same networks for one config; from several threads at once, if need be.
 
-    On a CUDA device it keeps graphs of the last few shapes of batches, and its searches wait for each other.
+    On a CUDA device it keeps graphs of the sizes of batches that it has met, and its searches wait for each other.
     """
 
     def __init__(self, networks: Networks, config: InpaintConfig, device: torch.device) -> None:
@@ -57,8 +57,7 @@ class LatentSearch:
         # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
         if device.type == "cuda" and config.iterations >= WORTH_COMPILING and taped:
             self._gradient = Compiled(self._gradient)
-        self._graphs: dict[tuple[int, ...], tuple[Loop, Callable[[], None]]] = {}
-        self._graphs_in_use = threading.Lock()
+        self._graphs = Graphs(self.loop, config.iterations) if device.type == "cuda" else None
 
     def __call__(
         self,
@@ -101,22 +100,24 @@ class LatentSearch:
         starts    (ATTEMPTS, B, latent_size): where each code begins, and begins again
         progress  hears the share that was done, or on a CUDA device was sent there
         """
-        if not starts.is_cuda:
-            loop, advance = self.loop(objective, prior, starts)
-            return loop.iterate(advance, progress)
-        with self._graphs_in_use:
-            if starts.shape not in self._graphs:
-                if len(self._graphs) == GRAPHS:
-                    del self._graphs[next(iter(self._graphs))]
-                self._graphs[starts.shape] = self.loop(objective.clone(), prior.clone(), starts.clone())
-            loop, advance = self._graphs[starts.shape]
-            loop.begin(objective, prior, starts)
-            return loop.iterate(advance, progress)
+        asked = Question(objective, prior, starts)
+        if self._graphs is not None:
+            return self._graphs.run(asked, progress)
+        loop, iterations = self.loop(asked), self.config.iterations
+        for iteration in range(iterations):
+            loop.advance()
+            progress((iteration + 1) / iterations)
+        return loop.found(starts.shape[1])
 
-    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> tuple[Loop, Callable[[], None]]:
-        """Returns a search over these very tensors, and its iteration in the fastest form."""
-        loop = Loop(self._gradient, objective, prior, starts, self._optimiser, self.config.iterations)
-        return loop, captured(loop) if starts.is_cuda else loop.advance
+    def loop(self, asked: Question) -> Search:
+        """Returns a search over these very tensors, in the fastest form that serves it."""
+        if self.device.type == "cuda":
+            from faceinpaint_fast.search import triton_loop
+
+            if triton_loop.serves(self.networks.generator, asked):
+                rule: Any = self._optimiser
+                return triton_loop.TritonLoop(self.networks.generator, asked, rule, self.config.iterations)
+        return Loop(self._gradient, asked, self._optimiser, self.config.iterations)
 
 
 def least(totals: Tensor, restarts: int, first: int) -> Tensor:

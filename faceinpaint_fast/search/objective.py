@@ -80,18 +80,19 @@ class Objective:
         self.structured = (total > 0).to(images.dtype)
         self.target = Target.of(images, w, windows, window=window)
 
-    def clone(self) -> Objective:
-        """Returns the same in memory of its own."""
+    def rows(self, index: Tensor) -> Objective:
+        """Returns the objective of these images, in memory of its own."""
         other = copy.copy(self)
-        other.target = self.target.clone()
-        other.total_weight, other.structured = self.total_weight.clone(), self.structured.clone()
+        other.target = self.target.rows(index)
+        other.total_weight, other.structured = self.total_weight[index], self.structured[index]
         return other
 
     def copy_(self, other: Objective) -> None:
-        """Becomes `other`, of the same shapes and config, in place."""
+        """Becomes `other`, of the same config and as many images or fewer, in place: the first ones."""
+        count = len(other.total_weight)
         self.target.copy_(other.target)
-        self.total_weight.copy_(other.total_weight)
-        self.structured.copy_(other.structured)
+        self.total_weight[:count].copy_(other.total_weight)
+        self.structured[:count].copy_(other.structured)
 
     def terms(self, x: Tensor) -> Tensor:
         """Returns all of TERMS of images x (B, C, H, W) in [-1, 1]: (B, len(TERMS))."""
@@ -107,7 +108,7 @@ class Objective:
     def with_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns Eq. 8 of images x as in `terms`, (B,), and its gradient in x; a term of weight 0 is left out."""
         config = self.config
-        a, b = self._slopes(x)
+        a, b = self.slopes(x)
         # x in [-1, 1] is twice as long as in [0, 1]
         similarity, l1, gradient = ssim_l1(to_unit(x), self.target, a / 2, b / 2)
         loss = torch.zeros_like(l1)
@@ -131,11 +132,12 @@ class Objective:
             return discriminator, context_loss(l1, bounds), structural_loss(similarity, bounds)
         return discriminator, l1 / self.total_weight, self.structured - similarity
 
-    def _slopes(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the derivatives of Eq. 8 in SSIM and in L1, each (B,)."""
-        config, bounds = self.config, self.config.normalization
+    def slopes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the derivatives of Eq. 8 in SSIM and in L1, each (B,), of images x as in `terms`."""
+        bounds = self.config.normalization
         if not isinstance(bounds, Normalization):
-            return -config.lambda_s * self.structured, config.lambda_c / self.total_weight
+            return self.constant_slopes()
+        config = self.config
         similarity, l1 = self._distances(x)
         # Eq. 5 and 6 are flat outside their bounds
         sloping = (similarity >= bounds.s_min) & (similarity <= bounds.s_max)
@@ -144,3 +146,7 @@ class Objective:
             sloping.to(x.dtype) * (-config.lambda_s / (bounds.s_max - bounds.s_min)),
             rising.to(x.dtype) * (config.lambda_c / (bounds.c_max - bounds.c_min)),
         )
+
+    def constant_slopes(self) -> tuple[Tensor, Tensor]:
+        """Returns `slopes` where no bounds are printed: they are the same for all images x."""
+        return -self.config.lambda_s * self.structured, self.config.lambda_c / self.total_weight

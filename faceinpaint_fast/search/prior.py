@@ -40,14 +40,14 @@ class Prior:
             share = known.mean(dim=(-2, -1)).clamp(min=1 / known[0].numel())
         return cls(centre, share, config.lambda_z)
 
-    def clone(self) -> Prior:
-        """Returns the same in memory of its own."""
-        return Prior(self.centre.clone(), self.share.clone(), self.weight)
+    def rows(self, index: Tensor) -> Prior:
+        """Returns the prior of these codes, in memory of its own."""
+        return Prior(self.centre[index], self.share[index], self.weight)
 
     def copy_(self, other: Prior) -> None:
-        """Becomes `other`, of the same shapes and weight, in place."""
-        self.centre.copy_(other.centre)
-        self.share.copy_(other.share)
+        """Becomes `other`, of the same weight and as many codes or fewer, in place: the first ones."""
+        self.centre[: len(other.centre)].copy_(other.centre)
+        self.share[: len(other.share)].copy_(other.share)
 
     def loss(self, code: Tensor) -> Tensor:
         """Returns L_z of codes (B, n): (B,)."""

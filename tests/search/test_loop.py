@@ -17,7 +17,7 @@ from faceinpaint_fast import InpaintConfig, masks, reference
 from faceinpaint_fast.networks.adjoint import TapedNetwork, differentiable
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.reference.objective import objective as reference_objective
-from faceinpaint_fast.search.loop import Compiled, Loop, loss_and_gradient
+from faceinpaint_fast.search.loop import Compiled, Loop, Question, loss_and_gradient
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
 from faceinpaint_fast.search.prior import Prior
@@ -38,8 +38,10 @@ def gradient_of(generator):
     return partial(loss_and_gradient, differentiable(frozen(generator, CPU), CPU, "fp32"))
 
 
-def ran(loop, progress=lambda _: None):
-    return loop.iterate(loop.advance, progress)
+def ran(loop):
+    for _ in range(len(loop.losses)):
+        loop.advance()
+    return loop.found(loop.losses.shape[1])
 
 
 @pytest.fixture
@@ -71,35 +73,40 @@ def test_a_loop_s_memory_serves_another_search(generator, images, starts, search
     """What a CUDA graph is captured over: another search with the same shapes gives what one of its own gives."""
     config = InpaintConfig(iterations=5, search=search)
     gradient, guess = gradient_of(generator), 0.5 * starts[1]
-    expected = ran(Loop(gradient, *aims(images, guess=guess), starts, optimiser(config), config.iterations))
-    other = aims(images.flip(0), holes=HOLES[::-1].copy(), guess=-guess)
-    own = (each.clone() for each in (*other, starts.flip(1)))
-    loop = Loop(gradient, *own, optimiser(config), config.iterations)
+    asked = Question(*aims(images, guess=guess), starts)
+    expected = ran(Loop(gradient, asked, optimiser(config), config.iterations))
+    other = Question(*aims(images.flip(0), holes=HOLES[::-1].copy(), guess=-guess), starts.flip(1))
+    loop = Loop(gradient, other.rows(torch.arange(3)), optimiser(config), config.iterations)
     memory = [
-        loop.objective.target.v,
-        loop.prior.centre,
-        loop.starts,
+        loop.asked.objective.target.v,
+        loop.asked.prior.centre,
+        loop.asked.starts,
         loop.losses,
         *(getattr(loop.state, f.name) for f in dataclasses.fields(loop.state)),
     ]
     addresses = [tensor.data_ptr() for tensor in memory]
     ran(loop)
-    loop.begin(*aims(images, guess=guess), starts)
-    assert torch.equal(loop.starts, starts)
+    loop.begin(asked)
+    assert torch.equal(loop.asked.starts, starts)
     found = ran(loop)
     for one, exact in zip(found, expected, strict=True):
         assert torch.equal(one, exact)
     assert [tensor.data_ptr() for tensor in memory] == addresses
     # results are copies: the next search does not change them
     kept = found[0].clone()
-    loop.begin(*other, starts)
+    loop.begin(other)
     ran(loop)
     assert torch.equal(found[0], kept)
+    # fewer rows are the first ones
+    loop.begin(asked.rows(torch.arange(2)))
+    ran(loop)
+    for one, exact in zip(loop.found(2), expected, strict=True):
+        assert torch.equal(one, exact[..., :2] if one.ndim == 2 and len(one) == config.iterations else exact[:2])
 
 
 def test_losses_of_every_iteration(generator, images, starts):
     gradient, (objective, prior) = gradient_of(generator), aims(images)
-    z, losses, attempts = ran(Loop(gradient, objective, prior, starts, optimiser(InpaintConfig()), 30))
+    z, losses, attempts = ran(Loop(gradient, Question(objective, prior, starts), optimiser(InpaintConfig()), 30))
     assert losses.shape == (30, 3)
     assert torch.equal(losses[0], gradient(starts[0], objective, prior)[0])
     assert (losses[-1] < losses[0]).all()
@@ -109,13 +116,11 @@ def test_losses_of_every_iteration(generator, images, starts):
 
 def test_memory_does_not_grow_with_iterations(generator, images, starts):
     """Resident memory between the hundredth iteration and the thousandth: activations of one are 2 MB."""
+    loop = Loop(gradient_of(generator), Question(*aims(images), starts), optimiser(InpaintConfig()), 1000)
     seen = {}
-
-    def watch(share):
-        seen[round(1000 * share)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-    ran(Loop(gradient_of(generator), *aims(images), starts, optimiser(InpaintConfig()), 1000), watch)
-    assert len(seen) == 1000
+    for iteration in range(1, 1001):
+        loop.advance()
+        seen[iteration] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert seen[1000] - seen[100] <= 1024
 
 

@@ -153,9 +153,12 @@ def test_another_search_in_the_same_memory(batch):
     one = objective_of(*problem, config)
     other = objective_of(*(each.flip(0) for each in problem), config)
     expected, untouched = other.terms(x), one.terms(x)
-    mine = one.clone()
+    mine = one.rows(torch.arange(3))
     mine.copy_(other)
     assert torch.equal(mine.terms(x), expected)
+    # fewer images take the first places
+    mine.copy_(one.rows(torch.arange(2)))
+    assert torch.equal(mine.terms(x), torch.cat([untouched[:2], expected[2:]]))
     assert torch.equal(one.terms(x), untouched)
 
 
