@@ -45,7 +45,8 @@ def load_faces(
     """Returns the faces of folders and tar files, in the order given and by name within a folder: (N, size, size, 3).
 
     size      pixels; a picture that has size x size of them is taken as it is
-    framing   which square of any other picture is the face; it is drawn with size x size pixels
+    framing   which square of any other picture is the face; it is drawn with size x size pixels, as is a picture that
+              has been cut to the square
     limit     how many faces to read, by default all
     progress  hears how many are there
     tell      hears what was done with the first picture, in a line
@@ -89,8 +90,9 @@ def _fitted(image: NDArray[np.uint8], size: int, framing: Framing, name: str) ->
     height, width = image.shape[:2]
     if height == width == size:
         return image, f"{size}x{size} pixels, taken as they are"
-    if not framing.lies_in(width, height):
-        either = f"{size}x{size} pixels, or {framing.pictures} to be cut to {framing.name}"
+    place = framing.place_in(width, height)
+    if place is None:
+        either = f"{size}x{size} pixels, or {framing.pictures} to be cut to {framing}"
         raise InputError(f"{name}: expected {either}, got {width}x{height}")
-    place = f"the square of {framing.side} pixels at ({framing.x}, {framing.y})"
-    return framing.cut(image, size), f"{width}x{height} pixels, of which {place} is drawn with {size}x{size}"
+    square = f"the square of {framing.side} pixels at {place}"
+    return framing.cut(image, size), f"{width}x{height} pixels, of which {square} is drawn with {size}x{size}"
