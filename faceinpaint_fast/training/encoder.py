@@ -103,6 +103,7 @@ class Amortisation:
         self.networks = Networks.of(G, D, None, self.search_config, device)
 
     def play(self, rate: float = 1.0) -> Tensor:
+        """Does one step at this share of the learning rate; returns its loss, (1,), left on the device."""
         self.adam.param_groups[0]["lr"] = rate * self.config.learning_rate
         rng = np.random.default_rng((self.config.seed, 0, self.step))
         images = self._images(rng)
@@ -141,7 +142,7 @@ class Amortisation:
         self.step = state["step"]
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
-        """The encoder, into the folder of its model."""
+        """Writes the encoder into the folder of its model."""
         faces = None if self.faces is None else len(self.faces)
         save_encoder(out, self.model, self.encoder, training=described | {"faces": faces})
 
@@ -155,5 +156,8 @@ def train_encoder(
     device: torch.device,
     **options: Any,
 ) -> None:
-    """A run, with the options of `run.run`, whose state and log lie in folder/training/encoder."""
+    """Trains an encoder for a model as `run.run` does; state and log lie in folder/training/encoder.
+
+    What is raised is as with `run.run`, and InputError for faces of another size or too few of them.
+    """
     run(Amortisation(model, faces, config, device), folder, folder / "training" / "encoder", **options)
