@@ -1,5 +1,7 @@
-"""The ops that the search uses as plain torch, for a program that has neither the C++ kernels nor the Triton ones: what
-a package of AOTInductor's is made of.  The equations are in `ssim_l1`; a local mean is two products with band matrices.
+"""The ops that the search uses as plain torch: what a package of AOTInductor's is made of.
+
+A program that runs it has neither the C++ kernels nor the Triton ones.  The equations are in `ssim_l1`; a local mean is
+two products with band matrices.
 """
 
 from __future__ import annotations
@@ -27,15 +29,16 @@ class LocalMean:
 
     @classmethod
     def of(cls, images: Tensor, taps: Tensor, pad: int) -> LocalMean:
-        """For images (..., H, W)."""
+        """Returns the means of images (..., H, W) under these taps."""
         height, width = images.shape[-2:]
         return cls(banded(taps, height, pad), banded(taps, width, pad))
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Returns K of images: (..., H, W) -> (..., H', W')."""
         return self.rows @ images @ self.columns.T
 
     def adjoint(self, means: Tensor) -> Tensor:
-        """K^T, (..., H', W') -> (..., H, W)."""
+        """Returns K^T of means: (..., H', W') -> (..., H, W)."""
         return self.rows.T @ means @ self.columns
 
 
@@ -61,7 +64,7 @@ def ssim_l1(
     b: Tensor,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without; see `ops.ssim_l1`."""
+    """Returns ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without; see `ssim_l1`."""
     local_mean = LocalMean.of(v, taps, pad)
     w, share = w.unsqueeze(1), share.unsqueeze(1)
     u = w * x.to(v.dtype)

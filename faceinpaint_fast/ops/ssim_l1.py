@@ -60,7 +60,7 @@ class Target:
 
     @classmethod
     def of(cls, y: Tensor, w: Tensor, share: Tensor, *, window: Window = Window(), data_range: float = 1.0) -> Target:  # noqa: B008 - frozen
-        """y (B, C, H, W), and w and share of its dtype, float32 or float64."""
+        """Returns the target of images y (B, C, H, W), with w and share of its dtype, float32 or float64."""
         v = w.unsqueeze(-3) * y
         taps = window.taps(y.dtype, y.device)
         mean, variance = window_statistics(v, taps, window.pad)
@@ -83,7 +83,7 @@ TENSORS = ("v", "mean", "variance", "w", "share")
 def ssim_l1(
     x: Tensor, target: Target, a: Tensor, b: Tensor, *, with_gradient: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x (B, C, H, W); a and b (B,).
+    """Returns ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x (B, C, H, W); a and b (B,).
 
     All in the target's dtype; x may be of half precision.  The gradient is empty where it is not asked for.
     """

@@ -131,10 +131,12 @@ class Amortisation:
         return batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device)
 
     def state_dict(self) -> dict[str, Any]:
+        """Returns all that a resumed run needs."""
         parts = {"encoder": self.encoder.state_dict(), "adam": self.adam.state_dict()}
         return {"step": self.step, "generator": self.model.config.sha256["generator"]} | parts
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from such a state."""
         if state["generator"] != self.model.config.sha256["generator"]:
             raise ModelError("expected a run with this generator, got one with another: remove its folder")
         self.encoder.load_state_dict(state["encoder"])

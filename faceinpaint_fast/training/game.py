@@ -146,9 +146,11 @@ class Game:
         return {name: getattr(self, name) for name in ("G", "D", "average", "adam_G", "adam_D")}
 
     def state_dict(self) -> dict[str, Any]:
+        """Returns all that a resumed run needs."""
         return {"step": self.step} | {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from such a state."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.step = state["step"]

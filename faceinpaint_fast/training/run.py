@@ -42,9 +42,11 @@ class Training(Protocol):
     def play(self, rate: float) -> Tensor:
         """Does one step at this share of the learning rate; returns its losses, (len(losses),), left on the device."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that a resumed run needs."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from such a state."""
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
         """Puts what has come of it into the model folder `out`, with a description of the run."""
