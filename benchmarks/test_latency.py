@@ -18,8 +18,8 @@ from faceinpaint_fast import InpaintConfig, Inpainter, masks
 from faceinpaint_fast.config import Precision
 from faceinpaint_fast.doctor import machine
 from faceinpaint_fast.faces import astronaut
-from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.markdown import page, table
+from faceinpaint_fast.models import load_model
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 RUNS = 200  # of one face, fewer of batches
@@ -51,9 +51,11 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 def test_latency(
     benchmark: Any, lines: list[list[str]], threads: int, precision: Precision, faces: int, mask: str
 ) -> None:
-    inpainter = Inpainter.from_pretrained(config=InpaintConfig(precision=precision), device=DEVICE)
+    model = load_model()
+    inpainter = Inpainter.of(model, config=InpaintConfig(precision=precision), device=DEVICE)
     inpainter.warm_up(faces)
-    images, hole = np.repeat(astronaut(CELEBA_108, 64)[None], faces, axis=0), masks.draw(mask, (64, 64))
+    face = astronaut(model.config.framing, model.config.size)
+    images, hole = np.repeat(face[None], faces, axis=0), masks.draw(mask, face.shape[:2])
     benchmark.group = f"{faces} faces, {mask}"
     benchmark.pedantic(inpainter, args=(images, hole), rounds=max(5, RUNS // faces), warmup_rounds=2)
     if not benchmark.stats:

@@ -28,27 +28,32 @@ Result = TypeVar("Result")
 
 
 def is_torch(array: object) -> bool:
+    """Whether an array is torch's."""
     module = sys.modules.get("torch")
     return module is not None and isinstance(array, module.Tensor)
 
 
 def is_cupy(array: object) -> bool:
+    """Whether an array is CuPy's."""
     module = sys.modules.get("cupy")
     return module is not None and isinstance(array, module.ndarray)
 
 
 def module_of(array: Any) -> Any:
-    """numpy or cupy, whichever made the array."""
+    """Returns numpy or cupy, whichever made the array."""
     return sys.modules["cupy"] if is_cupy(array) else np
 
 
 def device_of(array: Any) -> int | None:
-    """The number of the CUDA device where an array of CuPy's lies; None: NumPy's."""
+    """Returns the number of the CUDA device where an array of CuPy's lies; None for NumPy's."""
     return array.device.id if is_cupy(array) else None
 
 
 def to_numpy(array: Any) -> NDArray[Any]:
-    """The array as NumPy's: a view where it lies in this machine's memory, else a copy; InputError if it cannot be."""
+    """Returns an array as NumPy's: a view where it lies in this machine's memory, else a copy.
+
+    Raises InputError for what NumPy cannot hold.
+    """
     try:
         if is_torch(array):
             return array.detach().cpu().numpy()
@@ -61,7 +66,7 @@ def to_numpy(array: Any) -> NDArray[Any]:
 
 
 def where_it_lies(array: Any) -> Any:
-    """The array as NumPy's or, if it lies on a CUDA device and CuPy is installed, as CuPy's: a view either way."""
+    """Returns a view of an array: CuPy's, if it lies on a CUDA device and CuPy is installed, else NumPy's."""
     if is_cupy(array):
         return array
     if is_torch(array) and array.is_cuda:
@@ -94,7 +99,7 @@ def to_torch(array: Any, device: torch.device) -> torch.Tensor:
 
 @contextlib.contextmanager
 def on_stream_of(array: Any) -> Iterator[None]:
-    """CuPy, if it is installed, works on the array's device and, if it is torch's, on torch's current stream."""
+    """Lets CuPy, if it is installed, work on an array's device and, for torch's, on torch's current stream."""
     with contextlib.ExitStack() as stack:
         if is_cupy(array):
             stack.enter_context(array.device)
@@ -133,7 +138,7 @@ def cupy_device(device: torch.device) -> int | None:
 
 
 def like(result: Any, example: Array) -> Array:
-    """`result` as the kind of array that `example` is, where that one lies."""
+    """Returns `result` as the kind of array that `example` is, where that one lies."""
     if is_torch(example):
         import torch
 
@@ -151,7 +156,10 @@ def like(result: Any, example: Array) -> Array:
 
 
 def pick_device(name: str | torch.device) -> torch.device:
-    """The device of this name; "auto" is the first CUDA device if there is one, else the CPU."""
+    """Returns the device of this name; "auto" is the first CUDA device if there is one, else the CPU.
+
+    Raises InputError for a device that is not at hand.
+    """
     import torch
 
     if name == "auto":
@@ -183,7 +191,7 @@ def thread_count() -> int:
 
 
 def threads_for(items: int, worth_a_thread: int) -> int:
-    """As many as compiled code may use, each with at least so many items."""
+    """Returns how many threads to use: as many as compiled code may, each with at least so many items."""
     return max(1, min(thread_count(), items // worth_a_thread))
 
 

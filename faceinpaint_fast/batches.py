@@ -29,8 +29,11 @@ class ImageBatch:
 
     @classmethod
     def of(cls, images: Any, name: str, *, on_device: bool = False, to: int | None = None) -> ImageBatch:
-        """NumPy and CuPy: (H, W, C) or (B, H, W, C); torch: (C, H, W) or (B, C, H, W); InputError for others.
+        """Returns images as a batch: NumPy's and CuPy's (H, W, C) or (B, H, W, C), torch's (C, H, W) or (B, C, H, W).
 
+        Raises InputError for others, and for numbers that are neither float nor uint8.
+
+        name       what the images are called in a message
         on_device  leave images on a CUDA device there, as CuPy's, if it is installed
         to         bring them to the CUDA device of this number, as CuPy's, which is installed
         """
@@ -49,15 +52,15 @@ class ImageBatch:
 
     @property
     def count(self) -> int | None:
-        """How many images; None if it is one without a batch axis."""
+        """The number of images; None for one without a batch axis."""
         return len(self.pixels) if self._example.ndim == 4 else None
 
     def unit(self) -> NDArray[Any]:
-        """The pixels as float, uint8 brought to [0, 1]: (B, H, W, C)."""
+        """Returns the pixels as float, uint8 brought to [0, 1]: (B, H, W, C)."""
         return self.pixels / np.float32(255) if self.pixels.dtype == np.uint8 else self.pixels
 
     def on_scale_of(self, other: ImageBatch) -> Any:
-        """The pixels with 1 where `other` has 1, in bytes 255: (B, H, W, C)."""
+        """Returns the pixels with 1, in bytes 255, for what is 1 in `other`: (B, H, W, C)."""
         ours, theirs = (255 if batch.pixels.dtype == np.uint8 else 1 for batch in (self, other))
         if ours == theirs:
             return self.pixels
@@ -65,28 +68,31 @@ class ImageBatch:
         return np.multiply(self.pixels, theirs / ours, dtype=dtype)
 
     def rounded(self, unit: NDArray[Any]) -> NDArray[Any]:
-        """Values on the scale of `unit` in the dtype of the pixels."""
+        """Returns values on the scale of `unit` in the dtype of the pixels."""
         if self.pixels.dtype == np.uint8:
             unit = np.round(np.clip(unit, 0, 1) * 255)
         return unit.astype(self.pixels.dtype)
 
     def filled(self, unit: NDArray[Any], holes: NDArray[np.bool_]) -> Any:
-        """The caller's images with `unit` (B, H, W, C) in their holes (B, H, W), every other pixel bit for bit."""
+        """Returns the caller's images with `unit` (B, H, W, C) in their holes (B, H, W), other pixels bit for bit."""
         return self.laid_out(np.where(holes[..., None], self.rounded(unit), self.pixels))
 
     def laid_out(self, pixels: Any) -> Any:
-        """(B, H, W, C) as the caller's kind of array and layout."""
+        """Returns pixels (B, H, W, C) as the caller's kind of array and layout."""
         if is_torch(self._example):
             pixels = module_of(pixels).ascontiguousarray(np.moveaxis(pixels, -1, -3))
         return like(self.strip(pixels), self._example)
 
     def strip(self, batched: Any) -> Any:
-        """Without the batch axis if the caller's images have none."""
+        """Returns an array without its batch axis, if the caller's images have none."""
         return batched.reshape(batched.shape[1:]) if self.count is None else batched
 
 
 def partly_known(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`hole`, (H, W) or (B, H, W); InputError for another shape, and where nothing at all is known of an image."""
+    """Returns `hole`, (H, W) or (B, H, W).
+
+    Raises InputError for another shape, and where nothing at all is known of an image.
+    """
     if hole.ndim not in (2, 3):
         raise InputError(f"hole: expected shape (H, W) or (B, H, W), got {hole.shape}")
     full = hole.all(axis=(-2, -1))
@@ -97,7 +103,10 @@ def partly_known(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def fitting(hole: NDArray[np.bool_], count: int | None, height: int, width: int) -> NDArray[np.bool_]:
-    """`hole` as (B, H, W) for `count` images, or for one if count is None; (H, W) serves all, as a view."""
+    """Returns `hole` as (B, H, W) for `count` images, or for one if count is None; (H, W) serves all, as a view.
+
+    Raises InputError for a hole of another shape.
+    """
     expected = [(height, width)] + ([] if count is None else [(count, height, width)])
     if hole.shape not in expected:
         raise InputError(f"hole: expected shape {' or '.join(map(str, expected))}, got {hole.shape}")
@@ -105,7 +114,7 @@ def fitting(hole: NDArray[np.bool_], count: int | None, height: int, width: int)
 
 
 def holes_of(hole: Any, count: int | None, height: int, width: int, *, to: int | None = None) -> Any:
-    """The holes (B, H, W), bool, of `count` images, or of one if count is None; one hole may serve all of them.
+    """Returns the holes (B, H, W), bool, of `count` images, or of one if count is None; one hole may serve all.
 
     They are NumPy's, or CuPy's on the CUDA device of number `to`.  Raises InputError where shapes differ and where
     nothing at all is known of an image.
@@ -117,7 +126,7 @@ def holes_of(hole: Any, count: int | None, height: int, width: int, *, to: int |
 
 
 def check_finite(pixels: Any, holes: Any, name: str) -> None:
-    """InputError naming the first image (B, H, W, C) with NaN or Inf outside its hole, (H, W) or (B, H, W)."""
+    """Raises InputError, naming the first image (B, H, W, C) with NaN or Inf outside its hole, (H, W) or (B, H, W)."""
     # one pass tells, unless the hole holds them, or the sum is too large
     with np.errstate(all="ignore"):
         if pixels.dtype == np.uint8 or np.isfinite(pixels.sum()):

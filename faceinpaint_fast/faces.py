@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.framing import Framing
+from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import EXTENSIONS, read_image
 
 # eyes, nose and the corners of the mouth of scikit-image's astronaut, (x, y) in pixels
@@ -21,10 +21,14 @@ FINER = 4  # times: warping alone does not guard against aliasing, averaging aft
 
 
 def astronaut(framing: Framing, size: int) -> NDArray[np.uint8]:
-    """Returns the face of scikit-image's astronaut, aligned as a framing has faces: (size, size, 3)."""
+    """Returns the face of scikit-image's astronaut, aligned as a framing has faces: (size, size, 3).
+
+    A framing that does not say where faces lie gets them as CELEBA_108 has them.
+    """
     from skimage import data, transform
 
-    align = transform.estimate_transform("similarity", framing.points_in(FINER * size), ASTRONAUT)
+    told = framing if framing.points else CELEBA_108
+    align = transform.estimate_transform("similarity", told.points_in(FINER * size), ASTRONAUT)
     face = transform.warp(data.astronaut() / 255, align, output_shape=(FINER * size, FINER * size))
     return np.round(transform.downscale_local_mean(face, (FINER, FINER, 1)) * 255).astype(np.uint8)
 
@@ -41,7 +45,8 @@ def load_faces(
     """Returns the faces of folders and tar files, in the order given and by name within a folder: (N, size, size, 3).
 
     size      pixels; a picture that has size x size of them is taken as it is
-    framing   which square of any other picture is the face; it is drawn with size x size pixels
+    framing   which square of any other picture is the face; it is drawn with size x size pixels, as is a picture that
+              has been cut to the square
     limit     how many faces to read, by default all
     progress  hears how many are there
     tell      hears what was done with the first picture, in a line
@@ -85,8 +90,9 @@ def _fitted(image: NDArray[np.uint8], size: int, framing: Framing, name: str) ->
     height, width = image.shape[:2]
     if height == width == size:
         return image, f"{size}x{size} pixels, taken as they are"
-    if not framing.lies_in(width, height):
-        either = f"{size}x{size} pixels, or {framing.pictures} to be cut to {framing.name}"
+    place = framing.place_in(width, height)
+    if place is None:
+        either = f"{size}x{size} pixels, or {framing.pictures} to be cut to {framing}"
         raise InputError(f"{name}: expected {either}, got {width}x{height}")
-    place = f"the square of {framing.side} pixels at ({framing.x}, {framing.y})"
-    return framing.cut(image, size), f"{width}x{height} pixels, of which {place} is drawn with {size}x{size}"
+    square = f"the square of {framing.side} pixels at {place}"
+    return framing.cut(image, size), f"{width}x{height} pixels, of which {square} is drawn with {size}x{size}"

@@ -12,7 +12,10 @@ from faceinpaint_fast.errors import InputError
 
 
 def check_place(path: Path) -> None:
-    """InputError unless a file could be written there, in folders yet to be made if need be; leaves nothing behind."""
+    """Raises InputError unless a file could be written there, in folders yet to be made if need be.
+
+    It leaves nothing behind.
+    """
     try:
         if path.is_dir():
             raise InputError(f"{path}: expected a file to write to, got a folder")
@@ -25,7 +28,7 @@ def check_place(path: Path) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file beside `path`, then rename it: a reader sees the old file or the new, never half."""
+    """Lets `write` fill a file beside `path`, then renames it: a reader sees the old file or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

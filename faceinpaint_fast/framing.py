@@ -37,8 +37,9 @@ class Framing:
         numbers = self.x, self.y, self.side, *(self.picture or ())
         if not (all(type(number) is int for number in numbers) and self.x >= 0 and self.y >= 0 and self.side >= 1):
             raise InputError(f"framing: expected whole x, y >= 0 and side >= 1, got {self.x}, {self.y}, {self.side}")
-        if self.picture is not None and not self.lies_in(*self.picture):
-            raise InputError(f"framing: expected a square within {self.pictures} pixels, got {self.name}")
+        if self.picture is not None and not self.place_in(*self.picture):
+            width, height = self.picture
+            raise InputError(f"framing: expected a square within {width}x{height} pixels, got {self.name}")
         if len(self.points) not in (0, 5):
             raise InputError(f"framing: expected five points or none, got {len(self.points)}")
 
@@ -70,14 +71,20 @@ class Framing:
 
     @property
     def pictures(self) -> str:
-        """Of how many pixels pictures have the square, as a message puts it."""
+        """The sizes of pictures that can be cut, as a message puts it."""
         width, height = self.picture or (self.x + self.side, self.y + self.side)
-        return f"{'' if self.picture else 'at least '}{width}x{height}"
+        return f"{self.side}x{self.side} or {'' if self.picture else 'at least '}{width}x{height}"
 
-    def lies_in(self, width: int, height: int) -> bool:
-        """Whether a picture of so many pixels has the square, and is of the framing's own size, where that is known."""
+    def place_in(self, width: int, height: int) -> tuple[int, int] | None:
+        """Returns where the square begins in a picture of so many pixels, (x, y); None: the picture does not have it.
+
+        A picture of the square's own size is one that has been cut; others are of the framing's size, where that is
+        known.
+        """
+        if width == height == self.side:
+            return 0, 0
         fits = self.x + self.side <= width and self.y + self.side <= height
-        return fits and self.picture in (None, (width, height))
+        return (self.x, self.y) if fits and self.picture in (None, (width, height)) else None
 
     def cut(self, image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         """Returns the square of an image (H, W, 3), with size x size pixels.
@@ -85,9 +92,11 @@ class Framing:
         Raises InputError for a picture that does not have it, or of another size than the framing is of.
         """
         height, width = image.shape[:2]
-        if not self.lies_in(width, height):
+        place = self.place_in(width, height)
+        if place is None:
             raise InputError(f"image: expected {self.pictures} pixels to be cut to {self.name}, got {width}x{height}")
-        square = image[self.y : self.y + self.side, self.x : self.x + self.side]
+        x, y = place
+        square = image[y : y + self.side, x : x + self.side]
         if self.side == size:
             return square
         return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.LANCZOS))

@@ -27,7 +27,7 @@ EXTENSIONS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff"
 
 
 def read_image(source: Path | str | BinaryIO, *, name: str | None = None) -> NDArray[np.uint8]:
-    """Read an image file as RGB, uint8, (H, W, 3), turned upright by its EXIF orientation.
+    """Returns an image file as RGB, uint8, (H, W, 3), turned upright by its EXIF orientation.
 
     Grey is repeated over the channels, 16 bit become 8, floats go from 0 to 1, transparent parts are laid over black.
     `name` stands for the source in messages.  Raises InputError if it cannot be read whole.
@@ -36,7 +36,7 @@ def read_image(source: Path | str | BinaryIO, *, name: str | None = None) -> NDA
 
 
 def read_grey(source: Path | str | BinaryIO, *, name: str | None = None) -> NDArray[np.uint8]:
-    """Read an image file as grey levels (ITU-R 601), uint8, (H, W); see `read_image`."""
+    """Returns an image file as grey levels (ITU-R 601), uint8, (H, W); see `read_image`."""
     return np.asarray(_decode(source, name).convert("L"))
 
 
@@ -78,14 +78,17 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def check_writable(path: Path) -> None:
-    """InputError unless a picture could be written there: asked before the work, not after."""
+    """Raises InputError unless a picture could be written there: asked before the work, not after."""
     if path.suffix.lower() not in EXTENSIONS:
         raise InputError(f"{path}: expected an extension among {', '.join(sorted(EXTENSIONS))}, got {path.suffix!r}")
     check_place(path)
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write (H, W, 3) or (H, W) uint8 in the format that the extension names; the whole file or none."""
+    """Writes (H, W, 3) or (H, W) uint8 in the format that the extension names, the whole file or none.
+
+    Raises InputError where it cannot be written.
+    """
     check_writable(path)
     encoded = BytesIO()
     try:

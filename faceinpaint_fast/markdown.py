@@ -27,13 +27,13 @@ def page(text: str, machine: Mapping[str, str]) -> str:
 
 
 def check(documents: Iterable[Path]) -> None:
-    """InputError unless each is text with marks that pair up: asked before the work, not after."""
+    """Raises InputError unless each document is text with marks that pair up: asked before the work, not after."""
     for document in documents:
         _parts(document)
 
 
 def update(documents: Iterable[Path], tables: Mapping[str, str]) -> None:
-    """Write the tables, by name, to their places in all documents, or in none if one asks for a table that is missing.
+    """Writes the tables, by name, to their places in all documents, or in none if one asks for a table that is missing.
 
     Raises InputError for such a table, for marks that do not pair up, and for a document without any.
     """

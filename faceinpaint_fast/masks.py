@@ -22,9 +22,9 @@ KINDS = {"centre": "centre", "left half": "left", "free-form": "free-form", "80 
 
 
 def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
-    """The level from which on a pixel of `hole`, (H, W) or (B, H, W), is missing.
+    """Returns the level from which on a pixel of `hole`, (H, W) or (B, H, W), is missing.
 
-    True for bool; 0.5 for float; 128 for uint8, or 1 where an image's hole holds only 0 and 1: a number, or one an
+    It is 1 for bool; 0.5 for float; 128 for uint8, or 1 where an image's hole holds only 0 and 1: a number, or one an
     image, (B, 1, 1), where images differ.  Raises InputError for any other dtype and for NaN.
     """
     if hole.dtype == np.bool_:
@@ -43,13 +43,13 @@ def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
 
 
 def as_hole(hole: NDArray[Any], name: str = "hole") -> NDArray[np.bool_]:
-    """`hole` as bool, True = missing; see `threshold`."""
+    """Returns `hole` as bool, True = missing; see `threshold`."""
     missing: NDArray[np.bool_] = hole >= threshold(hole, name)
     return missing
 
 
 def read_hole(source: Path | str | NDArray[Any], *, invert: bool = False) -> NDArray[np.bool_]:
-    """A hole (H, W) from an image file or an array, white = fill; `invert` where black is to be filled."""
+    """Returns the hole (H, W) of an image file or an array, white = fill; `invert` where black is to be filled."""
     hole = as_hole(source if isinstance(source, np.ndarray) else read_grey(source))
     if hole.ndim != 2:
         raise InputError(f"hole: expected shape (H, W), got {hole.shape}")
@@ -57,14 +57,14 @@ def read_hole(source: Path | str | NDArray[Any], *, invert: bool = False) -> NDA
 
 
 def centre(shape: tuple[int, int], size: int | None = None) -> NDArray[np.bool_]:
-    """A centred square of `size` pixels, half the shorter side by default."""
+    """Returns a centred square of `size` pixels, by default half the shorter side, as a hole (H, W)."""
     height, width = shape
     size = min(height, width) // 2 if size is None else size
     return rectangle(shape, top=(height - size) // 2, left=(width - size) // 2, height=size, width=size)
 
 
 def half(shape: tuple[int, int], side: Side) -> NDArray[np.bool_]:
-    """The left, right, top or bottom half."""
+    """Returns the left, right, top or bottom half as a hole (H, W)."""
     height, width = shape
     if side in ("left", "right"):
         left = 0 if side == "left" else width - width // 2
@@ -76,7 +76,7 @@ def half(shape: tuple[int, int], side: Side) -> NDArray[np.bool_]:
 
 
 def rectangle(shape: tuple[int, int], *, top: int, left: int, height: int, width: int) -> NDArray[np.bool_]:
-    """A rectangle, which must lie within the image."""
+    """Returns a rectangle as a hole (H, W); raises InputError unless it lies within the image."""
     if not (0 <= top < top + height <= shape[0] and 0 <= left < left + width <= shape[1]):
         box = f"rows {top} to {top + height}, columns {left} to {left + width}"
         raise InputError(f"rectangle: expected one within {shape[0]}x{shape[1]}, got {box}")
@@ -86,7 +86,7 @@ def rectangle(shape: tuple[int, int], *, top: int, left: int, height: int, width
 
 
 def random_pixels(shape: tuple[int, int], fraction: float, seed: int = 0) -> NDArray[np.bool_]:
-    """This fraction of the pixels, rounded to a whole number, each with the same chance."""
+    """Returns this fraction of the pixels, rounded to a whole number, each with the same chance, as a hole (H, W)."""
     if not 0 <= fraction <= 1:
         raise InputError(f"fraction: expected 0 to 1, got {fraction}")
     hole = np.zeros(shape, dtype=np.bool_)
@@ -96,7 +96,7 @@ def random_pixels(shape: tuple[int, int], fraction: float, seed: int = 0) -> NDA
 
 
 def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDArray[np.bool_]:
-    """Brush strokes that wander over the image; their length and width go with its size."""
+    """Returns brush strokes that wander over the image as a hole (H, W); their length and width go with its size."""
     height, width = shape
     if strokes < 1:
         raise InputError(f"strokes: expected >= 1, got {strokes}")
@@ -118,7 +118,7 @@ def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDA
 
 
 def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
-    """A hole by its name: centre, left, right, top, bottom, free-form, or drop-P for P per cent of the pixels."""
+    """Returns the hole (H, W) of a name: centre, left, right, top, bottom, free-form, or drop-P for P %."""
     if name == "centre":
         return centre(shape)
     if name in get_args(Side):

@@ -107,7 +107,7 @@ class Model:
 
     @property
     def networks(self) -> dict[str, DCGAN]:
-        """Those that there are, by the name that their file has."""
+        """The networks that there are, by the names of their files."""
         named = {"generator": self.generator, "discriminator": self.discriminator, "encoder": self.encoder}
         return {name: network for name, network in named.items() if network is not None}
 

@@ -87,6 +87,21 @@ def test_a_picture_is_cut_to_the_framing_or_is_of_the_size(tmp_path, draw_face, 
     assert loaded([tmp_path], size=108)[0].tobytes() == draw_face(0, 108).tobytes()
 
 
+def test_a_picture_that_has_been_cut_is_drawn_with_the_model_s_pixels(tmp_path, draw_face):
+    """As the shards of CelebA's larger square have them, for models of 128 pixels."""
+    write_image(tmp_path / "a.png", draw_face(0, 148))
+    told = []
+    found = loaded([tmp_path], size=128, framing=CELEBA_148, tell=told.append)
+    assert_array_equal(found[0], CELEBA_148.cut(draw_face(0, 148), 128))
+    assert (abs(found[0].astype(int) - draw_face(0, 128)).max(axis=-1) > 8).mean() < 0.1
+    assert told == [
+        f"{tmp_path}/a.png: 148x148 pixels, of which the square of 148 pixels at (0, 0) is drawn with 128x128"
+    ]
+    # and the smaller square within it, for models of that one
+    inner = loaded([tmp_path], framing=Framing.parse("20,20,108"))[0]
+    assert_array_equal(inner, CELEBA_108.cut(draw_face(0, 148)[20:128, 20:128], 64))
+
+
 def test_the_size_is_told_as_well(tmp_path, faces):
     write_image(tmp_path / "a.png", faces[0])
     told = []
@@ -97,8 +112,8 @@ def test_the_size_is_told_as_well(tmp_path, faces):
 @pytest.mark.parametrize(
     ("framing", "expected"),
     [
-        (CELEBA_108, "expected 64x64 pixels, or 178x218 to be cut to celeba-108, got 65x64"),
-        (Framing.parse("2,0,64"), "expected 64x64 pixels, or at least 66x64 to be cut to 2,0,64, got 65x64"),
+        (CELEBA_108, "expected 64x64 pixels, or 108x108 or 178x218 to be cut to celeba-108, got 65x64"),
+        (Framing.parse("2,0,64"), "expected 64x64 pixels, or 64x64 or at least 66x64 to be cut to 2,0,64, got 65x64"),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -158,6 +173,7 @@ def test_the_astronaut_has_any_size_and_framing():
     # the same face with twice the pixels a side, and with more around it
     halved = astronaut(CELEBA_108, 128).reshape(64, 2, 64, 2, 3).mean(axis=(1, 3))
     assert abs(halved - small).mean() < 2
+    assert_array_equal(astronaut(Framing.parse("1,2,99"), 64), small)
     wider = astronaut(CELEBA_148, 148)[20:128, 20:128]
     assert abs(wider - astronaut(CELEBA_108, 108).astype(float)).mean() < 2
 

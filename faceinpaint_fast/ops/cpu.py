@@ -67,7 +67,7 @@ def ssim_l1(
 def ssim(
     x: Tensor, y: Tensor, share: Tensor | None, taps: Tensor, pad: int, c1: float, c2: float, with_gradient: bool
 ) -> tuple[Tensor, Tensor]:
-    """ssim (B,) of x against y (B, C, H, W), and its gradient in x, (0,) without; all of one dtype."""
+    """Ssim (B,) of x against y (B, C, H, W), and its gradient in x, (0,) without; all of one dtype."""
     value, gradient = x.new_empty(len(x)), x.new_empty(x.shape if with_gradient else 0)
     shares = _numbers(x.new_empty(0) if share is None else share)
     _cpu.ssim(_numbers(x), _numbers(y), shares, taps.numpy(), pad, c1, c2, _threads(x), value.numpy(), gradient.numpy())

@@ -1,5 +1,7 @@
-"""The ops that the search uses as plain torch, for a program that has neither the C++ kernels nor the Triton ones: what
-a package of AOTInductor's is made of.  The equations are in `ssim_l1`; a local mean is two products with band matrices.
+"""The ops that the search uses as plain torch: what a package of AOTInductor's is made of.
+
+A program that runs it has neither the C++ kernels nor the Triton ones.  The equations are in `ssim_l1`; a local mean is
+two products with band matrices.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class LocalMean:
         return cls(banded(taps, height, pad), banded(taps, width, pad))
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Returns K of images: (..., H, W) -> (..., H', W')."""
         return self.rows @ images @ self.columns.T
 
     def adjoint(self, means: Tensor) -> Tensor:

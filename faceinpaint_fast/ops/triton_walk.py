@@ -15,7 +15,8 @@ import triton.language as tl
 @triton.jit
 def tile_of(H, W, rows, THREADS: tl.constexpr, COLUMNS: tl.constexpr):
     """Returns the program's part of the planes of H x W: the plane, its first row and the one after the last, and each
-    thread's first column."""
+    thread's first column.
+    """
     strips, segments = tl.cdiv(W, THREADS * COLUMNS), tl.cdiv(H, rows)
     # neighbours run at the same time and share what they read at their borders in the caches
     tile = tl.program_id(0) % (strips * segments)

@@ -34,6 +34,7 @@ class DCGANGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
+        """Returns the images of codes."""
         return self.layers(z[:, :, None, None])
 
 
@@ -55,6 +56,7 @@ class Halving(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Returns the outputs for images."""
         return self.layers(x).flatten(1)
 
 
@@ -65,13 +67,12 @@ class DCGANDiscriminator(Halving):
         super().__init__(inputs=channels, size=size, width=width, outputs=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits of images."""
         return super().forward(x)[:, 0]
 
 
 class DCGANEncoder(Halving):
-    """The image in [-1, 1], 0 where it is missing, and M, (B, channels + 1, size, size) -> a guess of its code, (B,
-    latent_size).
-    """
+    """An image in [-1, 1], 0 where missing, and M: (B, channels + 1, size, size) -> a guessed code (B, latent_size)."""
 
     def __init__(self, *, size: int = 64, width: int = 64, latent_size: int = 100, channels: int = 3) -> None:
         super().__init__(inputs=channels + 1, size=size, width=width, outputs=latent_size)

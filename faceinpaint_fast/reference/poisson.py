@@ -72,7 +72,7 @@ def solve(div: Array, target: Array, missing: NDArray[np.bool_]) -> Array:
 
 
 def laplacian(height: int, width: int) -> sparse.csr_array:
-    """f -> at each pixel the sum of f(q) - f(p) over its 4-neighbours q inside the image."""
+    """Returns f -> at each pixel the sum of f(q) - f(p) over its 4-neighbours q inside the image."""
     return sparse.csr_array(
         sparse.kron(_second_difference(height), sparse.eye_array(width))
         + sparse.kron(sparse.eye_array(height), _second_difference(width))
@@ -80,6 +80,6 @@ def laplacian(height: int, width: int) -> sparse.csr_array:
 
 
 def _second_difference(n: int) -> sparse.csr_array:
-    """f -> the sum of f(q) - f(p) over the one or two neighbours q of p on a line of n pixels."""
+    """Returns f -> the sum of f(q) - f(p) over the one or two neighbours q of p on a line of n pixels."""
     forward = sparse.eye_array(n - 1, n, k=1) - sparse.eye_array(n - 1, n)
     return sparse.csr_array(-forward.T @ forward)

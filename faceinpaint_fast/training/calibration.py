@@ -30,7 +30,7 @@ class Calibration:
 
     @property
     def normalization(self) -> Normalization:
-        """The four bounds."""
+        """The four bounds, mean -+ 3 std."""
         spread_s, spread_c = 3 * self.ssim.std(dtype=np.float64), 3 * self.l1.std(dtype=np.float64)
         mean_s, mean_c = self.ssim.mean(dtype=np.float64), self.l1.mean(dtype=np.float64)
         return Normalization(
@@ -41,7 +41,7 @@ class Calibration:
         )
 
     def describe(self) -> dict[str, float | int]:
-        """What the model folder keeps."""
+        """Returns what the model folder keeps: counts, means, standard deviations and the bounds."""
         images, samples = self.ssim.shape
         figures = {
             f"{name}_{figure}": float(getattr(values, figure)(dtype=np.float64))

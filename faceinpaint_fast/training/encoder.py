@@ -103,6 +103,7 @@ class Amortisation:
         self.networks = Networks.of(G, D, None, self.search_config, device)
 
     def play(self, rate: float = 1.0) -> Tensor:
+        """Does one step at this share of the learning rate; returns its loss, (1,), left on the device."""
         self.adam.param_groups[0]["lr"] = rate * self.config.learning_rate
         rng = np.random.default_rng((self.config.seed, 0, self.step))
         images = self._images(rng)
@@ -130,10 +131,12 @@ class Amortisation:
         return batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device)
 
     def state_dict(self) -> dict[str, Any]:
+        """Returns all that a resumed run needs."""
         parts = {"encoder": self.encoder.state_dict(), "adam": self.adam.state_dict()}
         return {"step": self.step, "generator": self.model.config.sha256["generator"]} | parts
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from such a state."""
         if state["generator"] != self.model.config.sha256["generator"]:
             raise ModelError("expected a run with this generator, got one with another: remove its folder")
         self.encoder.load_state_dict(state["encoder"])
@@ -155,5 +158,8 @@ def train_encoder(
     device: torch.device,
     **options: Any,
 ) -> None:
-    """Trains an encoder, with the options of `run.run`; the run's state and log lie in folder/training/encoder."""
+    """Trains an encoder for a model as `run.run` does; state and log lie in folder/training/encoder.
+
+    What is raised is as with `run.run`, and InputError for faces of another size or too few of them.
+    """
     run(Amortisation(model, faces, config, device), folder, folder / "training" / "encoder", **options)

@@ -50,7 +50,7 @@ FEATURES = {"hog": shapes, "colour": colours}
 
 
 def distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """d^2 between the Gaussians that fit two sets of features, (N, F) and (M, F)."""
+    """Returns d^2 between the Gaussians that fit two sets of features, (N, F) and (M, F)."""
     apart = one.mean(axis=0) - other.mean(axis=0)
     # C = R'R, and the singular values of R1 R2' are the square roots of the eigenvalues of C1 C2: that way nothing is
     # squared whose root is taken later, which would leave half of the digits of small ones

@@ -88,7 +88,7 @@ class Game:
         return network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def play(self, rate: float = 1.0) -> Tensor:
-        """One step of D, one of G, at this share of the learning rate: their losses, (2,), left on the device."""
+        """Does a step of D and one of G at this share of the learning rate; returns their losses, (2,)."""
         for adam in (self.adam_G, self.adam_D):
             adam.param_groups[0]["lr"] = rate * self.config.learning_rate
         rng = np.random.default_rng((self.config.seed, 0, self.step))
@@ -127,7 +127,7 @@ class Game:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def averaged_generator(self) -> DCGANGenerator:
-        """G with the averaged weights, and BatchNorm statistics that belong to them; in eval mode."""
+        """Returns G with the averaged weights and BatchNorm statistics that belong to them, in eval mode."""
         G = self._placed(DCGANGenerator(**self._shape))
         G.load_state_dict(self.average.module.state_dict())
         rng = np.random.default_rng((self.config.seed, 2))
@@ -136,7 +136,7 @@ class Game:
 
     @torch.no_grad()
     def sample_grid(self, G: DCGANGenerator) -> NDArray[np.uint8]:
-        """Faces of the same GRID^2 latent codes every time, as one picture."""
+        """Returns what G draws of the same GRID^2 codes every time, as one picture (GRID H, GRID W, 3)."""
         z = self._latent(np.random.default_rng((self.config.seed, 3)), GRID**2)
         faces = to_unit(G(z)).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         rows = faces.reshape(GRID, GRID, *faces.shape[1:]).transpose(0, 2, 1, 3, 4)
@@ -146,15 +146,17 @@ class Game:
         return {name: getattr(self, name) for name in ("G", "D", "average", "adam_G", "adam_D")}
 
     def state_dict(self) -> dict[str, Any]:
+        """Returns all that a resumed run needs."""
         return {"step": self.step} | {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from such a state."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.step = state["step"]
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
-        """The averaged G and D as a model folder, and samples of that G in out/training/samples."""
+        """Writes the averaged G and D as a model folder, and samples of that G into out/training/samples."""
         G = self.averaged_generator()
         # the folder itself says what images the model draws
         run = {name: value for name, value in described.items() if name not in ("size", "framing")}
@@ -163,5 +165,8 @@ class Game:
 
 
 def train(faces: NDArray[np.uint8], out: Path, config: TrainConfig, *, device: torch.device, **options: Any) -> None:
-    """A run, with the options of `run.run`, whose state and log lie in out/training."""
+    """Trains a model on faces (N, size, size, 3) as `run.run` does; state and log lie in out/training.
+
+    What is raised is as with `run.run`, and InputError for faces of another size or too few of them.
+    """
     run(Game(faces, config, device), out, out / "training", **options)

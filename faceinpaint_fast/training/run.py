@@ -40,14 +40,16 @@ class Training(Protocol):
     losses: tuple[str, ...]
 
     def play(self, rate: float) -> Tensor:
-        """One step at this share of the learning rate: its losses, (len(losses),), left on the device."""
+        """Does one step at this share of the learning rate; returns its losses, (len(losses),), left on the device."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that a resumed run needs."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from such a state."""
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
-        """Put what has come of it into the model folder `out`, with a description of the run."""
+        """Puts what has come of it into the model folder `out`, with a description of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +62,24 @@ class LogLine:
 
 
 def best_precision(device: torch.device) -> str:
-    """bf16 where the device has instructions for it."""
+    """Returns bf16 where the device has instructions for it, else fp32."""
     has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
     return "bf16" if has_bf16 else "fp32"
 
 
 @lru_cache(maxsize=1)
 def order_of_epoch(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """A permutation of `count` faces; drawn once an epoch, since every step of it asks."""
+    """Returns a permutation of `count` faces, which is drawn once an epoch, since every step of it asks."""
     return np.random.default_rng((seed, 1, epoch)).permutation(count)
 
 
 def batch_of_step(
     faces: NDArray[np.uint8], seed: int, step: int, batch: int, rng: np.random.Generator, device: torch.device
 ) -> Tensor:
-    """(batch, C, H, W) in [0, 1] of `faces`, in an order of their own each epoch, every other mirrored."""
+    """Returns the faces of a step, (batch, C, H, W) in [0, 1].
+
+    They come in an order of their own each epoch, and every other one is mirrored.
+    """
     epoch, number = divmod(step, len(faces) // batch)
     order = order_of_epoch(seed, epoch, len(faces))
     shown = faces[order[number * batch : (number + 1) * batch]]
@@ -102,8 +107,7 @@ def run(
     checkpoint_minutes: float = 5.0,
     on_progress: Callable[[LogLine], None] = lambda _: None,
 ) -> None:
-    """Train until `images` have been seen, keeping what comes of it in the model folder `out` from the first
-    checkpoint on.
+    """Trains until `images` have been seen; what comes of it is in the model folder `out` from the first checkpoint on.
 
     Over the last `cooldown` of them the learning rate falls to 0 along a line.  What comes before does not depend on
     it, so that a run may be prolonged and cooled down from any checkpoint.
@@ -184,7 +188,7 @@ def _config_of(kind: type[Any], described: dict[str, Any]) -> Any:
 
 
 def log_lines(log: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a run's log.jsonl, none if it is not there; a kill may have cut the last one short."""
+    """Yields the lines of a run's log.jsonl, none if it is not there; a kill may have cut the last one short."""
     for line in log.read_text().splitlines() if log.exists() else []:
         try:
             yield json.loads(line)

@@ -310,4 +310,4 @@ def test_evaluate_takes_faces_of_the_model_alone(faceinpaint, refused, celeba, m
     assert "--size: expected the model's, 64, got 128" in refused(*line, "--size", 128)
     assert "--crop: expected the model's, celeba-108, or x,y,side" in refused(*line, "--crop", "celeba-148")
     write_image(celeba / "0.png", np.zeros((90, 100, 3), np.uint8))
-    assert "0.png: expected 64x64 pixels, or 178x218 to be cut to celeba-108, got 100x90" in refused(*line)
+    assert "0.png: expected 64x64 pixels, or 108x108 or 178x218 to be cut to celeba-108, got 100x90" in refused(*line)

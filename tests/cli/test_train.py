@@ -114,7 +114,7 @@ def test_train_passes_every_option_on(faceinpaint, tmp_path, monkeypatch):
         (["--ema", "1"], "learning_rate, beta1, ema: expected"),
         (["--precision", "fp16"], "precision: expected fp32 or bf16"),
         (["--crop", "65"], "crop: expected celeba-108, celeba-148 or x,y,side in pixels, got '65'"),
-        (["--size", "128"], "0.png: expected 128x128 pixels, or 178x218 to be cut to celeba-108, got 64x64"),
+        (["--size", "128"], "0.png: expected 128x128 pixels, or 108x108 or 178x218 to be cut to celeba-108, got 64x64"),
         (["--size", "48"], "size: expected one of 32, 64, 128, 256, got 48"),
         (["--device", "gpu"], "device: expected auto or a device at hand"),
     ],
@@ -260,8 +260,11 @@ def test_frechet_refuses_too_few_faces(refused, faces, model):
         (["--size", "32"], "--size: expected the model's, 64, got 32"),
         (["--crop", "celeba-148"], "--crop: expected the model's, celeba-108, or x,y,side, got celeba-148"),
         (["--crop", "face"], "crop: expected celeba-108, celeba-148 or x,y,side in pixels, got 'face'"),
-        ([], "0.png: expected 64x64 pixels, or 178x218 to be cut to celeba-108, got 100x90"),
-        (["--crop", "0,0,91"], "0.png: expected 64x64 pixels, or at least 91x91 to be cut to 0,0,91, got 100x90"),
+        ([], "0.png: expected 64x64 pixels, or 108x108 or 178x218 to be cut to celeba-108, got 100x90"),
+        (
+            ["--crop", "0,0,91"],
+            "0.png: expected 64x64 pixels, or 91x91 or at least 91x91 to be cut to 0,0,91, got 100x90",
+        ),
     ],
 )
 def test_what_does_not_fit_the_model_is_refused(refused, model, tmp_path, command, options, message):
