@@ -3,13 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint bench gpu clean
+.PHONY: demo test test-fast durations lint bench gpu clean
 
 demo: $(READY)
 	$(BIN)/faceinpaint demo --out out/demo.png
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# without what tests/durations.json has as slow; it says which tests these are
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not slow" --durations=0 --durations-min=1
+
+# all tests, and what each of them takes, for test-fast to go by
+durations: $(READY)
+	$(BIN)/python -m pytest --write-durations
 
 lint: $(READY)
 	$(BIN)/ruff check .

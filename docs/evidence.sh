@@ -9,7 +9,7 @@ evaluate() { faceinpaint evaluate "$@" --precision bf16 > /dev/null; }
 celeba=$faces/celeba64-val.tar portraits=$faces/portraits64-val.tar asian=$faces/asian64-tight-val.tar
 
 evaluate "$celeba" --out evidence/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea
-evaluate "$celeba" --out evidence/evaluation --faces 32 --methods paper,DIP
+evaluate "$celeba" --out evidence/evaluation --faces 32 --methods paper,paper-calibrated,DIP
 # where DIP is close
 evaluate "$celeba" --out evidence/evaluation --faces 96 --masks centre --methods DIP
 evaluate "$celeba" --out evidence/evaluation --faces 64 --masks bottom --methods DIP
@@ -30,9 +30,10 @@ choice "the guess alone" --set iterations=1
 choice "10 iterations" --set iterations=10
 choice "20 iterations" --set iterations=20
 choice "50 iterations" --set iterations=50
-choice "no guess, BFGS, 100 iterations" --set search=bfgs --set iterations=100
-choice "no guess, decayed Adam, 100 iterations" --set search=adam-cosine --set iterations=100 --set lambda_z=0.02
-choice "no guess, decayed Adam, 30 iterations" --set search=adam-cosine --set lambda_z=0.02
+choice "no guess, BFGS, 100 iterations" --set start=random --set iterations=100
+decayed=(--set optimiser=adam --set schedule=cosine --set start=random --set lambda_z=0.02)
+choice "no guess, decayed Adam, 100 iterations" "${decayed[@]}" --set iterations=100
+choice "no guess, decayed Adam, 30 iterations" "${decayed[@]}"
 choice "first step of 0.05" --set learning_rate=0.05
 choice "first step of 1" --set learning_rate=1
 choice "3 restarts" --set restarts=3

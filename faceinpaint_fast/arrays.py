@@ -68,25 +68,64 @@ def where_it_lies(array: Any) -> Any:
     return to_numpy(array)
 
 
+def brought(array: Any, device: int) -> Any:
+    """The array of NumPy or CuPy as CuPy's, which is installed, on the CUDA device of that number."""
+    import cupy
+
+    with cupy.cuda.Device(device):
+        return cupy.asarray(array)
+
+
+def to_torch(array: Any, device: torch.device) -> torch.Tensor:
+    """The array of NumPy or CuPy as torch's tensor on that device: a view where it lies there and is contiguous."""
+    import torch
+
+    array = module_of(array).ascontiguousarray(array)
+    if not is_cupy(array):
+        return torch.from_numpy(array).to(device)
+    # bool has no agreed form on its way
+    tensor = torch.from_dlpack(array.view(np.uint8) if array.dtype == np.bool_ else array)
+    return (tensor.view(torch.bool) if array.dtype == np.bool_ else tensor).to(device)
+
+
 @contextlib.contextmanager
 def on_stream_of(array: Any) -> Iterator[None]:
     """CuPy, if it is installed, works on the array's device and, if it is torch's, on torch's current stream."""
     with contextlib.ExitStack() as stack:
         if is_cupy(array):
             stack.enter_context(array.device)
-        elif is_torch(array) and array.is_cuda:
-            with contextlib.suppress(ImportError):
-                import cupy
-                import torch
-
-                stack.enter_context(cupy.cuda.Device(array.device.index))
-                stream = torch.cuda.current_stream(array.device)
-                # since CuPy 14, which warns of ExternalStream
-                if hasattr(cupy.cuda.Stream, "from_external"):
-                    stack.enter_context(cupy.cuda.Stream.from_external(stream))
-                else:
-                    stack.enter_context(cupy.cuda.ExternalStream(stream.cuda_stream))
+        elif is_torch(array):
+            stack.enter_context(on_stream(array.device))
         yield
+
+
+@contextlib.contextmanager
+def on_stream(device: torch.device) -> Iterator[None]:
+    """CuPy, if it is installed, works on a CUDA device of torch's and on torch's current stream there."""
+    with contextlib.ExitStack() as stack:
+        if (number := cupy_device(device)) is not None:
+            import cupy
+            import torch
+
+            stack.enter_context(cupy.cuda.Device(number))
+            stream = torch.cuda.current_stream(device)
+            # since CuPy 14, which warns of ExternalStream
+            if hasattr(cupy.cuda.Stream, "from_external"):
+                stack.enter_context(cupy.cuda.Stream.from_external(stream))
+            else:
+                stack.enter_context(cupy.cuda.ExternalStream(stream.cuda_stream))
+        yield
+
+
+def cupy_device(device: torch.device) -> int | None:
+    """The number by which CuPy knows a device of torch's; None for one that is no CUDA device, or without CuPy."""
+    if device.type != "cuda":
+        return None
+    try:
+        import cupy
+    except ImportError:
+        return None
+    return int(cupy.cuda.runtime.getDevice()) if device.index is None else device.index
 
 
 def like(result: Any, example: Array) -> Array:
@@ -95,13 +134,15 @@ def like(result: Any, example: Array) -> Array:
         import torch
 
         if is_cupy(result):
-            return torch.from_dlpack(result)  # type: ignore[attr-defined, return-value]
+            return torch.from_dlpack(result).to(example.device)  # type: ignore[attr-defined, return-value]
         return torch.from_numpy(result).to(example.device)  # type: ignore[attr-defined, return-value]
     if is_cupy(example) and not is_cupy(result):
         import cupy
 
         with example.device:  # type: ignore[attr-defined]
             return cupy.asarray(result)
+    if is_cupy(result) and not is_cupy(example):
+        return result.get()
     return result
 
 

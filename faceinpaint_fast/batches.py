@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.arrays import is_cupy, is_torch, like, module_of, to_numpy, where_it_lies
+from faceinpaint_fast.arrays import brought, is_cupy, is_torch, like, module_of, to_numpy, where_it_lies
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole
 
@@ -20,19 +20,21 @@ from faceinpaint_fast.masks import as_hole
 class ImageBatch:
     """A caller's images as one batch, and the way back to the caller's kind of array and layout.
 
-    pixels  (B, H, W, C), float or uint8, a view of what was handed over: NumPy, or CuPy where that was asked for
+    pixels  (B, H, W, C), float or uint8: NumPy, or CuPy where that was asked for; a view of what was handed over, where
+            that lies there
     """
 
     pixels: Any
     _example: Any
 
     @classmethod
-    def of(cls, images: Any, name: str, *, on_device: bool = False) -> ImageBatch:
+    def of(cls, images: Any, name: str, *, on_device: bool = False, to: int | None = None) -> ImageBatch:
         """NumPy and CuPy: (H, W, C) or (B, H, W, C); torch: (C, H, W) or (B, C, H, W); InputError for others.
 
         on_device  leave images on a CUDA device there, as CuPy's, if it is installed
+        to         bring them to the CUDA device of this number, as CuPy's, which is installed
         """
-        pixels = where_it_lies(images) if on_device else to_numpy(images)
+        pixels = where_it_lies(images) if on_device or to is not None else to_numpy(images)
         # a list of arrays, or any other object that NumPy understands, comes back as NumPy's
         example = images if is_torch(images) or is_cupy(images) else pixels
         layout = "(C, H, W) or (B, C, H, W)" if is_torch(images) else "(H, W, C) or (B, H, W, C)"
@@ -42,6 +44,7 @@ class ImageBatch:
             raise InputError(f"{name}: expected float or uint8, got {pixels.dtype}")
         if is_torch(images):
             pixels = np.moveaxis(pixels, -3, -1)
+        pixels = pixels if to is None else brought(pixels, to)
         return cls(pixels if pixels.ndim == 4 else pixels[None], example)
 
     @property
@@ -69,9 +72,7 @@ class ImageBatch:
 
     def filled(self, unit: NDArray[Any], holes: NDArray[np.bool_]) -> Any:
         """The caller's images with `unit` (B, H, W, C) in their holes (B, H, W), every other pixel bit for bit."""
-        result = self.pixels.copy()
-        result[holes] = self.rounded(unit[holes])
-        return self.laid_out(result)
+        return self.laid_out(np.where(holes[..., None], self.rounded(unit), self.pixels))
 
     def laid_out(self, pixels: Any) -> Any:
         """(B, H, W, C) as the caller's kind of array and layout."""
@@ -103,12 +104,13 @@ def fitting(hole: NDArray[np.bool_], count: int | None, height: int, width: int)
     return np.broadcast_to(hole, (count or 1, height, width))
 
 
-def holes_of(hole: Any, count: int | None, height: int, width: int) -> NDArray[np.bool_]:
+def holes_of(hole: Any, count: int | None, height: int, width: int, *, to: int | None = None) -> Any:
     """The holes (B, H, W), bool, of `count` images, or of one if count is None; one hole may serve all of them.
 
-    Raises InputError where shapes differ and where nothing at all is known of an image.
+    They are NumPy's, or CuPy's on the CUDA device of number `to`.  Raises InputError where shapes differ and where
+    nothing at all is known of an image.
     """
-    hole = as_hole(to_numpy(hole))
+    hole = as_hole(to_numpy(hole) if to is None else brought(where_it_lies(hole), to))
     fits = fitting(hole, count, height, width)
     partly_known(hole)
     return fits

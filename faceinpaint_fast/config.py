@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, Literal, get_args
 
 from faceinpaint_fast.errors import InputError
 
 Precision = Literal["fp32", "bf16"]
-Search = Literal["adam", "adam-cosine", "bfgs", "guided"]
+Optimiser = Literal["adam", "bfgs"]
+Schedule = Literal["constant", "cosine"]
+Start = Literal["encoder", "random"]
 Blend = Literal["poisson", "biharmonic", "tension", "none"]
 Unbounded = Literal["masked", "none"]  # normalizations without bounds
 
@@ -38,15 +41,25 @@ class Normalization:
 Normalization.PAPER = Normalization(s_min=0.1198, s_max=0.8431, c_min=739.0, c_max=4861.0)
 
 
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "precision": get_args(Precision),
+    "optimiser": get_args(Optimiser),
+    "schedule": get_args(Schedule),
+    "start": get_args(Start),
+    "blend": get_args(Blend),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InpaintConfig:
     """How to restore an image.  The defaults are what works best, `InpaintConfig.paper()` is what is printed.
 
     iterations     steps of the search, each with one pass through the networks and one back
     precision      of the networks; losses, z and the optimiser's state are float32 always
-    search         "adam": Adam at a constant step size; "adam-cosine": decayed to zero along a half cosine; "bfgs":
-                   quasi-Newton; "guided": that too, from where the model's encoder guesses the code, if it has one,
-                   and with the prior drawing to there instead of to 0
+    optimiser      "adam" (Kingma and Ba 2015) or "bfgs", quasi-Newton
+    schedule       of Adam's step size: "constant", or "cosine": decayed to zero along a half cosine
+    start          "encoder": near the code that the model's encoder guesses, if it has one, and with the prior drawing
+                   to there instead of to 0; "random": at codes of the seed alone
     restarts       starts per image, of which the one with the least loss is kept
     learning_rate  Adam's step size in z, at the start; the length of BFGS's first step
     z_max          z is clipped to [-z_max, z_max] after every step (Yeh et al. 2017); infinite: never
@@ -55,7 +68,8 @@ class InpaintConfig:
     k, alpha       Eq. 7's patch size, odd, and slope
     normalization  Eq. 5 and 6 as printed, with these bounds; or "masked": L1 as a mean over the weights of the known
                    pixels, SSIM as a mean over windows by how much of each is known, neither ever clamped; or "none":
-                   the plain sum of L1, and 1 - the plain mean of SSIM
+                   the plain sum of L1, and 1 - the plain mean of SSIM; or "model": as printed, with the bounds that
+                   `faceinpaint calibrate` found for the model at hand
     blend          "poisson" (section 3.3); "biharmonic": with the known pixels' slopes too (Damelin and Hoang 2018);
                    "tension": smooth at known pixels, Poisson's further away (Franke 1985); or "none": G(z^) stitched
                    into the hole as it is
@@ -65,7 +79,9 @@ class InpaintConfig:
 
     iterations: int = 30
     precision: Precision = "fp32"
-    search: Search = "guided"
+    optimiser: Optimiser = "bfgs"
+    schedule: Schedule = "constant"
+    start: Start = "encoder"
     restarts: int = 1
     learning_rate: float = 0.2
     z_max: float = math.inf
@@ -75,15 +91,17 @@ class InpaintConfig:
     lambda_z: float = 0.03
     k: int = 7
     alpha: float = 2.0
-    normalization: Normalization | Unbounded = "masked"
+    normalization: Normalization | Unbounded | Literal["model"] = "masked"
     blend: Blend = "tension"
     tension: float = TENSION
     batch_invariant: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("precision", Precision), ("search", Search), ("blend", Blend)):
-            if getattr(self, name) not in get_args(choices):
-                raise InputError(f"{name}: expected one of {get_args(choices)}, got {getattr(self, name)!r}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
+        if self.schedule != "constant" and self.optimiser != "adam":
+            raise InputError(f"schedule: expected constant with {self.optimiser}, got {self.schedule!r}")
         for name in ("iterations", "restarts"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise InputError(f"{name}: expected an integer >= 1, got {getattr(self, name)!r}")
@@ -97,26 +115,58 @@ class InpaintConfig:
                 raise InputError(f"{name}: expected a finite number > 0, got {getattr(self, name)}")
         if not self.z_max > 0:
             raise InputError(f"z_max: expected a number > 0, got {self.z_max}")
-        if not (self.normalization in get_args(Unbounded) or isinstance(self.normalization, Normalization)):
-            expected = f"a Normalization or one of {get_args(Unbounded)}"
+        named = (*get_args(Unbounded), "model")
+        if not (self.normalization in named or isinstance(self.normalization, Normalization)):
+            expected = f"a Normalization or one of {named}"
             raise InputError(f"normalization: expected {expected}, got {self.normalization!r}")
         if self.lambda_d == self.lambda_c == self.lambda_s == 0:
             raise InputError("lambda_d, lambda_c, lambda_s: expected one of them > 0, got 0 for all")
 
     @classmethod
-    def paper(cls) -> InpaintConfig:
-        """The printed method to the letter.
+    def paper(cls, **changes: Any) -> InpaintConfig:
+        """Returns the printed method to the letter, but for changes, which are what `InpaintConfig` takes.
 
         The paper names neither optimiser nor step; Adam at 0.03, without restarts, is what public DIP code uses.
         """
-        return cls(
-            iterations=1000,
-            search="adam",
-            learning_rate=0.03,
-            lambda_d=0.003,
-            lambda_c=0.2,
-            lambda_s=0.797,
-            lambda_z=0.0,
-            normalization=Normalization.PAPER,
-            blend="poisson",
-        )
+        printed: dict[str, Any] = {
+            "iterations": 1000,
+            "optimiser": "adam",
+            "start": "random",
+            "learning_rate": 0.03,
+            "lambda_d": 0.003,
+            "lambda_c": 0.2,
+            "lambda_s": 0.797,
+            "lambda_z": 0.0,
+            "normalization": Normalization.PAPER,
+            "blend": "poisson",
+        }
+        return cls(**printed | changes)
+
+    def with_settings(self, settings: Mapping[str, str]) -> InpaintConfig:
+        """Returns the config with fields set from text: numbers, words, and of normalizations those that have a name.
+
+        Raises InputError for a field that is none, or that the text is no value of.
+        """
+        parsed: dict[str, Any] = {}
+        for name, text in settings.items():
+            kind = str if name == "normalization" else type(getattr(self, name, None))
+            try:
+                parsed[name] = {int: int, float: float, str: str}[kind](text)
+            except (KeyError, ValueError):
+                expected = ", ".join(field.name for field in fields(self))
+                raise InputError(f"set: expected one of {expected}, and a value for it, got {name}={text}") from None
+        return replace(self, **parsed)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns all fields by name, as JSON can hold them: bounds as a dict, an infinite number as text."""
+        # JSON has no infinity
+        return {name: str(value) if value == math.inf else value for name, value in asdict(self).items()}
+
+
+PRESETS: Mapping[str, InpaintConfig] = {
+    "default": InpaintConfig(),
+    "paper": InpaintConfig.paper(),
+    # the paper's bounds are of its own networks and images, and found as `faceinpaint calibrate` does
+    "paper-calibrated": InpaintConfig.paper(normalization="model"),
+}
+"""The configs that have a name: what works best, what is printed, and what is printed with this model's own bounds."""

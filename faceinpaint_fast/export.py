@@ -93,6 +93,7 @@ class ExportedSearch(nn.Module):
 
     def __init__(self, model: Model, config: InpaintConfig, device: torch.device) -> None:
         super().__init__()
+        config = model.resolved(config)
         G, D = frozen(model.generator, device), frozen(model.discriminator, device)
         E = None if model.encoder is None else frozen(model.encoder, device)
         self._networks = Networks.of(G, D, E, config, device, MatrixProduct)

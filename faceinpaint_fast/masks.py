@@ -30,13 +30,13 @@ def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
     if hole.dtype == np.bool_:
         return 1
     if hole.dtype == np.uint8:
-        highest = hole.reshape(*hole.shape[:-2], -1).max(axis=-1, initial=0)
+        highest = hole.reshape(*hole.shape[:-2], -1).max(axis=-1) if hole.size else np.zeros(hole.shape[:-2], np.uint8)
         if (highest != 1).all():
             return 128
         # an image without a missing pixel is the same by either rule
         return 1 if (highest <= 1).all() else np.where(highest == 1, 1, 128)[..., None, None]
     if np.issubdtype(hole.dtype, np.floating):
-        if np.isnan(hole.max(initial=0.0)):
+        if np.isnan(hole).any():
             raise InputError(f"{name}: expected numbers, got NaN")
         return 0.5
     raise InputError(f"{name}: expected bool, uint8 or float, got {hole.dtype}")
@@ -44,7 +44,8 @@ def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
 
 def as_hole(hole: NDArray[Any], name: str = "hole") -> NDArray[np.bool_]:
     """`hole` as bool, True = missing; see `threshold`."""
-    return np.asarray(hole >= threshold(hole, name))
+    missing: NDArray[np.bool_] = hole >= threshold(hole, name)
+    return missing
 
 
 def read_hole(source: Path | str | NDArray[Any], *, invert: bool = False) -> NDArray[np.bool_]:

@@ -111,6 +111,14 @@ class Model:
         named = {"generator": self.generator, "discriminator": self.discriminator, "encoder": self.encoder}
         return {name: network for name, network in named.items() if network is not None}
 
+    def resolved(self, config: InpaintConfig) -> InpaintConfig:
+        """Returns the config with this model's own bounds where it asks for them; InputError where there are none."""
+        if config.normalization != "model":
+            return config
+        if self.normalization is None:
+            raise InputError("normalization: expected bounds that faceinpaint calibrate found for the model, got none")
+        return replace(config, normalization=self.normalization)
+
 
 def load_model(folder: Path | str | None = None) -> Model:
     """Returns the model of a folder, by default the shipped one; raises ModelError that says what is wrong with it."""

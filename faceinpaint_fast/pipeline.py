@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.arrays import like, pick_device
+from faceinpaint_fast.arrays import cupy_device, like, on_stream, pick_device, to_torch, where_it_lies
 from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of
 from faceinpaint_fast.blend.doors import blended
 from faceinpaint_fast.config import InpaintConfig
@@ -48,7 +47,7 @@ class Inpainter:
     generator      module with a `latent_size`, (B, latent_size) -> (B, 3, H, W) in [-1, 1]: `protocols.Generator`
     discriminator  module, (B, 3, H, W) in [-1, 1] -> logit (B,): `protocols.Discriminator`
     encoder        module, (B, 4, H, W) -> (B, latent_size), the code guessed from what is known: `protocols.Encoder`;
-                   without it a "guided" search is "bfgs"
+                   without it a search starts at random, whatever the config says
     config         what to do, by default what works best
     device         "auto" is CUDA where there is a device, else the CPU
 
@@ -67,6 +66,8 @@ class Inpainter:
     ) -> None:
         if not isinstance(getattr(generator, "latent_size", None), int):
             raise InputError(f"generator: expected a module with a latent_size, got {type(generator).__name__}")
+        if config.normalization == "model":
+            raise InputError("normalization: expected bounds, masked or none for networks without a model, got 'model'")
         self.config = config
         self.device = pick_device(device)
         self.generator = frozen(generator, self.device)
@@ -88,7 +89,8 @@ class Inpainter:
 
     @classmethod
     def of(cls, model: Model, *, config: InpaintConfig, device: str | torch.device = "auto") -> Inpainter:
-        """Makes an Inpainter of a model that has been loaded."""
+        """Makes an Inpainter of a model that has been loaded; InputError where the config asks for bounds it lacks."""
+        config = model.resolved(config)
         return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
 
     def warm_up(self, batch: int = 1) -> None:
@@ -125,20 +127,23 @@ class Inpainter:
         Raises InputError for what does not fit; ModelError, naming the image, if its loss cannot be kept finite.
         Warns of a hole without a pixel: that image comes back as it is.
         """
-        batch = ImageBatch.of(images, "images")
-        damaged, missing = self._damaged(batch, holes)
-        found = self._found(damaged, missing, seeds_of(seed, len(damaged)), progress)
-        z, generated, losses = (each.cpu().numpy() for each in (found.z, found.generated, found.losses))
-        generated = np.moveaxis(generated, 1, -1)
-        return Inpainting(
-            image=batch.filled(blended(damaged, generated, missing, self.config).clip(0, 1), missing),
-            generated=batch.laid_out(batch.rounded(generated)),
-            z=like(batch.strip(z), images),
-            losses={name: like(batch.strip(loss), images) for name, loss in zip(TERMS, losses.T, strict=True)},
-        )
+        # on a CUDA device all is done there, if CuPy is installed
+        with on_stream(self.device):
+            to = cupy_device(self.device)
+            batch = ImageBatch.of(images, "images", to=to)
+            damaged, missing = self._damaged(batch, holes, to)
+            found = self._found(damaged, missing, seeds_of(seed, len(damaged)), progress)
+            z, generated, losses = (where_it_lies(each) for each in (found.z, found.generated, found.losses))
+            generated = np.moveaxis(generated, 1, -1)
+            return Inpainting(
+                image=batch.filled(blended(damaged, generated, missing, self.config).clip(0, 1), missing),
+                generated=batch.laid_out(batch.rounded(generated)),
+                z=like(batch.strip(z), images),
+                losses={name: like(batch.strip(loss), images) for name, loss in zip(TERMS, losses.T, strict=True)},
+            )
 
-    def _damaged(self, batch: ImageBatch, holes: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Returns the images (B, H, W, C) in [0, 1], 0 where missing, and what is missing (B, H, W).
+    def _damaged(self, batch: ImageBatch, holes: Any, to: int | None) -> tuple[Any, Any]:
+        """Returns the images (B, H, W, C) in [0, 1], 0 where missing, and what is missing (B, H, W), where they lie.
 
         Raises InputError for what does not fit; warns of a hole without a pixel.
         """
@@ -149,25 +154,26 @@ class Inpainter:
                 f"images: expected {expected[1]}x{expected[2]} pixels with {expected[0]} channels, the generator's "
                 f"size, got {height}x{width} with {channels}"
             )
-        missing = holes_of(holes, batch.count, height, width)
+        missing = holes_of(holes, batch.count, height, width, to=to)
         check_finite(batch.pixels, missing, "images")
         damaged = np.where(missing[..., None], 0, batch.unit())
-        if damaged.min() < 0 or damaged.max() > 1:
-            raise InputError(f"images: expected float in [0, 1] or uint8, got {damaged.min():g} to {damaged.max():g}")
+        low, high = float(damaged.min()), float(damaged.max())
+        if low < 0 or high > 1:
+            raise InputError(f"images: expected float in [0, 1] or uint8, got {low:g} to {high:g}")
         if not missing.any(axis=(1, 2)).all():
             warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=3)
         return damaged, missing
 
     def _found(
         self,
-        damaged: NDArray[Any],
-        missing: NDArray[np.bool_],
+        damaged: Any,
+        missing: Any,
         seeds: Sequence[int],
         progress: Callable[[float], None],
     ) -> Found:
         """Returns what the search finds for images whose holes hold 0, in parts where their size would change bits."""
-        images = torch.from_numpy(np.moveaxis(damaged, -1, 1).astype(np.float32)).to(self.device)
-        holes = torch.tensor(missing, device=self.device)
+        images = to_torch(np.moveaxis(damaged, -1, 1).astype(np.float32), self.device)
+        holes = to_torch(missing, self.device)
         count = len(images)
         # a batch of another size may run other kernels, whose sums round otherwise
         size = 1 if self.config.batch_invariant and not self._networks.batch_invariant else count

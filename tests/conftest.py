@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +23,71 @@ torch.set_num_threads(1)
 os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())))
 
 
+# what a test takes, all its cases together, in seconds of processors: on a busy machine these are as many
+DURATIONS = Path(__file__).parent / "durations.json"
+RECORDED = 0.1  # seconds from which on they are written down
+SLOW = 0.5  # seconds beyond which `make test-fast` leaves a test out
+SECONDS = pytest.StashKey[Counter[str]]()
+LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-durations", action="store_true", help=f"write what each test takes to {DURATIONS.name}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SECONDS], config.stash[LEFT_OUT] = Counter(), []
+
+
+def _name(item: pytest.Item) -> str:
+    """A test's name, the same for all its cases."""
+    return item.nodeid.partition("[")[0]
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu need a CUDA device."""
+    """Tests marked gpu need a CUDA device; those that were measured to be slow are marked so."""
+    measured = json.loads(DURATIONS.read_text())
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+        if measured.get(_name(item), 0) > SLOW:
+            item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Measures a test with its fixtures, and the processes that it ran."""
+    before = sum(os.times()[:4])
+    done = yield
+    item.config.stash[SECONDS][_name(item)] += sum(os.times()[:4]) - before
+    return done
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.config.stash[LEFT_OUT].append(item)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Says which slow tests were left out."""
+    if not config.stash[LEFT_OUT]:
+        return
+    measured, by_file = json.loads(DURATIONS.read_text()), defaultdict(list)
+    for name in dict.fromkeys(map(_name, config.stash[LEFT_OUT])):
+        file, _, test = name.partition("::")
+        by_file[file].append(f"{test} ({measured[name]:.1f} s)")
+    terminalreporter.section(f"left out, each more than {SLOW} s by {DURATIONS.name}")
+    for file, tests in by_file.items():
+        terminalreporter.line(f"{file}: {', '.join(tests)}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--write-durations"):
+        seconds = session.config.stash[SECONDS]
+        told = {name: round(taken, 1) for name, taken in sorted(seconds.items()) if taken >= RECORDED}
+        DURATIONS.write_text(json.dumps(told, indent=1) + "\n")
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
 from faceinpaint_fast import InpaintConfig, InputError, Normalization
+from faceinpaint_fast.config import PRESETS
 
 
 def test_the_paper_as_printed():
@@ -14,7 +16,68 @@ def test_the_paper_as_printed():
     assert (paper.lambda_d, paper.lambda_c, paper.lambda_s, paper.lambda_z) == (0.003, 0.2, 0.797, 0)
     assert (paper.iterations, paper.k, paper.alpha, paper.restarts) == (1000, 7, 2, 1)
     assert paper.normalization == Normalization.PAPER
-    assert (paper.search, paper.precision, paper.blend) == ("adam", "fp32", "poisson")
+    assert (paper.optimiser, paper.schedule, paper.start) == ("adam", "constant", "random")
+    assert (paper.precision, paper.blend) == ("fp32", "poisson")
+
+
+def test_the_paper_takes_what_a_config_takes():
+    assert InpaintConfig.paper(lambda_z=0.1, blend="none") == dataclasses.replace(
+        InpaintConfig.paper(), lambda_z=0.1, blend="none"
+    )
+    with pytest.raises(InputError, match="iterations: expected"):
+        InpaintConfig.paper(iterations=0)
+    # what `optimiser`, `schedule` and `start` say was once one word
+    for make in (InpaintConfig, InpaintConfig.paper):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'search'"):
+            make(search="adam")
+
+
+def test_presets():
+    assert PRESETS["default"] == InpaintConfig()
+    assert PRESETS["paper"] == InpaintConfig.paper()
+    assert PRESETS["paper-calibrated"] == InpaintConfig.paper(normalization="model")
+
+
+def test_a_schedule_is_adam_s_alone():
+    assert InpaintConfig(optimiser="adam", schedule="cosine").schedule == "cosine"
+    with pytest.raises(InputError, match="schedule: expected constant with bfgs, got 'cosine'"):
+        InpaintConfig(schedule="cosine")
+
+
+def test_settings_are_fields_from_text():
+    asked = {
+        "iterations": "3",
+        "tension": "2",
+        "blend": "poisson",
+        "z_max": "1",
+        "optimiser": "adam",
+        "start": "random",
+    }
+    expected = InpaintConfig(
+        iterations=3, tension=2.0, blend="poisson", z_max=1.0, optimiser="adam", start="random", schedule="cosine"
+    )
+    assert InpaintConfig().with_settings(asked | {"schedule": "cosine"}) == expected
+    for name in ("masked", "none", "model"):
+        for preset in PRESETS.values():
+            assert preset.with_settings({"normalization": name}) == dataclasses.replace(preset, normalization=name)
+    with pytest.raises(InputError, match=r"normalization: expected a Normalization or one of .*, got 'mean'"):
+        InpaintConfig().with_settings({"normalization": "mean"})
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"steps": "3"}, {"iterations": "few"}, {"normalization_": "masked"}, {"batch_invariant": "1"}, {"paper": ""}],
+)
+def test_a_setting_that_is_none_is_refused(asked):
+    with pytest.raises(InputError, match=r"set: expected one of iterations, .*, got \w+=\w*"):
+        InpaintConfig().with_settings(asked)
+
+
+def test_settings_are_what_json_holds():
+    found = json.loads(json.dumps(InpaintConfig.paper().settings(), allow_nan=False))
+    assert found["z_max"] == "inf"
+    assert found["normalization"] == dataclasses.asdict(Normalization.PAPER)
+    assert found.keys() == {field.name for field in dataclasses.fields(InpaintConfig)}
 
 
 def test_frozen_and_by_keyword():
@@ -32,7 +95,9 @@ def test_frozen_and_by_keyword():
         ("iterations", True),
         ("restarts", 0),
         ("precision", "fp16"),
-        ("search", "sgd"),
+        ("optimiser", "sgd"),
+        ("schedule", "step"),
+        ("start", "zero"),
         ("blend", "alpha"),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),

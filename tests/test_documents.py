@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from faceinpaint_fast import markdown as documents
+from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.evaluation import tables
-from faceinpaint_fast.evaluation.results import read_all
+from faceinpaint_fast.evaluation.results import read, read_all
 
 ROOT = Path(__file__).resolve().parent.parent
 # documents by the folder of their results
@@ -27,3 +28,19 @@ def test_no_number_is_typed_by_hand(folder, name, tmp_path):
     copy.write_bytes((ROOT / name).read_bytes())
     documents.update([copy], tables.report(read_all(ROOT / folder)))
     assert copy.read_text() == (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("folder", DOCUMENTS)
+def test_a_resumed_evaluation_goes_on_with_these_records(folder):
+    """The engine's are told by the fields that its config has today: with others they would be another evaluation's."""
+    if not (ROOT / folder).is_dir():
+        pytest.skip(f"{folder} is not part of a source distribution")
+    fields = InpaintConfig().settings().keys()
+    configs = [read(path)[0]["config"] for path in (ROOT / folder).rglob("*.jsonl")]
+    ours = [config for config in configs if "normalization" in config]
+    assert ours
+    for config in ours:
+        assert config.keys() - {"encoder"} == fields
+        assert ("encoder" in config) == (config["start"] == "encoder")
+        # and are words that it knows
+        InpaintConfig(**{name: config[name] for name in ("optimiser", "schedule", "start", "blend")})

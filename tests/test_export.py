@@ -29,7 +29,16 @@ ITERATIONS = 6
 SEEDS = [3, 4]
 HOLES = np.stack([masks.draw(name, (64, 64)) for name in ("centre", "drop-80")])
 # small steps: docs/architecture.md says how rounding grows
-ADAM = InpaintConfig(iterations=ITERATIONS, search="adam-cosine", k=3, alpha=5.0, z_max=0.8, learning_rate=0.1)
+ADAM = InpaintConfig(
+    iterations=ITERATIONS,
+    optimiser="adam",
+    schedule="cosine",
+    start="random",
+    k=3,
+    alpha=5.0,
+    z_max=0.8,
+    learning_rate=0.1,
+)
 PAPER = dataclasses.replace(InpaintConfig.paper(), iterations=ITERATIONS)
 
 
@@ -141,11 +150,11 @@ def test_what_is_exported_is_the_search(config, model, faces):
     agree(ExportedSearch(model, config, CPU)(*tensors(damaged)), expected)
 
 
-def test_without_an_encoder_it_is_bfgs(model, faces):
+def test_without_an_encoder_it_starts_at_random(model, faces):
     alone = dataclasses.replace(model, encoder=None)
     config = InpaintConfig(iterations=ITERATIONS, learning_rate=0.03)
     found = ExportedSearch(alone, config, CPU)(*tensors(faces))
-    agree(found, restored(alone, dataclasses.replace(config, search="bfgs"), faces))
+    agree(found, restored(alone, dataclasses.replace(config, start="random"), faces))
     assert not np.allclose(found[0], restored(model, config, faces).z, atol=0.1)
 
 
@@ -166,7 +175,7 @@ def test_a_start_without_a_finite_gradient_is_none(model, faces, monkeypatch):
 
 
 def test_a_start_without_a_finite_loss_gives_way_to_the_next(model, faces):
-    config = InpaintConfig(iterations=ITERATIONS, search="bfgs")
+    config = InpaintConfig(iterations=ITERATIONS, start="random")
     search = ExportedSearch(model, config, CPU)
     faces, holes, drawn = tensors(faces)
     drawn[0, 1] = torch.inf

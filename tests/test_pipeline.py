@@ -16,6 +16,7 @@ from skimage import data, transform
 from torch import nn
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, ModelError, Normalization, _cpu, masks, reference
+from faceinpaint_fast.models import load_model
 from faceinpaint_fast.networks.dcgan import DCGANEncoder
 
 # small steps: docs/architecture.md says how rounding grows
@@ -60,12 +61,22 @@ def part(inpainting, i):
         FAST,
         dataclasses.replace(InpaintConfig.paper(), iterations=6),
         dataclasses.replace(FAST, restarts=3),
-        dataclasses.replace(FAST, search="bfgs"),
+        dataclasses.replace(FAST, start="random"),
+        dataclasses.replace(FAST, optimiser="adam", schedule="cosine"),
         dataclasses.replace(FAST, blend="none", k=3, alpha=5.0, lambda_d=0.0),
         dataclasses.replace(FAST, blend="biharmonic"),
         dataclasses.replace(FAST, blend="tension", tension=3.0, lambda_z=0.1),
     ],
-    ids=["default", "paper", "restarts", "from random codes", "stitched", "biharmonic", "tension and prior"],
+    ids=[
+        "default",
+        "paper",
+        "restarts",
+        "from random codes",
+        "decayed Adam from the guess",
+        "stitched",
+        "biharmonic",
+        "tension and prior",
+    ],
 )
 def test_is_the_reference_s(config, faces, generator, discriminator, encoder):
     networks = generator, discriminator
@@ -82,7 +93,7 @@ def test_is_the_reference_s(config, faces, generator, discriminator, encoder):
         assert_allclose(found.losses[name], loss, rtol=1e-3, atol=1e-4)
 
 
-def test_a_guided_search_starts_near_the_encoder_s_guess_and_is_held_there(faces, generator, discriminator, encoder):
+def test_a_search_starts_near_the_encoder_s_guess_and_is_held_there(faces, generator, discriminator, encoder):
     """One iteration finds its start: the guess and a tenth of the seed's draw."""
     known = torch.from_numpy(~HOLES)[:, None]
     seen = torch.cat([(2 * torch.from_numpy(faces).permute(0, 3, 1, 2) - 1) * known, known], dim=1)
@@ -97,18 +108,18 @@ def test_a_guided_search_starts_near_the_encoder_s_guess_and_is_held_there(faces
 
     assert np.abs(guess).max() > 0.1
     assert_allclose(found(iterations=1).z, guess + 0.1 * drawn, atol=1e-5)
-    assert_allclose(found(iterations=1, search="bfgs").z, drawn, atol=1e-6)
+    assert_allclose(found(iterations=1, start="random").z, drawn, atol=1e-6)
     # a prior that outweighs all else ends at the guess, and says how far it is
     held = found(iterations=30, lambda_z=1e3)
     assert_allclose(held.z, guess, atol=1e-3)
     assert (held.losses["prior"] < 1e-6).all()
 
 
-def test_without_an_encoder_a_guided_search_is_bfgs(faces, generator, discriminator, encoder):
-    networks, bfgs = (generator, discriminator), dataclasses.replace(FAST, search="bfgs")
-    expected = Inpainter(*networks, config=bfgs, device="cpu")(faces, HOLES)
+def test_without_an_encoder_a_search_starts_at_random(faces, generator, discriminator, encoder):
+    networks, random = (generator, discriminator), dataclasses.replace(FAST, start="random")
+    expected = Inpainter(*networks, config=random, device="cpu")(faces, HOLES)
     same(Inpainter(*networks, config=FAST, device="cpu")(faces, HOLES), expected)
-    same(Inpainter(*networks, encoder=encoder, config=bfgs, device="cpu")(faces, HOLES), expected)
+    same(Inpainter(*networks, encoder=encoder, config=random, device="cpu")(faces, HOLES), expected)
 
 
 def test_known_pixels_are_identical_and_missing_ones_are_filled(faces, inpainter):
@@ -309,6 +320,21 @@ def test_other_bad_arguments(faces, inpainter, generator, discriminator):
         Inpainter(generator, lambda x: x.mean(dim=(1, 2, 3)))
     with pytest.raises(ModelError, match="expected a model folder"):
         Inpainter.from_pretrained("/nowhere")
+    with pytest.raises(InputError, match=r"normalization: expected bounds, masked or none .*, got 'model'"):
+        Inpainter(generator, discriminator, config=InpaintConfig.paper(normalization="model"))
+
+
+def test_a_model_s_own_bounds(faces):
+    """`normalization="model"` is the paper's form with what calibration found for the model at hand."""
+    model = load_model()
+    asked = InpaintConfig.paper(normalization="model", iterations=2)
+    inpainter = Inpainter.of(model, config=asked, device="cpu")
+    assert inpainter.config == InpaintConfig.paper(normalization=model.normalization, iterations=2)
+    assert model.normalization != Normalization.PAPER
+    same(
+        Inpainter.from_pretrained(config=asked, device="cpu")(faces, HOLES),
+        Inpainter.from_pretrained(config=inpainter.config, device="cpu")(faces, HOLES),
+    )
 
 
 @pytest.mark.parametrize("invariant", [False, True])

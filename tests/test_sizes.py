@@ -23,8 +23,8 @@ from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DC
 from faceinpaint_fast.networks.products import WINOGRAD_IMAGES
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.parity import engine
+from faceinpaint_fast.parity.check import NETWORK, PULLBACK, compare
 from faceinpaint_fast.parity.engine import networks, objectives, searches
-from faceinpaint_fast.parity.report import NETWORK, PULLBACK, compare
 from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_kinds
 from faceinpaint_fast.search.optimisers import ATTEMPTS
 from faceinpaint_fast.search.starts import codes

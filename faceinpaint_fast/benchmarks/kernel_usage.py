@@ -55,7 +55,7 @@ class _Absent:
 
 
 def _record() -> list[Any]:
-    """From now on launches compile instead, and the list takes what they compiled."""
+    """Makes launches compile instead from now on; returns the list that takes what they compiled."""
     compiled: list[Any] = []
     run = JITFunction.run
 
@@ -67,7 +67,7 @@ def _record() -> list[Any]:
 
 
 def _launch(dtype: torch.dtype, size: int) -> None:
-    """Every kernel, for images of that dtype and a window of that size; 64 pixels a side, as the default model's."""
+    """Launches every kernel of the ops, for images of 64x64 of that dtype and a window of that size."""
     window = Window(size=size)
     y = torch.zeros(2, 3, 64, 64)
     x, w, per_image = y.to(dtype), y[:, 0].contiguous(), y[:, 0, 0, 0].contiguous()
@@ -83,7 +83,7 @@ def _launch(dtype: torch.dtype, size: int) -> None:
 
 
 def _launch_steps(kernel: str, n: int) -> None:
-    """An iteration of that optimiser for codes of n numbers, all terms of Eq. 8 with it, however its work is cut."""
+    """Launches an iteration of that optimiser for codes of n numbers, all terms of Eq. 8 with it, by every cut."""
     rule = BFGS(0.2, 9.0) if kernel == "bfgs" else Adam.of(InpaintConfig(search="adam"))
     # what is not read needs no memory
     z, ones = torch.zeros(1, 1).expand(2, n), torch.ones(2)
@@ -96,7 +96,7 @@ def _launch_steps(kernel: str, n: int) -> None:
 
 
 def _launch_layers(dtype: torch.dtype) -> None:
-    """Every candidate of a layer's tiles once, with all that a launch may be asked for, in numbers of that dtype."""
+    """Launches every candidate of a layer's tiles once, with all that a launch may be asked for, in that dtype."""
     precision: Precision = "bf16" if dtype == torch.bfloat16 else "fp32"
     # a third has more than 11 bits: the weight has all the parts that it may have
     ones = torch.ones(1)
@@ -123,7 +123,7 @@ def _launch_layers(dtype: torch.dtype) -> None:
 
 
 def _name(kernel: Any) -> str:
-    """Of a compiled kernel, with what sets it apart from others of that name."""
+    """Returns the name of a compiled kernel, with what sets it apart from others of that name."""
     source = kernel.src
     constants = {source.fn.arg_names[place[0]]: value for place, value in source.constants.items()}
     # a layer's numbers are its weight's: an image's are float32 whatever they are multiplied as
@@ -143,7 +143,7 @@ def _name(kernel: Any) -> str:
 
 
 def _usage(kernel: Any) -> tuple[int, int, int]:
-    """Registers a thread, local memory a thread in bytes (spills), shared memory a program in bytes."""
+    """Returns registers a thread, spilled bytes a thread, and bytes of shared memory a program."""
     with tempfile.TemporaryDirectory() as folder:
         cubin = Path(folder) / "kernel.cubin"
         cubin.write_bytes(kernel.asm["cubin"])
@@ -155,7 +155,7 @@ def _usage(kernel: Any) -> tuple[int, int, int]:
 
 
 def _usages(capability: int) -> dict[str, str]:
-    """What every kernel takes there, by its name."""
+    """Returns what every kernel takes on a GPU of that capability, by its name."""
     compiled = _record()
     driver.set_active(_Absent(capability))
     _launch(torch.float32, Window().size)
@@ -173,6 +173,7 @@ def _usages(capability: int) -> dict[str, str]:
 
 
 def table() -> str:
+    """Returns the page: every kernel as the engine launches it, a column a GPU."""
     # a process each: it is Triton's compiler that takes the time
     with ProcessPoolExecutor(len(CAPABILITIES), get_context("spawn")) as processes:
         usages = list(processes.map(_usages, CAPABILITIES))

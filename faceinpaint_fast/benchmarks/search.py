@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.models import Model, load_model
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.pipeline import Inpainter
+from faceinpaint_fast.search.graph import LENGTH, Capture
 from faceinpaint_fast.search.latent_search import LatentSearch
-from faceinpaint_fast.search.loop import Loop
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS
@@ -36,8 +36,14 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
         return {
             "iteration-1-fp32": partial(iteration, device, 1, "fp32", 10.0),
             "iteration-1-bf16": partial(iteration, device, 1, "bf16", None),
+            "iteration-1024-fp32": partial(iteration, device, 1024, "fp32", 1.6),
             "iteration-1024-bf16": partial(iteration, device, 1024, "bf16", None),
-            "rate-1024-bf16": partial(iteration_rate, device, 1024, "bf16", 0.5),
+            "rate-1024-bf16": partial(iteration_rate, device, 1024, "bf16", 0.35),
+            **{
+                f"bfgs-{count}-{precision}": partial(without_d, device, count, precision)
+                for precision in get_args(Precision)
+                for count in (1, 16, 64, 256, 1024)
+            },
             "batch-invariance": partial(batch_invariance, device, 64),
             "restoration-bf16": partial(restoration, device, "bf16", 50.0),
         }
@@ -84,25 +90,43 @@ def codes(count: int) -> Tensor:
     return torch.randn(ATTEMPTS, count, model().config.latent_size, generator=random)
 
 
-def our_iteration(device: torch.device, count: int, precision: Precision) -> tuple[Callable[[], None], Loop]:
-    """Returns what does one iteration of the printed objective, without its clamps: D, L1 and SSIM; and its loop."""
-    config = replace(InpaintConfig.paper(), normalization="masked", precision=precision)
+def our_iterations(
+    device: torch.device, count: int, config: InpaintConfig
+) -> tuple[Callable[[], None], int, Callable[[], Tensor]]:
+    """Returns what does iterations of a search from random codes, how many, and their first losses (B,).
+
+    On a CUDA device they are a graph.
+    """
     G, D = frozen(model().generator, device), frozen(model().discriminator, device)
     networks = Networks.of(G, D, None, config, device)
     holes = torch.from_numpy(centre_hole()).expand(count, -1, -1)
     problem = Problem.of(random_images(count).to(device), holes.to(device), networks, config)
     objective, prior = Objective(problem, networks.discriminator, config), Prior.of(problem, config)
-    loop, advance = LatentSearch(networks, config, device).loop(objective, prior, codes(count).to(device))
+    loop = LatentSearch(networks, config, device).loop(objective, prior, codes(count).to(device))
+    iterations = LENGTH if device.type == "cuda" else 1
+    replay = Capture()(loop, loop.asked, {iterations})[iterations] if device.type == "cuda" else loop.advance
 
-    def once() -> None:
+    def iterate() -> None:
         loop.state.iteration.zero_()
-        advance()
+        replay()
 
-    return once, loop
+    def first_losses() -> Tensor:
+        loop.state.z.copy_(codes(count)[0])
+        iterate()
+        return loop.losses[0]
+
+    return iterate, iterations, first_losses
 
 
-def eager_iteration(device: torch.device, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
-    """Returns the same as a user would write it, and its losses (B,).
+def printed(precision: Precision) -> InpaintConfig:
+    """Returns the printed objective without its clamps: D, L1 and SSIM."""
+    return replace(InpaintConfig.paper(), normalization="masked", precision=precision)
+
+
+def eager_iteration(
+    device: torch.device, count: int, *, with_d: bool = True
+) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
+    """Returns an iteration as a user would write it, and its losses (B,).
 
     Autograd goes through networks that are not frozen, and Adam is torch's.
     """
@@ -116,7 +140,7 @@ def eager_iteration(device: torch.device, count: int) -> tuple[Callable[[], Any]
 
     def total() -> Tensor:
         x = (G(z) + 1) / 2
-        adversarial = torch.log(1 - torch.sigmoid(D(2 * x - 1)))
+        adversarial = torch.log(1 - torch.sigmoid(D(2 * x - 1))) if with_d else torch.zeros((), device=device)
         context = (W * (x - images)).abs().sum(dim=(1, 2, 3)) / (3 * W[0].sum())
         return 0.003 * adversarial + 0.2 * context + 0.797 * (1 - similarity(W * x, W * images))
 
@@ -158,37 +182,63 @@ def flops_of_an_iteration(model: Model) -> int:
 
 
 def iteration(device: torch.device, count: int, precision: Precision, at_least: float | None) -> Comparison:
-    """Compares an iteration of the search with the eager one."""
-    ours, loop = our_iteration(device, count, precision)
+    """Compares iterations of the search, with D, with the eager one."""
+    ours, iterations, first_losses = our_iterations(device, count, printed(precision))
     theirs, total = eager_iteration(device, count)
 
     def check() -> None:
-        loop.state.z.copy_(loop.starts[0])
-        ours()
         # the user's SSIM is not masked, and bfloat16 has 8 bits: the size is right, and parity is what tests are for
-        torch.testing.assert_close(loop.losses[0], total().detach(), rtol=0.3, atol=0.1)
+        torch.testing.assert_close(first_losses(), total().detach(), rtol=0.3, atol=0.1)
 
     return Comparison(
-        what=f"one iteration, batch {count}, {precision}",
-        rival=f"eager autograd, networks not frozen, {rival_ssim()}, torch's Adam",
+        what=f"{counted(iterations)}, batch {count}, {precision}",
+        rival=f"one of eager autograd, networks not frozen, {rival_ssim()}, torch's Adam",
         ours=ours,
         theirs=theirs,
         at_least=at_least,
+        work=(iterations, 1.0),
         check=check,
     )
+
+
+def without_d(device: torch.device, count: int, precision: Precision) -> Comparison:
+    """Compares iterations of BFGS from random codes, without D, with the eager one of Adam, without D as well."""
+    config = InpaintConfig(search="bfgs", precision=precision)
+    ours, iterations, first_losses = our_iterations(device, count, config)
+    theirs, total = eager_iteration(device, count, with_d=False)
+
+    def check() -> None:
+        # other weights of the terms, and no window masked: the size is right
+        torch.testing.assert_close(first_losses(), total().detach(), rtol=1.0, atol=0.2)
+
+    return Comparison(
+        what=f"{counted(iterations)} of BFGS without D, batch {count}, {precision}",
+        rival=f"one of eager autograd without D, networks not frozen, {rival_ssim()}, torch's Adam",
+        ours=ours,
+        theirs=theirs,
+        at_least=None,
+        work=(iterations, 1.0),
+        check=check,
+    )
+
+
+def counted(iterations: int) -> str:
+    """Returns so many iterations in words."""
+    return "one iteration" if iterations == 1 else f"{iterations} iterations in a graph"
 
 
 def iteration_rate(device: torch.device, count: int, precision: Precision, at_least: float) -> Comparison:
     """Compares the rate at which an iteration multiplies and adds with that of a matrix product."""
     size, dtype = (8192, torch.bfloat16) if precision == "bf16" else (2048, torch.float32)
     a, b, c = torch.rand(3, size, size, device=device, dtype=dtype)
+    ours, iterations, _ = our_iterations(device, count, printed(precision))
     return Comparison(
         what=f"FLOP a second of an iteration, batch {count}, {precision}",
         rival=f"a matrix product of {size}^3",
-        ours=our_iteration(device, count, precision)[0],
+        ours=ours,
         theirs=lambda: torch.mm(a, b, out=c),
         at_least=at_least,
-        work=(count * flops_of_an_iteration(model()), 2 * size**3),
+        work=(iterations * count * flops_of_an_iteration(model()), 2 * size**3),
     )
 
 

@@ -28,7 +28,8 @@ BATCH = 16
 
 DEFAULT = InpaintConfig()
 # the default objective, as the paper would search it
-ADAM = replace(DEFAULT, search="adam", learning_rate=InpaintConfig.paper().learning_rate)
+RANDOM = replace(DEFAULT, start="random")
+ADAM = replace(RANDOM, optimiser="adam", learning_rate=InpaintConfig.paper().learning_rate)
 YARDSTICK = "Adam"
 
 
@@ -43,8 +44,8 @@ class Trial:
 TRIALS: Mapping[str, Trial] = {
     "paper": Trial(config=InpaintConfig.paper(), budgets=(100, 300, LONG)),
     YARDSTICK: Trial(config=ADAM, budgets=(50, 100, 300, LONG)),
-    "Adam, decayed": Trial(config=replace(DEFAULT, search="adam-cosine"), budgets=(20, 50, 100, 200)),
-    "BFGS": Trial(config=replace(DEFAULT, search="bfgs"), budgets=(*FEW[7:], 100)),
+    "Adam, decayed": Trial(config=replace(RANDOM, optimiser="adam", schedule="cosine"), budgets=(20, 50, 100, 200)),
+    "BFGS": Trial(config=RANDOM, budgets=(*FEW[7:], 100)),
     "guided": Trial(config=DEFAULT, budgets=FEW),
     "guided, no prior": Trial(config=replace(DEFAULT, lambda_z=0.0), budgets=FEW[7:]),
     "guided, with D": Trial(config=replace(DEFAULT, lambda_d=InpaintConfig.paper().lambda_d), budgets=(10, 20)),

@@ -34,7 +34,8 @@ class Family(Protocol):
     """Kernels that are cut alike; cases are frozen dataclasses with `rows`, candidates too, or names."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What a table calls them."""
 
     def cases(self, batches: Sequence[int]) -> Iterable[Any]:
         """Returns what is asked of the kernels at these sizes of batches, in either precision."""
@@ -63,9 +64,11 @@ class GraphClock:
     """Medians of replays of a CUDA graph."""
 
     def now(self) -> float:
+        """Returns the clock's seconds."""
         return time.monotonic()
 
     def seconds(self, launch: Callable[[], Any], best: float) -> float:
+        """Returns the median of a launch within a graph of LAUNCHES; fewer replays where it is far from the best."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             for _ in range(LAUNCHES):

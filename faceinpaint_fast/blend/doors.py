@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast.arrays import Array, device_of, module_of, on_stream_of, to_numpy
 from faceinpaint_fast.batches import ImageBatch, check_finite, fitting, partly_known
-from faceinpaint_fast.blend.plate import BIHARMONIC, under_tension
+from faceinpaint_fast.blend.cuda import small
+from faceinpaint_fast.blend.plate import BIHARMONIC, DEPTH, under_tension
 from faceinpaint_fast.blend.solver import POISSON, Equation, Solver
 from faceinpaint_fast.config import TENSION, InpaintConfig
 from faceinpaint_fast.errors import InputError
@@ -246,7 +247,9 @@ def tension_blend(
 def blended(
     target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], config: InpaintConfig
 ) -> NDArray[Any]:
-    """The config's blend of images (B, H, W, C) that were checked, with holes (B, H, W)."""
+    """The config's blend of images (B, H, W, C) that were checked, with holes (B, H, W), where they lie."""
+    if config.blend != "none" and module_of(target) is not np:
+        return _blended_on_device(target, source, holes, config)
     match config.blend:
         case "none":
             return np.where(holes[..., None], source, target)
@@ -256,6 +259,20 @@ def blended(
         case how:
             solver = Solver(holes, equation=POISSON if how == "poisson" else BIHARMONIC)
             return solved(solver, target, source, None, TOLERANCE)
+
+
+def _blended_on_device(target: Any, source: Any, holes: Any, config: InpaintConfig) -> Any:
+    """`blended` of CuPy's arrays: small images in one launch, larger ones by the host's hand, plates on the CPU."""
+    plate = {"tension": small.Plate(config.tension, DEPTH), "biharmonic": small.Plate(0.0, DEPTH)}.get(config.blend)
+    if small.fits(*target.shape[1:3]):
+        target = target if target.dtype in DTYPES else target.astype(np.float64)
+        out = target.copy()
+        small.blend(target, source, None, module_of(holes).ascontiguousarray(holes), plate, TOLERANCE, out).cycles()
+        return out
+    if plate is None:
+        return solved(Solver(to_numpy(holes), module_of(target)), target, source, None, TOLERANCE)
+    on_cpu = blended(*map(to_numpy, (target, source, holes)), config)
+    return module_of(target).asarray(on_cpu)
 
 
 def solved(solver: Solver, target: Any, source: Any | None, v: Any | None, tolerance: float) -> Any:

@@ -1,10 +1,8 @@
-"""What the evaluation compares, by name: the engine's two presets, and the rivals as this package has them."""
+"""What the evaluation compares, by name: the engine's presets, and the rivals as this package has them."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
-import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.config import PRESETS, InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.models import Model
 from faceinpaint_fast.pipeline import Inpainter
@@ -23,9 +21,8 @@ from faceinpaint_fast.pipeline import Inpainter
 # images (B, H, W, 3) in [0, 1] with holes (B, H, W) and a seed an image -> restored images (B, H, W, 3)
 Restore = Callable[[NDArray[np.float64], NDArray[np.bool_], Sequence[int]], NDArray[np.float64]]
 
-ENGINE = ("default", "paper")
 RIVALS = ("DIP", "TV", "PatchMatch", "harmonic", "biharmonic", "Telea")
-METHODS = ENGINE + RIVALS
+METHODS = (*PRESETS, *RIVALS)
 DIP_ITERATIONS = 1500  # of Yeh et al. 2017
 LIBRARIES = {"Telea": "cv2"}  # without which the package can do, and a method cannot
 
@@ -52,6 +49,10 @@ def available(names: Sequence[str]) -> tuple[list[str], list[str]]:
     if absent and names:
         raise InputError(f"methods: expected the library {LIBRARIES[absent[0]]} for {absent[0]}, got none")
     notes = [f"{name} is left out: it needs the library {LIBRARIES[name]}" for name in absent]
+    if not names and model.normalization is None:
+        bounded = [name for name, preset in PRESETS.items() if preset.normalization == "model"]
+        notes += [f"{name} is left out: it needs the bounds that faceinpaint calibrate finds" for name in bounded]
+        absent += bounded
     return [name for name in chosen if name not in absent], notes
 
 
@@ -65,11 +66,14 @@ def build(
 ) -> dict[str, Method]:
     """Returns the methods of these names, with the model's networks for those that search.
 
-    settings  fields of the engine's config that are to differ from its presets, as text; InputError for a field that is
-              none, or is no number or word
+    settings  fields of the engine's config that are to differ from its presets, as text
+
+    Raises InputError for a setting that is none, and for a preset that asks for bounds which the model lacks.
     """
-    presets = {"default": InpaintConfig(), "paper": InpaintConfig.paper()}
-    configs = {name: configured(preset, precision, settings) for name, preset in presets.items()}
+    differing = {"precision": precision, **settings}
+    # a mistake is refused whatever the methods are; all settings have a meaning for the paper, whose optimiser is Adam
+    PRESETS["paper"].with_settings(differing)
+    configs = {name: PRESETS[name].with_settings(differing) for name in names if name in PRESETS}
     return {
         name: _engine(configs[name], model, device) if name in configs else _rival(name, model, device, precision)
         for name in names
@@ -77,7 +81,7 @@ def build(
 
 
 def configured(preset: InpaintConfig, precision: Precision, settings: Mapping[str, str]) -> InpaintConfig:
-    """The preset with that precision, and with each setting read as what its field holds: a number or a word."""
+    """Returns the preset with that precision and each setting, read as what its field holds: a number or a word."""
     parsed: dict[str, Any] = {"precision": precision}
     for name, text in settings.items():
         kind = type(getattr(preset, name, None))

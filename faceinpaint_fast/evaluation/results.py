@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind, a file a data set and method, of JSON lines:
+"""What an evaluation leaves behind: a file a data set and method, of JSON lines.
 
     OUT/<data set>/<slug>.jsonl    a header; then {"mask", "face", "psnr", "ssim", "hole_psnr", ..., "seconds"}
 

@@ -22,6 +22,7 @@ TABLE_1 = {
     "drop-60": ((18.2592, 0.8547), (19.8783, 0.8892)),
     "drop-80": ((15.7974, 0.7823), (19.7447, 0.8461)),
 }
+BESIDE = ("DIP", "paper", "paper-calibrated", "default")  # whose results stand beside the printed ones
 FIGURES = ("psnr", "ssim")
 DETAILS = {
     "hole_psnr": "PSNR in the hole",
@@ -138,10 +139,11 @@ def detail(data: str, methods: Mapping[str, Column]) -> str:
 def table1(data: str, methods: Mapping[str, Column]) -> str | None:
     """Returns the paper's Table 1 beside ours; None where nothing of it was run."""
     ours = {
-        name: {mask: faces for mask, faces in methods.get(name, {}).items() if mask in TABLE_1}
-        for name in ("DIP", "paper", "default")
+        name: column
+        for name in BESIDE
+        if (column := {mask: faces for mask, faces in methods.get(name, {}).items() if mask in TABLE_1})
     }
-    if not any(ours.values()):
+    if not ours:
         return None
     rows = []
     for mask, printed in TABLE_1.items():

@@ -19,7 +19,7 @@ WORTH_A_THREAD = 1 << 16  # numbers: a thread takes tens of microseconds to star
 
 
 def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of v under each window, zeros beyond the border: (B, C, H, W) -> twice (B, C, H', W')."""
+    """Returns mean and variance of v (B, C, H, W) under each window, zeros beyond the border: each (B, C, H', W')."""
     mean = v.new_empty(windows(v, taps, pad))
     variance = torch.empty_like(mean)
     _cpu.window_statistics(_numbers(v), _numbers(taps), pad, _threads(v), mean.numpy(), variance.numpy())
@@ -41,7 +41,7 @@ def ssim_l1(
     b: Tensor,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without; see `ops.ssim_l1`."""
+    """Returns ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without: `ops.ssim_l1`."""
     ssim, l1, gradient = v.new_empty(len(x)), v.new_empty(len(x)), v.new_empty(x.shape if with_gradient else 0)
     _cpu.ssim_l1(
         _numbers(x.to(v.dtype)),
@@ -65,7 +65,7 @@ def ssim_l1(
 
 
 def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """Sum of w |x - y| over each image: x and y (B, C, H, W), w (B or 1, C or 1, H, W) -> (B,)."""
+    """Returns the sum of w |x - y| over each image: x and y (B, C, H, W), w (B or 1, C or 1, H, W) -> (B,)."""
     dtype = accumulator(x, y)
     loss = x.new_empty(len(x), dtype=dtype)
     of_x, of_y, of_w = (_numbers(t.to(dtype)) for t in (x, y, w))
@@ -74,7 +74,7 @@ def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
 
 
 def weighted_l1_gradient(grad: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """Gradient of the sum of grad (B,) times `weighted_l1` in x, in the dtype of grad."""
+    """Returns the gradient of the sum of grad (B,) times `weighted_l1` in x, in the dtype of grad."""
     gradient = x.new_empty(x.shape, dtype=grad.dtype)
     of_grad, of_x, of_y, of_w = (_numbers(t.to(grad.dtype)) for t in (grad, x, y, w))
     _cpu.weighted_l1_gradient(of_grad, of_x, of_y, of_w, _threads(x), gradient.numpy())
@@ -87,7 +87,7 @@ def weight_map(missing: Tensor, radius: int, scale: float) -> Tensor:
 
 
 def _numbers(tensor: Tensor) -> NDArray[Any]:
-    """The same numbers for NumPy, one after the other; copied only where they are not."""
+    """Returns the same numbers for NumPy, one after the other; copied only where they are not."""
     return tensor.detach().contiguous().numpy()
 
 

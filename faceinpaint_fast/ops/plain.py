@@ -27,7 +27,7 @@ class LocalMean:
 
     @classmethod
     def of(cls, images: Tensor, taps: Tensor, pad: int) -> LocalMean:
-        """For images (..., H, W)."""
+        """Returns the mean under windows of images (..., H, W)."""
         height, width = images.shape[-2:]
         return cls(banded(taps, height, pad), banded(taps, width, pad))
 
@@ -35,12 +35,12 @@ class LocalMean:
         return self.rows @ images @ self.columns.T
 
     def adjoint(self, means: Tensor) -> Tensor:
-        """K^T, (..., H', W') -> (..., H, W)."""
+        """Returns the adjoint of means, (..., H', W') -> (..., H, W)."""
         return self.rows.T @ means @ self.columns
 
 
 def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of v (B, C, H, W) under each window, (B, C, H', W')."""
+    """Returns mean and variance of v (B, C, H, W) under each window, (B, C, H', W')."""
     local_mean = LocalMean.of(v, taps, pad)
     mean = local_mean(v)
     return mean, local_mean(v * v) - mean * mean
@@ -61,7 +61,7 @@ def ssim_l1(
     b: Tensor,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without; see `ops.ssim_l1`."""
+    """Returns ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without: `ops.ssim_l1`."""
     local_mean = LocalMean.of(v, taps, pad)
     w, share = w.unsqueeze(1), share.unsqueeze(1)
     u = w * x.to(v.dtype)

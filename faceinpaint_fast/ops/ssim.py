@@ -30,7 +30,7 @@ def ssim(
     sigma: float = 1.5,
     padding: Padding = "valid",
 ) -> Tensor:
-    """Mean SSIM over all windows and channels: (B, C, H, W), (B, C, H, W) -> (B,), in [-1, 1].
+    """Returns the mean SSIM over all windows and channels: (B, C, H, W), (B, C, H, W) -> (B,), in [-1, 1].
 
     data_range   the largest value that a pixel may have, less the least
     window_size  of the Gaussian, in pixels a side, odd, 3 to 31
@@ -57,7 +57,7 @@ def ssim(
 
 
 def ssim_map(x: Tensor, y: Tensor, *, data_range: float = 1.0, window: Window = Window()) -> Tensor:  # noqa: B008 - frozen
-    """Eq. 2 under each window, by its definition: (..., H, W) -> (..., H', W')."""
+    """Returns Eq. 2 under each window, by its definition: (..., H, W) -> (..., H', W')."""
     c1, c2 = constants(data_range)
     mu1, mu2 = window.local_mean(x), window.local_mean(y)
     # population covariance: E[xy] - E[x] E[y]

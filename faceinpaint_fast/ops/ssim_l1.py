@@ -35,7 +35,7 @@ K1, K2 = 0.01, 0.03
 
 
 def constants(data_range: float) -> tuple[float, float]:
-    """c1, c2 of Eq. 2."""
+    """Returns c1 and c2 of Eq. 2."""
     return (K1 * data_range) ** 2, (K2 * data_range) ** 2
 
 
@@ -60,7 +60,7 @@ class Target:
 
     @classmethod
     def of(cls, y: Tensor, w: Tensor, share: Tensor, *, window: Window = Window(), data_range: float = 1.0) -> Target:  # noqa: B008 - frozen
-        """y (B, C, H, W), and w and share of its dtype, float32 or float64."""
+        """Returns the target of y (B, C, H, W); w and share are of its dtype, float32 or float64."""
         v = w.unsqueeze(-3) * y
         taps = window.taps(y.dtype, y.device)
         mean, variance = window_statistics(v, taps, window.pad)
@@ -85,7 +85,7 @@ TENSORS = ("v", "mean", "variance", "w", "share")
 def ssim_l1(
     x: Tensor, target: Target, a: Tensor, b: Tensor, *, with_gradient: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x (B, C, H, W); a and b (B,).
+    """Returns ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x (B, C, H, W); a and b (B,).
 
     All in the target's dtype; x may be of half precision.  The gradient is empty where it is not asked for.
     """
@@ -95,7 +95,7 @@ def ssim_l1(
 
 @custom_op("faceinpaint_fast::window_statistics", mutates_args=(), device_types="cuda")
 def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of v (B, C, H, W) under each window, (B, C, H', W')."""
+    """Returns mean and variance of v (B, C, H, W) under each window, (B, C, H', W')."""
     from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 
     return triton_kernels.window_statistics(v, taps, pad)

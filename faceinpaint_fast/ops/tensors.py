@@ -19,5 +19,5 @@ def check_pair(x: Tensor, y: Tensor) -> None:
 
 
 def accumulator(x: Tensor, y: Tensor) -> torch.dtype:
-    """The dtype of sums: half precision is summed in single."""
+    """Returns the dtype of sums: half precision is summed in single."""
     return torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)

@@ -13,7 +13,7 @@ from faceinpaint_fast.ops.tensors import accumulator, check_pair
 
 
 def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """Sum of w |x - y| over pixels and channels: (B, C, H, W), (B, C, H, W), w -> (B,).
+    """Returns the sum of w |x - y| over pixels and channels: (B, C, H, W), (B, C, H, W), w -> (B,).
 
     w is (H, W), for all images and channels, (B, H, W), for all channels, (B, 1, H, W) or (B, C, H, W).  Without the
     batch axis, (C, H, W) -> ().  Differentiable once in x and y, not in w; the gradient where x and y are equal is 0.
@@ -34,7 +34,7 @@ def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
 
 
 def weighted_l1_reference(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """The same by its definition, (B, C, H, W), (B, C, H, W), (1 or B, 1 or C, H, W) -> (B,)."""
+    """Returns the same by its definition, (B, C, H, W), (B, C, H, W), (1 or B, 1 or C, H, W) -> (B,)."""
     return (w * (x - y).abs()).sum(dim=(-3, -2, -1))
 
 
@@ -55,7 +55,7 @@ def _(x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # noqa: ARG001
 
 @custom_op("faceinpaint_fast::weighted_l1_gradient", mutates_args=(), device_types="cuda")
 def _gradient(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """loss_gradient w sign(x - y), (B, C, H, W), in the dtype of the sums."""
+    """Returns loss_gradient w sign(x - y), (B, C, H, W), in the dtype of the sums."""
     from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
 
     return triton_kernels.weighted_l1_gradient(loss_gradient, x, y, w)

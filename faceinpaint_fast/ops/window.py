@@ -40,23 +40,26 @@ class Window:
 
     @property
     def pad(self) -> int:
-        """Zeros beyond each border."""
+        """The number of zeros beyond each border."""
         return self.size // 2 if self.padding == "same" else 0
 
     def positions(self, side: int) -> int:
-        """How many windows there are along a side of the image; InputError where none fits."""
+        """Returns how many windows there are along a side of the image; InputError where none fits."""
         if side < self.size:
             raise InputError(f"image: expected sides of at least {self.size}, the window, got {side}")
         return positions(side, self.size, self.pad)
 
     def taps(self, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """The one-dimensional window (size,)."""
+        """Returns the one-dimensional window (size,)."""
         # the tensors of a trace are none to keep
         taps = _taps.__wrapped__ if torch.compiler.is_compiling() else _taps
         return taps(self.size, self.sigma, dtype, device)
 
     def local_mean(self, x: Tensor) -> Tensor:
-        """Mean of x under each window, by its definition: (..., H, W) -> (..., H', W'), two banded matrix products."""
+        """Returns the mean of x under each window, by its definition: (..., H, W) -> (..., H', W').
+
+        It is two banded matrix products.
+        """
         for side in x.shape[-2:]:
             self.positions(side)
         taps = self.taps(x.dtype, x.device)
@@ -65,7 +68,7 @@ class Window:
 
 
 def banded(taps: Tensor, side: int, pad: int) -> Tensor:
-    """The matrix (side', side) whose product with a signal is its mean under each window, zeros beyond its ends."""
+    """Returns the matrix (side', side) whose product with a signal is its mean under each window, zeros beyond."""
     size = len(taps)
     first = torch.arange(positions(side, size, pad), device=taps.device)[:, None] - pad
     tap = torch.arange(side, device=taps.device) - first
@@ -73,12 +76,12 @@ def banded(taps: Tensor, side: int, pad: int) -> Tensor:
 
 
 def positions(side: int, size: int, pad: int) -> int:
-    """How many windows there are along a side, with so many zeros beyond each border."""
+    """Returns how many windows there are along a side, with so many zeros beyond each border."""
     return side + 2 * pad - size + 1
 
 
 def windows(image: Tensor, taps: Tensor, pad: int) -> tuple[int, ...]:
-    """The shape of what is computed under each window: (..., H, W) -> (..., H', W')."""
+    """Returns the shape of what is computed under each window: (..., H, W) -> (..., H', W')."""
     *outer, height, width = image.shape
     return (*outer, positions(height, len(taps), pad), positions(width, len(taps), pad))
 

@@ -46,6 +46,7 @@ class Restorations:
 
     @classmethod
     def of(cls, model: Model, device: torch.device, count: int) -> Restorations:
+        """Returns so many restorations of the astronaut's face in the model's framing."""
         names, size = list(masks.KINDS.values()), model.config.size
         holes = [masks.draw(names[i % len(names)], (size, size)) for i in range(count)]
         face = astronaut(model.config.framing, size) / np.float32(255)
@@ -188,7 +189,7 @@ def inpainting(name: str, restorations: Restorations, config: InpaintConfig, fou
     yield compare(f"Inpainter, {name}: known pixels of F", faces, found.image[~holes], faces[~holes], check.NONE)
     weights = reference.weight_map(holes, k=config.k, alpha=config.alpha)
     image, known, W = (torch.from_numpy(array).double() for array in (np.moveaxis(faces, -1, 1), ~holes, weights))
-    guess = reference.guessed(E[0], image, known) if E and config.search == "guided" else 0.0
+    guess = reference.guessed(E[0], image, known) if E and config.start == "encoder" else 0.0
     for term, expected in reference.objective(x, D, image, known, W, config, z, guess).items():
         yield compare(f"Inpainter, {name}: {term} loss at z", faces, found.losses[term], expected, check.LOSS)
 

@@ -32,6 +32,8 @@ def objective(
 
     Every term is listed, but one whose lambda is 0 has no part in the total, whatever it is.
     """
+    if config.normalization == "model":
+        raise ValueError("normalization: expected bounds, masked or none, got model: which bounds only a model knows")
     x = (generated + 1) / 2
     w = W * known
     losses = {

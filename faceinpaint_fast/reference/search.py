@@ -48,7 +48,7 @@ def search(
     """Search for the z whose G(z) fits the known pixels of `image` (B, 3, H, W) in [0, 1], in the image's dtype.
 
     hole     (H, W) or (B, H, W); what the image holds there does not matter
-    encoder  guesses codes for a "guided" search, which starts near them and whose prior draws there
+    encoder  guesses codes for a search that starts there, and whose prior draws there
     z0       where to start, (B, latent_size) or (B, restarts, latent_size); without it, `starts` of the seed
 
     The networks, of the same dtype, come back as they were; the search uses frozen copies of them in eval mode.
@@ -62,7 +62,7 @@ def search(
     image = torch.where(known[:, None], image, 0.0)
     guess = torch.zeros(B, 1, cast(int, generator.latent_size)).to(image)
     spread = 1.0
-    if encoder is not None and config.search == "guided":
+    if encoder is not None and config.start == "encoder":
         guess, spread = guessed(encoder, image, known.to(image))[:, None], SPREAD
     image, known, W = (t.repeat_interleave(R, dim=0) for t in (image, known.to(image), W))
 
@@ -73,7 +73,7 @@ def search(
     def losses_at(z: Tensor) -> dict[str, Tensor]:
         return objective(G(z), D, image, known, W, config, z, expected)
 
-    minimise = bfgs if config.search in {"bfgs", "guided"} else adam
+    minimise = bfgs if config.optimiser == "bfgs" else adam
     z, rows = minimise(losses_at, z0.to(image).reshape(B * R, -1).clone(), config)
     with torch.no_grad():
         generated = G(z)
@@ -163,6 +163,6 @@ def starts(seed: int | Sequence[int], images: int, restarts: int, latent_size: i
 
 def step_size(t: int, config: InpaintConfig) -> float:
     """Adam's step size at step t = 0, 1, ...: constant, or decayed along half a cosine to almost 0."""
-    if config.search == "adam":
+    if config.schedule == "constant":
         return config.learning_rate
     return config.learning_rate * (1 + math.cos(math.pi * t / config.iterations)) / 2

@@ -18,7 +18,7 @@ from faceinpaint_fast.networks.adjoint import AdjointNetwork
 from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.ops.ssim_l1 import ssim_l1
 from faceinpaint_fast.search import triton_steps
-from faceinpaint_fast.search.graph import Capture, Graphs
+from faceinpaint_fast.search.graph import Graphs
 from faceinpaint_fast.search.loop import Gradient
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
@@ -91,10 +91,9 @@ class Searches:
         """Returns what `latent_search.LatentSearch.iterate` does; see `Graphs.run`."""
         return self.graphs.run(Question(objective, prior, starts), progress)
 
-    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> tuple[FusedSearch, Callable[[], None]]:
-        """Returns a search over these very tensors, and an iteration of it as a graph."""
-        search = self._new(Question(objective, prior, starts))
-        return search, Capture()(search, search.asked, {1})[1]
+    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> FusedSearch:
+        """Returns a search over these very tensors."""
+        return self._new(Question(objective, prior, starts))
 
 
 def finding_of(networks: Networks, gradient: Gradient, config: InpaintConfig) -> Finding:

@@ -17,13 +17,13 @@ from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.search import objective as image_objective
 from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
-from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
 from faceinpaint_fast.search.starts import around, codes
 
-TERMS = (*image_objective.TERMS, "prior", "total")
+TERMS = (*IMAGE_TERMS, "prior", "total")
 
 WORTH_COMPILING = 100  # iterations: compiling takes half a minute
 
@@ -105,15 +105,13 @@ class LatentSearch:
         """
         if self._on_device is not None:
             return self._on_device.iterate(objective, prior, starts, progress)
-        loop, _ = self.loop(objective, prior, starts)
-        return loop.iterate(progress)
+        return self.loop(objective, prior, starts).iterate(progress)
 
-    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> tuple[Any, Callable[[], None]]:
-        """Returns a search over these very tensors, which has a state and losses, and an iteration of it."""
+    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> Any:
+        """Returns a search over these very tensors: it has a state, losses, and `advance`, an iteration of it."""
         if self._on_device is not None:
             return self._on_device.loop(objective, prior, starts)
-        loop = Loop(self._gradient, objective, prior, starts, self._optimiser, self.config.iterations)
-        return loop, loop.advance
+        return Loop(self._gradient, objective, prior, starts, self._optimiser, self.config.iterations)
 
 
 def least(totals: Tensor, restarts: int, first: int) -> Tensor:

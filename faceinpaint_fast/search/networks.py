@@ -54,7 +54,7 @@ class Networks:
         G, latent_size = with_pullback(generator), generator.latent_size
         x, _ = G(torch.zeros(1, latent_size, device=device))
         channels, height, width = x.shape[1:]
-        E = with_pullback(encoder) if encoder is not None and config.search == "guided" else None
+        E = with_pullback(encoder) if encoder is not None and config.start == "encoder" else None
         if E is not None:
             code, _ = E(torch.zeros(1, channels + 1, height, width, device=device))
             if code.shape != (1, latent_size):

@@ -99,11 +99,11 @@ class Objective:
             getattr(self, name)[: len(theirs)].copy_(theirs)
 
     def terms(self, x: Tensor) -> Tensor:
-        """Returns all of TERMS of images x (B, C, H, W) in [-1, 1]: (B, len(TERMS))."""
+        """Returns IMAGE_TERMS, all of them, of images x (B, C, H, W) in [-1, 1]: (B, len(IMAGE_TERMS))."""
         return torch.stack(self._terms(discriminator_loss(self.D(x)[0]), *self._distances(x)), dim=1)
 
     def total(self, terms: Tensor) -> Tensor:
-        """Returns Eq. 8 of the terms (B, len(TERMS)) of images: (B,)."""
+        """Returns Eq. 8 of the terms (B, len(IMAGE_TERMS)) of images: (B,)."""
         lambdas = self.config.lambda_d, self.config.lambda_c, self.config.lambda_s
         # a loss of weight 0 may be anything, NaN as well
         losses = [weight * loss for weight, loss in zip(lambdas, terms.unbind(dim=1), strict=True) if weight]
@@ -130,7 +130,7 @@ class Objective:
         return similarity, l1
 
     def _terms(self, discriminator: Tensor, similarity: Tensor, l1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns TERMS, each (B,), of Eq. 3, of SSIM and of L1."""
+        """Returns IMAGE_TERMS, each (B,), of Eq. 3, of SSIM and of L1."""
         bounds = self.config.normalization
         if isinstance(bounds, Normalization):
             return discriminator, context_loss(l1, bounds), structural_loss(similarity, bounds)

@@ -42,27 +42,27 @@ class State(Protocol):
 
 
 class Optimiser(Protocol):
-    """Adam or BFGS."""
+    """What steps: Adam or BFGS."""
 
     def begin(self, z: Tensor) -> Any:
-        """The state before the first iteration."""
+        """Returns the state before the first iteration."""
 
     def step(self, state: Any, loss: Tensor, gradient: Tensor, starts: Tensor) -> Any:
-        """The state after it, given the loss (B,) and its gradient (B, latent_size) at state.z.
+        """Returns the state after an iteration, of the loss (B,) and its gradient (B, latent_size) at state.z.
 
         starts  (ATTEMPTS, B, latent_size), where each row begins, and begins again
         """
 
 
 def optimiser(config: InpaintConfig, device: torch.device | str = "cpu") -> Optimiser:
-    """By `config.search`."""
-    if config.search in {"bfgs", "guided"}:
+    """Returns the optimiser that the config names."""
+    if config.optimiser == "bfgs":
         return BFGS(config.learning_rate, config.z_max)
     return Adam.of(config, device)
 
 
 def next_starts(attempt: Tensor, failed: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-    """The attempts after some rows have failed, and where each row would begin again: (B,), (B, latent_size)."""
+    """Returns the attempts (B,) after some rows have failed, and where each row would begin again, (B, latent_size)."""
     attempt = (attempt + failed).clamp(max=ATTEMPTS)
     rows = torch.arange(len(attempt), device=attempt.device)
     return attempt, starts[attempt.clamp(max=ATTEMPTS - 1), rows]
@@ -103,9 +103,9 @@ class Adam:
 
     @classmethod
     def of(cls, config: InpaintConfig, device: torch.device | str = "cpu") -> Adam:
-        """Step sizes are constant for "adam"; for "adam-cosine" they go from learning_rate to 0 along a half cosine."""
+        """Returns Adam at the config's learning rate: constant, or going to 0 along a half cosine."""
         age = torch.arange(config.iterations + 1, dtype=torch.float64)
-        share = age[:-1] / config.iterations if config.search == "adam-cosine" else torch.zeros_like(age[:-1])
+        share = age[:-1] / config.iterations if config.schedule == "cosine" else torch.zeros_like(age[:-1])
         size = config.learning_rate * (1 + (math.pi * share).cos()) / 2
         size, mean, square = (each.float().to(device) for each in (size, 1 - BETA1**age, 1 - BETA2**age))
         return cls(size, mean, square, config.z_max)
@@ -238,10 +238,13 @@ class BFGS:
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Row by row, (B, n) and (B, n) -> (B,)."""
+    """Returns the products of rows, (B, n) and (B, n) -> (B,)."""
     return (a * b).sum(dim=1)
 
 
 def times(matrix: Tensor, vector: Tensor) -> Tensor:
-    """Row by row, (B, n, n) and (B, n) -> (B, n); not a product of BLAS, whose bits would depend on a row's place."""
+    """Returns each matrix times its vector, (B, n, n) and (B, n) -> (B, n).
+
+    It is no product of BLAS, whose bits would depend on a row's place.
+    """
     return (matrix * vector[:, None, :]).sum(dim=2)

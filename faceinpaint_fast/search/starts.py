@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,13 +17,15 @@ def codes(seeds: Sequence[int], restarts: int, latent_size: int, attempts: int) 
     They are (attempts, len(seeds) * restarts, latent_size) float32, drawn on the CPU, so that a seed means the same on
     every device.
     """
-    drawn = []
-    for seed in seeds:
-        generator = torch.Generator().manual_seed(seed)
-        # one call each: a call for all would draw other numbers
-        each = [torch.randn(restarts, latent_size, generator=generator) for _ in range(attempts)]
-        drawn.append(torch.stack(each))
-    return torch.cat(drawn, dim=1)
+    return torch.cat([_codes(seed, restarts, latent_size, attempts) for seed in seeds], dim=1)
+
+
+# a server draws the same few again and again
+@lru_cache(maxsize=4096)
+def _codes(seed: int, restarts: int, latent_size: int, attempts: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    # one call each: a call for all would draw other numbers
+    return torch.stack([torch.randn(restarts, latent_size, generator=generator) for _ in range(attempts)])
 
 
 def around(guess: Tensor | None, codes: Tensor) -> Tensor:

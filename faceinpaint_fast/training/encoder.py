@@ -141,7 +141,7 @@ class Amortisation:
         self.step = state["step"]
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
-        """The encoder, into the folder of its model."""
+        """Writes the encoder into the folder of its model."""
         faces = None if self.faces is None else len(self.faces)
         save_encoder(out, self.model, self.encoder, training=described | {"faces": faces})
 
@@ -155,5 +155,5 @@ def train_encoder(
     device: torch.device,
     **options: Any,
 ) -> None:
-    """A run, with the options of `run.run`, whose state and log lie in folder/training/encoder."""
+    """Trains an encoder, with the options of `run.run`; the run's state and log lie in folder/training/encoder."""
     run(Amortisation(model, faces, config, device), folder, folder / "training" / "encoder", **options)

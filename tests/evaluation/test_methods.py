@@ -12,13 +12,14 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
+from faceinpaint_fast import InpaintConfig, Inpainter, InputError, Normalization, masks
 from faceinpaint_fast.evaluation import methods
 from faceinpaint_fast.evaluation.methods import METHODS, available, build
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model, read_config, save_model
 
 CPU = torch.device("cpu")
+BOUNDS = Normalization(s_min=0.1, s_max=0.6, c_min=600.0, c_max=5000.0)
 BASELINES = "faceinpaint_fast.evaluation.rivals"
 
 
@@ -39,25 +40,46 @@ def stand_in(monkeypatch, name, **content):
     monkeypatch.setitem(sys.modules, f"{BASELINES}.{name}", SimpleNamespace(**content))
 
 
-def test_all_methods_or_those_named_once_and_in_their_order():
-    assert available([]) == (list(METHODS), [])
-    assert available(["TV", "default", "TV"]) == (["TV", "default"], [])
+@pytest.fixture
+def calibrated(model):
+    """A model whose bounds have been found."""
+    write_config(model, read_config(model) | {"calibration": dataclasses.asdict(BOUNDS)})
+    return load_model(model)
 
 
-def test_an_unknown_method_is_refused():
-    with pytest.raises(InputError, match=r"methods: expected some of default, paper, DIP, .*, got 'dip'"):
-        available(["TV", "dip"])
+def test_all_methods_or_those_named_once_and_in_their_order(calibrated):
+    assert available([], calibrated) == (list(METHODS), [])
+    assert available(["TV", "default", "TV"], calibrated) == (["TV", "default"], [])
 
 
-def test_a_method_without_its_library_is_left_out_unless_it_was_named(monkeypatch):
+def test_an_unknown_method_is_refused(calibrated):
+    with pytest.raises(InputError, match=r"methods: expected some of default, paper, paper-calibrated, .*, got 'dip'"):
+        available(["TV", "dip"], calibrated)
+
+
+def test_a_method_without_its_library_is_left_out_unless_it_was_named(monkeypatch, calibrated):
     monkeypatch.setattr(methods, "find_spec", lambda _: None)
-    assert available([]) == (
+    assert available([], calibrated) == (
         [name for name in METHODS if name != "Telea"],
         ["Telea is left out: it needs the library cv2"],
     )
-    assert available(["TV"]) == (["TV"], [])
+    assert available(["TV"], calibrated) == (["TV"], [])
     with pytest.raises(InputError, match="expected the library cv2 for Telea, got none"):
-        available(["TV", "Telea"])
+        available(["TV", "Telea"], calibrated)
+
+
+def test_without_bounds_of_its_own_a_model_is_not_asked_for_them(model):
+    names, notes = available([], load_model(model))
+    assert names == [name for name in METHODS if name != "paper-calibrated"]
+    assert notes == ["paper-calibrated is left out: it needs the bounds that faceinpaint calibrate finds"]
+    named, _ = available(["paper-calibrated"], load_model(model))
+    with pytest.raises(InputError, match="normalization: expected bounds that faceinpaint calibrate found"):
+        build(named, model=load_model(model), device=CPU, precision="fp32")
+
+
+def test_the_calibrated_paper_is_recorded_with_its_bounds(calibrated):
+    found = build(["paper-calibrated"], model=calibrated, device=CPU, precision="fp32")["paper-calibrated"]
+    assert found.config == InpaintConfig.paper(normalization=BOUNDS).settings()
 
 
 def test_the_presets_are_the_engines(model, batch):
@@ -86,12 +108,13 @@ def test_settings_differ_from_the_presets(model, batch):
     assert_array_equal(found.restore(images, holes, seeds), expected.image)
 
 
-@pytest.mark.parametrize(
-    "asked", [{"steps": "3"}, {"iterations": "few"}, {"normalization_": "masked"}, {"batch_invariant": "1"}]
-)
-def test_a_setting_that_is_none_is_refused(model, asked):
-    with pytest.raises(InputError, match=r"set: expected one of iterations, .*, got \w+=\w+"):
-        build(["default"], model=load_model(model), device=CPU, precision="fp32", settings=asked)
+def test_a_setting_concerns_the_methods_that_are_asked_for(model):
+    """A schedule that the default's optimiser has not."""
+    asked, loaded = {"schedule": "cosine"}, load_model(model)
+    found = build(["paper"], model=loaded, device=CPU, precision="fp32", settings=asked)["paper"]
+    assert found.config["schedule"] == "cosine"
+    with pytest.raises(InputError, match="schedule: expected constant with bfgs"):
+        build(["default"], model=loaded, device=CPU, precision="fp32", settings=asked)
 
 
 def test_an_unknown_precision_is_refused(model):

@@ -172,13 +172,14 @@ def test_table_1_stands_beside_ours():
         "paper": of("drop-20", 20, 22) + of("drop-80", 10, 10, 10) + of("centre", 1, 1, 1, 1),
         "default": of("drop-40", 30),
         "TV": of("drop-20", 77),
+        # a column without results is not shown
+        "DIP": of("centre", 5),
     }
     title, table = rows(report({"heads": found})["table1"])
     assert table[0] == [
         "dropped",
         "DIP, printed",
         "the method, printed",
-        "DIP, here (0 faces)",
         "paper, here (2 to 3 faces)",
         "default, here (1 face)",
     ]
@@ -189,12 +190,17 @@ def test_table_1_stands_beside_ours():
         ["60 %", "18.2592 / 0.8547", "19.8783 / 0.8892"],
         ["80 %", "15.7974 / 0.7823", "19.7447 / 0.8461"],
     ]
-    assert [row[3] for row in table[1:]] == [EMPTY] * 4
-    assert table[1][4:] == ["21.00 ± 12.71 / 0.5000 ± 0.0000", EMPTY]
-    assert table[2][4:] == [EMPTY, "30.00 / 0.5000"]
-    assert table[4][4] == "10.00 ± 0.00 / 0.5000 ± 0.0000"
+    assert table[1][3:] == ["21.00 ± 12.71 / 0.5000 ± 0.0000", EMPTY]
+    assert table[2][3:] == [EMPTY, "30.00 / 0.5000"]
+    assert table[4][3] == "10.00 ± 0.00 / 0.5000 ± 0.0000"
     assert "network" in title
     assert "heads" in title
+
+
+def test_table_1_has_the_paper_as_printed_and_calibrated():
+    found = {name: of("drop-20", 20) for name in ("default", "paper-calibrated", "paper", "DIP")}
+    _, table = rows(report({"heads": found})["table1"])
+    assert table[0][3:] == [f"{name}, here (1 face)" for name in ("DIP", "paper", "paper-calibrated", "default")]
 
 
 def test_table_1_is_celebas_if_it_is_there():

@@ -29,7 +29,7 @@ CONFIGS = {
     "paper": InpaintConfig.paper(),
     "default": InpaintConfig(),
     "default with D": InpaintConfig(lambda_d=0.003),
-    "without decay": InpaintConfig(search="adam"),
+    "without decay": InpaintConfig(optimiser="adam"),
 }
 
 
@@ -86,7 +86,9 @@ def test_a_thousand_iterations_reach_the_reference_s_loss(generator, discriminat
 def test_the_step_size_decays_along_a_half_cosine(discriminator):
     """Adam's first steps are of the step size exactly: a constant gradient shows the schedule."""
     target = torch.full((1, 3, 64, 64), 1.0)
-    config = InpaintConfig(search="adam-cosine", iterations=8, learning_rate=0.5, lambda_s=0.0, lambda_z=0.0)
+    config = InpaintConfig(
+        optimiser="adam", schedule="cosine", iterations=8, learning_rate=0.5, lambda_s=0.0, lambda_z=0.0
+    )
 
     where = []
 

@@ -32,7 +32,7 @@ def test_sizes_are_the_generator_s(modules):
 
 def test_the_encoder_is_left_out_where_the_search_starts_at_random(modules):
     assert Networks.of(*modules, InpaintConfig(), CPU).encoder is not None
-    assert Networks.of(*modules, InpaintConfig(search="bfgs"), CPU).encoder is None
+    assert Networks.of(*modules, InpaintConfig(start="random"), CPU).encoder is None
     assert Networks.of(*modules[:2], None, InpaintConfig(), CPU).encoder is None
 
 

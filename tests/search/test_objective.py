@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig, Normalization, context_loss, masks, reference, structural_loss
-from faceinpaint_fast.search.objective import TERMS, Objective
+from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective
 from faceinpaint_fast.search.problem import Problem
 
 PAPER = Normalization.PAPER
@@ -70,7 +70,7 @@ def test_every_term_is_the_reference_s(config, batch):
     else:
         S = reference.masked_structural_loss(drawn, truth, W, M)
         C = reference.masked_context_loss(drawn, truth, W, M)
-    assert TERMS == ("discriminator", "context", "structural")
+    assert IMAGE_TERMS == ("discriminator", "context", "structural")
     assert_close(found, torch.from_numpy(np.stack([D, C, S], axis=1)), rtol=1e-12, atol=0)
     total = torch.from_numpy(reference.total_loss(D, C, S, config))
     assert_close(objective.total(found), total, rtol=1e-12, atol=0)
@@ -110,14 +110,14 @@ def test_masked_context_does_not_change_with_how_much_is_known():
     weights = torch.from_numpy(reference.weight_map(HOLES[[0, 2]])).float()
     drawn = torch.full_like(images, 0.25)
     found = objective_of(images, known, weights, InpaintConfig()).terms(2 * drawn - 1)
-    assert_close(found[:, TERMS.index("context")], torch.full((2,), 0.25))
+    assert_close(found[:, IMAGE_TERMS.index("context")], torch.full((2,), 0.25))
 
 
 def test_no_structure_where_no_window_sees_a_known_pixel():
     """A corner pixel of a large image still lies in one window; of an 11x11 image all do: take none known."""
     images, known = torch.zeros(1, 3, SIZE, SIZE), torch.zeros(1, SIZE, SIZE)
     objective = objective_of(images, known, torch.ones_like(known), InpaintConfig())
-    assert objective.terms(torch.zeros_like(images))[:, TERMS.index("structural")].tolist() == [0.0]
+    assert objective.terms(torch.zeros_like(images))[:, IMAGE_TERMS.index("structural")].tolist() == [0.0]
 
 
 def of(kind, values):
@@ -167,7 +167,7 @@ def test_a_loss_of_weight_0_has_no_part_in_the_total(batch):
 
     objective = objective_of(*problem, InpaintConfig(), broken)
     terms = objective.terms(x)
-    assert terms[:, TERMS.index("discriminator")].isnan().all()
+    assert terms[:, IMAGE_TERMS.index("discriminator")].isnan().all()
     assert objective.total(terms).isfinite().all()
 
 

@@ -58,7 +58,7 @@ def test_an_iteration_changes_nothing_that_it_was_given(starts):
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_row_that_is_not_finite_begins_again_alone(what, starts):
     loss, gradient = torch.zeros(3), torch.ones(3, 100)
-    adam = Adam.of(InpaintConfig(search="adam", learning_rate=0.1))
+    adam = Adam.of(InpaintConfig(optimiser="adam", learning_rate=0.1))
     state = adam.step(adam.begin(starts[0]), loss, gradient, starts)
     well = adam.step(state, loss, gradient, starts)
     bad_loss, bad_gradient = loss.clone(), gradient.clone()
@@ -113,9 +113,9 @@ def test_attempts_end(starts):
 
 
 def test_step_sizes():
-    constant = InpaintConfig(search="adam", learning_rate=0.3, iterations=4)
+    constant = InpaintConfig(optimiser="adam", learning_rate=0.3, iterations=4)
     assert_close(Adam.of(constant).size, torch.full((4,), 0.3))
-    cosine = Adam.of(InpaintConfig(search="adam-cosine", learning_rate=0.3, iterations=4)).size
+    cosine = Adam.of(InpaintConfig(optimiser="adam", schedule="cosine", learning_rate=0.3, iterations=4)).size
     assert_close(cosine, torch.tensor([0.3, 0.3 * (2 + 2**0.5) / 4, 0.15, 0.3 * (2 - 2**0.5) / 4]))
 
 
@@ -143,7 +143,7 @@ def valley(z):
 def test_bfgs_is_the_reference_s(z_max):
     """Step by step in float64: where it stands, and what it has found."""
     z = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    config = InpaintConfig(search="bfgs", iterations=40, learning_rate=0.5, z_max=z_max)
+    config = InpaintConfig(optimiser="bfgs", iterations=40, learning_rate=0.5, z_max=z_max)
     found = minimised(valley, z, config)
     expected, rows = plain_bfgs(lambda z: {"total": valley(z)}, z, config)
     assert_close(torch.stack([valley(state.z) for state in found[:-1]]), torch.stack([row["total"] for row in rows]))
@@ -163,7 +163,7 @@ def test_bfgs_learns_a_quadratic_s_curvature():
     def loss(z):
         return torch.einsum("bi,ij,bj->b", z - least, hessian, z - least) / 2
 
-    last = minimised(loss, torch.zeros(1, 8, dtype=torch.float64), InpaintConfig(search="bfgs", iterations=60))[-1]
+    last = minimised(loss, torch.zeros(1, 8, dtype=torch.float64), InpaintConfig(optimiser="bfgs", iterations=60))[-1]
     assert (last.found - least).norm() < 1e-6 * least.norm()
     # the identity's norm is 2.8; the best multiple of it, which knows no curvature, is 2.1 off
     assert (last.inverse[0] @ hessian - torch.eye(8)).norm() < 0.3
@@ -172,7 +172,7 @@ def test_bfgs_learns_a_quadratic_s_curvature():
 
 def test_bfgs_never_loses_ground():
     z = torch.randn(16, 10, generator=torch.Generator().manual_seed(3))
-    states = minimised(valley, z, InpaintConfig(search="bfgs", iterations=30))
+    states = minimised(valley, z, InpaintConfig(optimiser="bfgs", iterations=30))
     losses = torch.stack([state.loss for state in states[1:]])
     assert (losses.diff(dim=0) <= 0).all()
     assert_close(losses[-1], valley(states[-1].found))
@@ -181,7 +181,7 @@ def test_bfgs_never_loses_ground():
 
 def test_bfgs_begins_with_a_step_of_the_length_asked_for():
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
-    first = minimised(valley, z, InpaintConfig(search="bfgs", iterations=1, learning_rate=0.25))[-1]
+    first = minimised(valley, z, InpaintConfig(optimiser="bfgs", iterations=1, learning_rate=0.25))[-1]
     at = z.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(valley(at).sum(), at)
     assert_close(first.z, z - 0.25 * gradient / gradient.norm(dim=1, keepdim=True))
@@ -189,7 +189,7 @@ def test_bfgs_begins_with_a_step_of_the_length_asked_for():
 
 
 def test_bfgs_stays_where_there_is_no_slope():
-    states = minimised(lambda z: 0 * z.sum(dim=1), torch.ones(2, 5), InpaintConfig(search="bfgs", iterations=4))
+    states = minimised(lambda z: 0 * z.sum(dim=1), torch.ones(2, 5), InpaintConfig(optimiser="bfgs", iterations=4))
     assert torch.equal(states[-1].found, torch.ones(2, 5))
     assert states[-1].z.isfinite().all()
 
@@ -223,7 +223,7 @@ def test_bfgs_without_a_finite_loss_begins_again_alone(what, starts):
 
 def test_a_row_s_bits_depend_neither_on_its_place_nor_on_how_many_there_are():
     z = torch.randn(1, 100, generator=torch.Generator().manual_seed(0))
-    config = InpaintConfig(search="bfgs", iterations=25)
+    config = InpaintConfig(optimiser="bfgs", iterations=25)
     # each row's loss by itself, so that only the optimiser can differ
     alone, many = (
         minimised(lambda z: torch.stack([valley(row[None])[0] for row in z]), z.repeat(count, 1), config)[-1]

@@ -1,5 +1,6 @@
-"""DIP, the method that Qiang et al. 2019 improve on: Yeh et al. 2017, "Semantic Image Inpainting with Deep Generative
-Models", with the networks and the engine of ours, and Poisson blending.
+"""DIP, the method that Qiang et al. 2019 improve on, with the networks and the engine of ours, and Poisson blending.
+
+It is that of Yeh et al. 2017, "Semantic Image Inpainting with Deep Generative Models":
 
     z^ = argmin_z  L_c + lambda L_p
     L_c = || W * (G(z) - y) ||_1                      images in [-1, 1]
@@ -35,7 +36,7 @@ PRIOR_WEIGHT = 0.003  # lambda
 
 
 def context_weights(holes: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """W, the share of each known pixel's neighbours that is missing: (B, H, W) -> (B, H, W)."""
+    """Returns W, the share of each known pixel's neighbours that is missing: (B, H, W) -> (B, H, W)."""
 
     def neighbours(pixels: NDArray[np.bool_]) -> NDArray[Any]:
         # Eq. 7 of Qiang et al. with alpha = k^2 is 1 + the count
@@ -63,19 +64,15 @@ class DIP:
         device: str | torch.device = "auto",
     ) -> None:
         self._device = pick_device(device)
-        self._config = InpaintConfig(
+        self._config = InpaintConfig.paper(
             iterations=iterations,
             precision=precision,
-            search="adam",
-            learning_rate=InpaintConfig.paper().learning_rate,
             z_max=1.0,
             lambda_d=PRIOR_WEIGHT,
             # L1 of images in [0, 1] is half of that in [-1, 1]
             lambda_c=2.0,
             lambda_s=0.0,
-            lambda_z=0.0,
             normalization="none",
-            blend="poisson",
         )
         G, D = frozen(generator, self._device), frozen(discriminator, self._device)
         self._networks = Networks.of(G, D, None, self._config, self._device)
@@ -84,7 +81,7 @@ class DIP:
     def __call__(
         self, images: NDArray[np.float64], holes: NDArray[np.bool_], seeds: Sequence[int]
     ) -> NDArray[np.float64]:
-        """Images (B, H, W, 3) in [0, 1], of the generator's size, with their holes (B, H, W) filled.
+        """Fills the holes (B, H, W) of images (B, H, W, 3) in [0, 1], of the generator's size.
 
         An image's result depends on its own hole, known pixels and seed alone; what the hole holds does not matter, and
         known pixels come back bit for bit.
