@@ -64,25 +64,45 @@ void bound_ssim_l1(const Array<T>& x, const Array<T>& w, const Array<T>& v, cons
     const auto [B, C, H, W] = batch;
     const auto window = window_of(taps, pad, batch);
     const auto down = window.positions(H), across = window.positions(W);
-    expect_shape(w, "w", {one_or(B, w, 0), H, W});
+    if (w.size() > 0) expect_shape(w, "w", {one_or(B, w, 0), H, W});
     expect_shape(v, "v", {B, C, H, W});
     expect_shape(mean, "mean", {B, C, down, across});
     expect_shape(variance, "variance", {B, C, down, across});
-    expect_shape(share, "share", {one_or(B, share, 0), down, across});
+    if (share.size() > 0) expect_shape(share, "share", {one_or(B, share, 0), down, across});
     expect_shape(a, "a", {B});
     expect_shape(b, "b", {B});
     expect_shape(ssim, "ssim", {B});
     expect_shape(l1, "l1", {B});
     if (gradient.size() > 0) expect_shape(gradient, "gradient", {B, C, H, W});
     expect_threads(threads);
-    const SsimTarget<T> target{w.data(), v.data(), mean.data(), variance.data(), share.data(),
-                                            w.shape(0) == 1, share.shape(0) == 1, c1, c2};
+    const SsimTarget<T> target{w.size() > 0 ? w.data() : nullptr, v.data(), mean.data(), variance.data(),
+                               share.size() > 0 ? share.data() : nullptr, w.shape(0) == 1, share.shape(0) == 1, c1, c2};
     const T *pixels = x.data(), *of_ssim = a.data(), *of_l1 = b.data();
     T *to_ssim = ssim.mutable_data(), *to_l1 = l1.mutable_data();
     T* to_gradient = gradient.size() > 0 ? gradient.mutable_data() : nullptr;
 
     const py::gil_scoped_release unlocked;
     ssim_l1(pixels, batch, target, window, of_ssim, of_l1, threads, to_ssim, to_l1, to_gradient);
+}
+
+template <class T>
+void bound_ssim(const Array<T>& x, const Array<T>& y, const Array<T>& share, const Array<T>& taps, int pad, T c1, T c2,
+                int threads, Array<T>& out, Array<T>& gradient) {
+    const auto batch = batch_of(x, "x");
+    const auto [B, C, H, W] = batch;
+    const auto window = window_of(taps, pad, batch);
+    expect(same_shape(x, y), "y: expected the shape of x");
+    if (share.size() > 0) expect_shape(share, "share", {one_or(B, share, 0), window.positions(H), window.positions(W)});
+    expect_shape(out, "out", {B});
+    if (gradient.size() > 0) expect(same_shape(x, gradient), "gradient: expected the shape of x");
+    expect_threads(threads);
+    const T *of_x = x.data(), *of_y = y.data(), *shares = share.size() > 0 ? share.data() : nullptr;
+    const bool one_share = share.shape(0) == 1;
+    T* values = out.mutable_data();
+    T* to_gradient = gradient.size() > 0 ? gradient.mutable_data() : nullptr;
+
+    const py::gil_scoped_release unlocked;
+    ssim(of_x, of_y, batch, shares, one_share, window, c1, c2, threads, values, to_gradient);
 }
 
 template <class T>
@@ -131,6 +151,9 @@ void define_for(py::module_& module) {
                array("share"), array("taps"), py::arg("pad"), py::arg("c1"), py::arg("c2"), array("a"), array("b"),
                py::arg("threads"), array("ssim"), array("l1"), array("gradient"),
                "ssim, l1 (B,) of w x against v and, unless its size is 0, the gradient (B, C, H, W) of a ssim + b l1");
+    module.def("ssim", &bound_ssim<T>, array("x"), array("y"), array("share"), array("taps"), py::arg("pad"),
+               py::arg("c1"), py::arg("c2"), py::arg("threads"), array("out"), array("gradient"),
+               "out (B,) = ssim of x and y (B, C, H, W) and, unless its size is 0, its gradient in x");
     module.def("weighted_l1", &bound_weighted_l1<T>, array("x"), array("y"), array("w"), py::arg("threads"), array("out"),
                "out (B,) = sum w |x - y|, x, y (B, C, H, W), w (B or 1, C or 1, H, W)");
     module.def("weighted_l1_gradient", &bound_weighted_l1_gradient<T>, array("grad"), array("x"), array("y"), array("w"),

@@ -36,7 +36,8 @@ void add_channels(const std::vector<double>& planes, std::int64_t channels, T* i
 // What the loss against v = w y needs of y, see ops/ssim_l1.py.
 template <class T>
 struct SsimTarget {
-    // w (B, H, W), v (B, C, H, W), mean and variance (B, C, H', W'), share (B, H', W')
+    // w (B, H, W) or null for 1 everywhere, v (B, C, H, W), mean and variance (B, C, H', W'), share (B, H', W') or null
+    // for the same of every window; an image's shares sum to 1 over windows and channels
     const T *w, *v, *mean, *variance, *share;
     // one for all images instead
     bool one_w, one_share;
@@ -47,13 +48,20 @@ struct SsimTarget {
 template <class T>
 void window_statistics(const T* v, Batch batch, LocalWindow<T> window, int threads, T* mean, T* variance);
 
-// With u = w x: ssim = sum_q share_q S_q(u, v) and l1 = sum_p |u_p - v_p| of each image (B,), and, unless it is null,
+// With u = w x: ssim = 1 - sum_q share_q (1 - S_q(u, v)), which is exactly 1 where u = v and never more, and
+// l1 = sum_p |u_p - v_p| of each image (B,), and, unless it is null,
 // gradient = w (a dssim/du + b sign(u - v)), a and b (B,), laid out as x.
 //
 // An image's results are the same bits in any batch and with any number of threads.
 template <class T>
 void ssim_l1(const T* x, Batch batch, SsimTarget<T> target, LocalWindow<T> window, const T* a, const T* b, int threads,
              T* ssim, T* l1, T* gradient);
+
+// ssim (B,) of x against y, both as they are, of which nothing is known beforehand, and, unless it is null, its gradient
+// in x; share (B, H', W'), one for all images where one_share, or null, as a SsimTarget's
+template <class T>
+void ssim(const T* x, const T* y, Batch batch, const T* share, bool one_share, LocalWindow<T> window, T c1, T c2,
+          int threads, T* out, T* gradient);
 
 // w of the weighted L1: (B, C, H, W), but for the two that can be one for all.
 template <class T>

@@ -69,6 +69,12 @@ inline void store(const Doubles& values, double* to) {
     *reinterpret_cast<VectorOf<float>::unaligned_doubles*>(to) = values;
 }
 
+// u - v, exactly 0 where they are equal: a compiler may fuse the product that u is with the difference, unrounded.
+template <class V>
+V difference_of(const V& u, const V& v) {
+    return u == v ? V{} : u - v;
+}
+
 // NaN stays NaN
 template <class V>
 V absolute(const V& values) {

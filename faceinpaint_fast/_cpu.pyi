@@ -36,6 +36,18 @@ def ssim_l1(
     l1: _Reals,
     gradient: _Reals,
 ) -> None: ...
+def ssim(
+    x: _Reals,
+    y: _Reals,
+    share: _Reals,
+    taps: _Reals,
+    pad: int,
+    c1: float,
+    c2: float,
+    threads: int,
+    out: _Reals,
+    gradient: _Reals,
+) -> None: ...
 def weighted_l1(x: _Reals, y: _Reals, w: _Reals, threads: int, out: _Reals) -> None: ...
 def weighted_l1_gradient(grad: _Reals, x: _Reals, y: _Reals, w: _Reals, threads: int, out: _Reals) -> None: ...
 def has_tiles() -> bool: ...

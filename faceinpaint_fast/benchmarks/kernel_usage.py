@@ -8,6 +8,7 @@ written down twice.  Needs a process without TRITON_INTERPRET.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 from pathlib import Path
@@ -19,7 +20,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
+from faceinpaint_fast.ops import triton_ssim_l1, triton_weighted_l1
 from faceinpaint_fast.ops.window import LARGEST, Window
 
 CAPABILITIES = (80, 90, 100)
@@ -56,19 +57,33 @@ def _record() -> list[Any]:
 
 
 def _launch(dtype: torch.dtype, size: int) -> None:
-    """Every kernel, for images of that dtype and a window of that size; 64 pixels a side, as the default model's."""
+    """The loss, for images of that dtype and a window of that size; 64 pixels a side, as the default model's."""
     window = Window(size=size)
     y = torch.zeros(2, 3, 64, 64)
-    x, w, per_image = y.to(dtype), y[:, 0].contiguous(), y[:, 0, 0, 0].contiguous()
+    x, w, one = y.to(dtype), y[:, 0].contiguous(), y[:, 0, 0, 0].contiguous()
     taps = window.taps(y.dtype, y.device)
-    mean, variance = triton_kernels.window_statistics(y, taps, window.pad)
-    share = mean[:, 0].contiguous()
+    mean, variance = triton_ssim_l1.window_statistics(y, taps, window.pad)
+    target = w, y, mean, variance, mean[:, 0].contiguous(), taps, window.pad, 1e-4, 9e-4
     for with_gradient in (False, True):
-        triton_kernels.ssim_l1(
-            x, w, y, mean, variance, share, taps, window.pad, 1e-4, 9e-4, per_image, per_image, with_gradient
-        )
-    triton_kernels.weighted_l1(x, y, w[:, None])
-    triton_kernels.weighted_l1_gradient(per_image, x, y, w[:, None])
+        triton_ssim_l1.ssim_l1(x, *target, one, one, with_gradient)
+    triton_ssim_l1.ssim_l1_partials(x, *target, one, one, signed=True)
+    triton_ssim_l1.ssim(x, y, None, taps, window.pad, 1e-4, 9e-4, True)
+
+
+def _launch_tiles() -> None:
+    """The loss by every tile that there is."""
+    tiles = triton_ssim_l1.TILES
+    for tile in sorted({tile for kernel in tiles.values() for _, tile in kernel}):
+        triton_ssim_l1.TILES = dict.fromkeys(tiles, ((math.inf, tile),))
+        _launch(torch.float32, Window().size)
+    triton_ssim_l1.TILES = tiles
+
+
+def _launch_weighted_l1(dtype: torch.dtype) -> None:
+    y = torch.zeros(2, 3, 64, 64)
+    x, w = y.to(dtype), y[:, :1].contiguous()
+    triton_weighted_l1.weighted_l1(x, y, w)
+    triton_weighted_l1.weighted_l1_gradient(y[:, 0, 0, 0].contiguous(), x, y, w)
 
 
 def _name(kernel: Any) -> str:
@@ -76,8 +91,12 @@ def _name(kernel: Any) -> str:
     source = kernel.src
     constants = {source.fn.arg_names[place[0]]: value for place, value in source.constants.items()}
     parts = [f"x {source.signature['x'].removeprefix('*')}"] if "x" in source.signature else []
-    parts += [f"window {constants['SIZE']}"] if "SIZE" in constants else []
-    parts += ["no gradient"] if constants.get("GRADIENT") is False else []
+    if "SIZE" in constants:
+        parts += [f"window {constants['SIZE']}", f"{constants['COLUMNS']} x {kernel.metadata.num_warps}"]
+    told = {"gradient": "no gradient", "slopes": "no gradient", "mean": "new target", "b": "no L1", "SIGNED": "signed"}
+    parts += [
+        word for name, word in told.items() if constants.get(name, 0) in ((True,) if name == "SIGNED" else (None,))
+    ]
     return ", ".join([f"`{kernel.metadata.name}`", *parts])
 
 
@@ -99,9 +118,11 @@ def table() -> str:
     for capability in CAPABILITIES:
         compiled.clear()
         driver.set_active(_Absent(capability))
-        _launch(torch.float32, Window().size)
+        _launch_tiles()
         _launch(torch.float32, LARGEST)
         _launch(torch.bfloat16, Window().size)
+        _launch_weighted_l1(torch.float32)
+        _launch_weighted_l1(torch.bfloat16)
         for name, kernel in {_name(kernel): kernel for kernel in compiled}.items():
             usage.setdefault(name, []).append(_usage(kernel))
     targets = " | ".join(f"sm_{capability}" for capability in CAPABILITIES)
@@ -109,7 +130,7 @@ def table() -> str:
         "# What the Triton kernels take",
         "",
         f"Compiled by Triton {triton.__version__}, without a GPU: registers a thread, bytes spilled a thread,",
-        "bytes of shared memory a program.",
+        "bytes of shared memory a program.  2 x 4: two columns a thread, four warps a program.",
         "",
         f"| kernel | {targets} |",
         "| --- |" + " --- |" * len(CAPABILITIES),

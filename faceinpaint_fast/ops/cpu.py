@@ -1,4 +1,4 @@
-"""SSIM with L1, their gradient, and weighted L1, on the CPU: csrc/losses.hpp, by the functions of `triton_kernels`."""
+"""SSIM with L1, their gradient, and weighted L1, on the CPU: csrc/losses.hpp, by the functions of Triton's."""
 
 from __future__ import annotations
 
@@ -60,6 +60,16 @@ def ssim_l1(
         gradient.numpy(),
     )
     return ssim, l1, gradient
+
+
+def ssim(
+    x: Tensor, y: Tensor, share: Tensor | None, taps: Tensor, pad: int, c1: float, c2: float, with_gradient: bool
+) -> tuple[Tensor, Tensor]:
+    """ssim (B,) of x against y (B, C, H, W), and its gradient in x, (0,) without; all of one dtype."""
+    value, gradient = x.new_empty(len(x)), x.new_empty(x.shape if with_gradient else 0)
+    shares = _numbers(x.new_empty(0) if share is None else share)
+    _cpu.ssim(_numbers(x), _numbers(y), shares, taps.numpy(), pad, c1, c2, _threads(x), value.numpy(), gradient.numpy())
+    return value, gradient
 
 
 def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:

@@ -63,19 +63,24 @@ def ssim_l1(
     """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without; see `ops.ssim_l1`."""
     local_mean = LocalMean.of(v, taps, pad)
     w, share = w.unsqueeze(1), share.unsqueeze(1)
-    u = w * x.to(v.dtype)
-    mu = local_mean(u)
-    n1, n2 = 2 * mu * mean + c1, 2 * (local_mean(u * v) - mu * mean) + c2
-    d1, d2 = mu * mu + mean * mean + c1, local_mean(u * u) - mu * mu + variance + c2
-    similarity = n1 * n2 / (d1 * d2)
-    ssim, l1 = (share * similarity).sum(dim=(1, 2, 3)), (u - v).abs().sum(dim=(1, 2, 3))
+    e = w * x.to(v.dtype) - v
+    mean_e = local_mean(e)
+    variance_e, covariance = local_mean(e * e) - mean_e * mean_e, local_mean(e * v) - mean_e * mean
+    n1, n2 = 2 * mean * (mean + mean_e) + c1, 2 * (variance + covariance) + c2
+    d1, d2 = n1 + mean_e * mean_e, n2 + variance_e
+    of_means, of_rest = mean_e * mean_e / d1, variance_e / d2
+    like_means = 1 - of_means
+    unlike = of_means + like_means * of_rest
+    ssim, l1 = 1 - (share * unlike).sum(dim=(1, 2, 3)), e.abs().sum(dim=(1, 2, 3))
     if not with_gradient:
         return ssim, l1, v.new_empty(0)
-    in_product, in_square = 2 * n1 / (d1 * d2), -similarity / d2
-    in_mean = 2 * (mean * n2 / d2 - mu * similarity) / d1 - mean * in_product - 2 * mu * in_square
+    in_product, in_square = 2 * like_means * of_rest / d2, 2 * (unlike - 1) / d2
+    in_mean = (
+        2 * mean_e * (1 - of_rest) * (mean * mean_e / d1 - like_means) / d1 - mean * in_product - mean_e * in_square
+    )
     of_mean, of_product, of_square = (local_mean.adjoint(share * each) for each in (in_mean, in_product, in_square))
     a, b = a[:, None, None, None], b[:, None, None, None]
-    return ssim, l1, w * (a * (of_mean + v * of_product + 2 * u * of_square) + b * (u - v).sign())
+    return ssim, l1, w * (a * (of_mean + v * of_product + e * of_square) + b * e.sign())
 
 
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {

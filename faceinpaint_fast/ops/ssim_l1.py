@@ -1,24 +1,29 @@
 """SSIM and L1 of w x against w y, and the gradient of their weighted sum in x, from one read of x.
 
-With u = w x and v = w y, per image:
+With u = w x, v = w y and e = u - v, per image:
 
-    ssim = sum_q share_q S_q(u, v)     S_q  Eq. 2 under window q of a channel
-    l1   = sum_p |u_p - v_p|
+    ssim = 1 - sum_q share_q (1 - S_q(u, v))     S_q  Eq. 2 under window q of a channel
+    l1   = sum_p |e_p|
     gradient in x = w (a dssim/du + b dl1/du)
 
 All that depends on y alone is computed once, in `Target`.  With
 
-    S = n1 n2 / (d1 d2),  n1 = 2 mu_u mu_v + c1,  n2 = 2 s_uv + c2,  d1 = mu_u^2 + mu_v^2 + c1,  d2 = s_u + s_v + c2
+    n1 = 2 mu_u mu_v + c1,  d1 = mu_u^2 + mu_v^2 + c1 = n1 + mu_e^2,  p = mu_e^2 / d1
+    n2 = 2 s_uv + c2,       d2 = s_u + s_v + c2       = n2 + s_e,     q = s_e / d2
 
-the derivatives of S in mu_u (s_uv = E[uv] - mu_u mu_v and s_u = E[u^2] - mu_u^2 following it), E[uv] and E[u^2] are
+    S = n1 n2 / (d1 d2) = (1 - p)(1 - q),  so  1 - S = p + (1 - p) q
 
-    dE[uv]  = 2 n1 / (d1 d2)
-    dE[u^2] = -S / d2
-    dmu_u   = 2 (mu_v n2 / d2 - mu_u S) / d1 - mu_v dE[uv] - 2 mu_u dE[u^2]
+which is exactly 0 where the images are equal, and not what two almost equal numbers leave where they almost are.  From
+u = v + e, s_uv = s_v + s_ev.  The derivatives of S in mu_e (s_ev = E[ev] - mu_e mu_v and s_e = E[e^2] - mu_e^2
+following it), E[ev] and E[e^2] are
+
+    dE[ev]  = 2 (1 - p) q / d2
+    dE[e^2] = -S / d2
+    dmu_e   = 2 (1 - q) mu_e (mu_v mu_e / d1 - (1 - p)) / d1 - mu_v dE[ev] - 2 mu_e dE[e^2]
 
 and what pixel p feels of them is their local mean's adjoint K^T:
 
-    dssim/du_p = K^T[share dmu_u]_p + v_p K^T[share dE[uv]]_p + 2 u_p K^T[share dE[u^2]]_p
+    dssim/du_p = K^T[share dmu_e]_p + v_p K^T[share dE[ev]]_p + 2 e_p K^T[share dE[e^2]]_p
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ class Target:
     """What SSIM and L1 against y need of it: v = w y (B, C, H, W), and under its windows (B, C, H', W') mean, variance.
 
     w      (B, H, W), or (1, H, W) for all images, >= 0
-    share  (B, H', W'), or (1, H', W') for all images: each window's weight in the sum
+    share  (B, H', W'), or (1, H', W') for all images: each window's weight in the mean, all of an image's channels 1
     taps   (size,), the window; pad, zeros beyond each border; c1, c2 of Eq. 2
     """
 

@@ -1,270 +1,337 @@
-"""SSIM with L1, their gradient, and weighted L1, on CUDA; definitions and symbols are those of `ssim_l1`.
+"""SSIM with L1 and their gradient on CUDA; definitions and symbols are those of `ssim_l1`.
 
-Three kernels walk down the columns of a plane, a thread a column:
+Kernels that walk down the columns of a plane (see `triton_walk`):
 
     _statistics  mean and variance of v under each window
-    _windows     S of each window, and the slopes: share times dS in mu_u, E[uv], E[u^2]
-    _pixels      K^T of the slopes, hence the gradient; and |u - v|
+    _windows     1 - S of each window, and the slopes: share times what S feels of E[e], E[ev] and E[e^2]
+    _pixels      K^T of the slopes, hence the gradient; and |e|
 
-Each takes the means along a row by SIZE reads, which the L1 cache answers, and adds them to the sums of the SIZE
-windows that the row crosses, which are registers.  So no number passes from thread to thread, and each window and each
-pixel belongs to one program.  The sums are plain float32: a variance is a small difference of squares, and on tensor
-cores three products instead of one, mostly with the zeros of a banded matrix, would have to make up for tf32.
+The sums are plain float32: a variance is a small difference of squares, and on tensor cores three products instead of
+one, mostly with the zeros of a banded matrix, would have to make up for tf32.  Products are fused with sums where
+`tl.fma` stands and nowhere else, so that e is exactly 0 where u and v are equal.
 
-A program writes one partial sum; `_total` adds those of an image in an order that its size alone decides.
+A program writes one partial sum; `_total` adds those of an image in an order that the tile alone decides.
 
 Work and memory at (64, 3, 1024, 1024), window 11, on an H200; an estimate from sm_90 machine code, not a measurement.
-A walk's row is 275 instructions a thread in `_windows` and 216 in `_pixels`, and 74 rows are walked for 64: 1.14e11, or
-3.9 ms where 132 multiprocessors issue 128 a cycle at 1.75 GHz.  x, v, mean and variance are read, three slopes written
-and read, x and v read again, the gradient written: 10.5 GB, 2.4 ms at 4.3 TB/s.  So instructions decide, and the time
-that x, v, mean, variance and the gradient alone would take, 0.9 ms, is a quarter of it at best.
+With four columns a thread a row is 158 instructions a column in `_windows` and 103 in `_pixels` (193 and 121 with two;
+275 and 216 when each tap was read for one column), and 138 rows are walked for 128: 5.7e10, or 1.9 ms where 132
+multiprocessors issue 128 a cycle at 1.75 GHz.  x, v, mean and variance are read, three slopes written and read, x and v
+read again, the gradient written: 10.5 GB, 2.6 ms at 4.0 TB/s.  So memory decides, of which the time that x, v, mean,
+variance and the gradient alone would take, 1.0 ms, is two fifths.
 """
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
+import numpy as np
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from faceinpaint_fast.ops.tensors import accumulator
+from faceinpaint_fast.ops.triton_walk import read, row_means, slide, taps_of, tile_of, write, zeros
 from faceinpaint_fast.ops.window import windows
 
-COLUMNS = 64  # of a program that walks
-BLOCK = 1024  # elements of a program that does not
-WALK = {"COLUMNS": COLUMNS, "num_warps": COLUMNS // 32}
-FLAT = {"BLOCK": BLOCK, "num_warps": 4}
-
-# one compilation serves all sizes of images; the reads of a walk gain nothing from knowing them
-SIZES = ("C", "H", "W", "w_image", "share_image", "pad", "rows")
+# one compilation serves all sizes of images
+SIZES = ("C", "H", "W", "w_image", "share_image", "pitch", "rows")
+BLOCK = 1024  # partial sums that `_total` adds at once
 
 
-# --- kernels that walk ---
+class Tile(NamedTuple):
+    """What a program walks over: `columns` a thread (1, 2 or 4), `warps` of 32 threads side by side, `rows`."""
+
+    columns: int
+    warps: int
+    rows: int
 
 
-@triton.jit
-def _tile(H, W, rows, COLUMNS: tl.constexpr):
-    """Of this program, among planes of H x W: the plane, the first row and the one after the last, the columns."""
-    strips, segments = tl.cdiv(W, COLUMNS), tl.cdiv(H, rows)
-    # neighbours run at the same time and share what they read at their borders in the caches
-    tile = tl.program_id(0) % (strips * segments)
-    first = tile // strips * rows
-    column = tile % strips * COLUMNS + tl.arange(0, COLUMNS)
-    # all planes together may hold more than 2^31 numbers
-    plane = (tl.program_id(0) // (strips * segments)).to(tl.int64)
-    return plane, first, tl.minimum(first + rows, H), column
+TILES: dict[str, tuple[tuple[float, Tile], ...]] = {
+    "statistics": ((1 << 18, Tile(1, 1, 4)), (1 << 24, Tile(2, 1, 32)), (math.inf, Tile(2, 2, 128))),
+    "windows": ((1 << 18, Tile(1, 1, 4)), (1 << 24, Tile(2, 1, 32)), (math.inf, Tile(4, 2, 128))),
+    "windows of a new target": ((1 << 18, Tile(1, 1, 4)), (1 << 24, Tile(2, 1, 32)), (math.inf, Tile(2, 2, 128))),
+    "pixels": ((1 << 18, Tile(1, 1, 4)), (1 << 24, Tile(2, 1, 32)), (math.inf, Tile(4, 2, 128))),
+}
+"""Of each kernel, the tile for batches of up to so many pixels in all planes: few rows where one walk is the time, many
+where the SIZE - 1 rows before the first complete window are work done twice.  Not measured."""
+
+QUANTITIES = {"statistics": 2, "windows": 3, "windows of a new target": 5, "pixels": 3}  # summed under each window
+MOST_SUMS = 120  # a thread: what 255 registers leave room for
 
 
-@triton.jit
-def _anchor(first, column, H, W):
-    """A pixel on the walk.  What it holds is taken off all that the walk reads: the variances of a flat image are then
-    not what two large squares leave, with S off by 1e-4."""
-    return tl.minimum(first, H - 1) * W + tl.minimum(column, W - 1)
+# --- kernels ---
 
 
 @triton.jit
-def _scalars(taps, SIZE: tl.constexpr):
-    """The taps, each in a register."""
-    values = ()
-    for k in tl.static_range(SIZE):
-        values += (tl.load(taps + k),)
+def _anchor(plane, first, column, H, W):
+    """A number on the walk.  Where it is taken off all that the walk reads, the variances of a flat image are not what
+    two large squares leave, with S off by 1e-4."""
+    return tl.load(plane + tl.minimum(first, H - 1) * W + tl.minimum(column, W - 1))
+
+
+@triton.jit
+def _weighed(x, w, dtype: tl.constexpr, SIGNED: tl.constexpr):
+    """u = w x; of x in [-1, 1], SIGNED, w (x + 1) / 2; without w, as if it were 1."""
+    u = x.to(dtype)
+    if SIGNED:
+        u = tl.fma(u, 0.5, 0.5)
+    return u if w is None else w * u
+
+
+@triton.jit
+def _row(x, w, v, row, column, H, W, PAD: tl.constexpr, COUNT: tl.constexpr, VECTOR: tl.constexpr):
+    """Returns a row of v, of x, and of w where there is one, in one tuple; 0 beyond the plane."""
+    width = W
+    if PAD > 0:
+        width = tl.where((row >= 0) & (row < H), W, 0)
+    else:
+        # the row after the last is read ahead, to no end
+        row = tl.minimum(row, H - 1)
+    values = read(v, row * W, column, width, COUNT, VECTOR)
+    if x is not None:
+        values += read(x, row * W, column, width, COUNT, VECTOR)
+    if w is not None:
+        values += read(w, row * W, column, width, COUNT, VECTOR)
     return values
 
 
-@triton.jit
-def _slide(sums, row, tap, SIZE: tl.constexpr):
-    """Add a row's means to the windows that it crosses: (the window that it completes, the SIZE - 1 that go on).
-
-    sums holds the windows that have begun, the oldest first; the youngest begins with this row.
-    """
-    going = ()
-    for j in tl.static_range(1, SIZE - 1):
-        going += (sums[j] + tap[SIZE - 1 - j] * row,)
-    going += (tap[0] * row,)
-    return sums[0] + tap[SIZE - 1] * row, going
-
-
 @triton.jit(do_not_specialize=SIZES)
-def _statistics(v, mean, variance, taps, H, W, pad, rows, SIZE: tl.constexpr, COLUMNS: tl.constexpr):
-    height, width = H + 2 * pad - SIZE + 1, W + 2 * pad - SIZE + 1
-    plane, first, last, column = _tile(height, width, rows, COLUMNS)
+def _statistics(
+    v, mean, variance, taps, H, W, rows,
+    SIZE: tl.constexpr, PAD: tl.constexpr,
+    THREADS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr, WINDOW_VECTOR: tl.constexpr,
+):  # fmt: skip
+    height, width = H + 2 * PAD - SIZE + 1, W + 2 * PAD - SIZE + 1
+    plane, first, last, column = tile_of(height, width, rows, THREADS, COLUMNS)
     v += plane * H * W
     mean += plane * height * width
     variance += plane * height * width
+    # columns are read from a multiple of COLUMNS on
+    LEAD: tl.constexpr = (PAD + COLUMNS - 1) // COLUMNS * COLUMNS
+    NEEDED: tl.constexpr = LEAD - PAD + SIZE - 1 + COLUMNS
+    COUNT: tl.constexpr = (NEEDED + VECTOR - 1) // VECTOR * VECTOR
 
-    tap = _scalars(taps, SIZE)
-    zero = tl.zeros([COLUMNS], mean.dtype.element_ty)
-    v_0 = tl.load(v + _anchor(first, column, H, W))
-    v_sums = (zero,) * (SIZE - 1)
+    tap = taps_of(taps, SIZE)
+    v_0 = _anchor(v, first, column, H, W)
+    v_sums = zeros(v_0, COLUMNS * (SIZE - 1))
     vv_sums = v_sums
-    for row in range(first - pad, last - pad + SIZE - 1):
-        v_row, vv_row = zero, zero
-        v_start = v + row * W + column - pad  # [COLUMNS]
-        for k in tl.static_range(SIZE):
-            i = column - pad + k
-            v_i = tl.load(v_start + k, (row >= 0) & (row < H) & (i >= 0) & (i < W), 0.0) - v_0
-            v_row += tap[k] * v_i
-            vv_row += tap[k] * v_i * v_i
-        from_v_0, v_sums = _slide(v_sums, v_row, tap, SIZE)
-        e_vv, vv_sums = _slide(vv_sums, vv_row, tap, SIZE)
+    ahead = _row(None, None, v, first - PAD, column - LEAD, H, W, PAD, COUNT, VECTOR)
+    for row in tl.range(first - PAD, last - PAD + SIZE - 1, loop_unroll_factor=2):
+        now = ahead
+        ahead = _row(None, None, v, row + 1, column - LEAD, H, W, PAD, COUNT, VECTOR)
+        v_row, vv_row = (), ()
+        for i in tl.static_range(NEEDED):
+            v_i = now[i] - v_0
+            v_row += (v_i,)
+            vv_row += (v_i * v_i,)
+        e_v, v_sums = slide(v_sums, row_means(v_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
+        e_vv, vv_sums = slide(vv_sums, row_means(vv_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
 
-        window = row + pad - SIZE + 1
-        complete = (window >= first) & (column < width)
-        q = window * width + column
-        tl.store(mean + q, v_0 + from_v_0, complete)
-        tl.store(variance + q, e_vv - from_v_0 * from_v_0, complete)
+        window = row + PAD - SIZE + 1
+        if window >= first:
+            means, variances = (), ()
+            for c in tl.static_range(COLUMNS):
+                means += (v_0 + e_v[c],)
+                variances += (tl.fma(-e_v[c], e_v[c], e_vv[c]),)
+            write(mean, window * width, column, width, means, COLUMNS, WINDOW_VECTOR)
+            write(variance, window * width, column, width, variances, COLUMNS, WINDOW_VECTOR)
 
 
 @triton.jit(do_not_specialize=SIZES)
 def _windows(
-    x, w, v, mean, variance, share, taps, slopes, partial, C, H, W, w_image, share_image, pad, rows,
-    c1: tl.constexpr, c2: tl.constexpr, SIZE: tl.constexpr, GRADIENT: tl.constexpr, COLUMNS: tl.constexpr,
+    x, w, v, mean, variance, share, taps, a, slopes, partial, C, H, W, w_image, share_image, pitch, rows,
+    c1, c1_rest, c2, c2_rest,
+    SIGNED: tl.constexpr, SIZE: tl.constexpr, PAD: tl.constexpr,
+    THREADS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr, WINDOW_VECTOR: tl.constexpr,
 ):  # fmt: skip
-    height, width = H + 2 * pad - SIZE + 1, W + 2 * pad - SIZE + 1
-    plane, first, last, column = _tile(height, width, rows, COLUMNS)
+    height, width = H + 2 * PAD - SIZE + 1, W + 2 * PAD - SIZE + 1
+    plane, first, last, column = tile_of(height, width, rows, THREADS, COLUMNS)
+    image = plane // C
     x += plane * H * W
     v += plane * H * W
-    w += plane // C * w_image
-    mean += plane * height * width
-    variance += plane * height * width
-    share += plane // C * share_image
-    slopes += plane * 3 * height * width
+    if w is not None:
+        w += image * w_image
+    if mean is not None:
+        mean += plane * height * width
+        variance += plane * height * width
+    LEAD: tl.constexpr = (PAD + COLUMNS - 1) // COLUMNS * COLUMNS
+    NEEDED: tl.constexpr = LEAD - PAD + SIZE - 1 + COLUMNS
+    COUNT: tl.constexpr = (NEEDED + VECTOR - 1) // VECTOR * VECTOR
 
-    tap = _scalars(taps, SIZE)
-    zero = tl.zeros([COLUMNS], partial.dtype.element_ty)
-    total = zero
-    anchor = _anchor(first, column, H, W)
-    v_0 = tl.load(v + anchor)
-    u_0 = tl.load(w + anchor) * tl.load(x + anchor).to(zero.dtype)
-    u_sums = (zero,) * (SIZE - 1)
-    uv_sums, uu_sums = u_sums, u_sums
-    for row in range(first - pad, last - pad + SIZE - 1):
-        u_row, uv_row, uu_row = zero, zero, zero
-        start = row * W + column - pad  # [COLUMNS]
-        x_start, w_start, v_start = x + start, w + start, v + start
-        for k in tl.static_range(SIZE):
-            i = column - pad + k
-            inside = (row >= 0) & (row < H) & (i >= 0) & (i < W)
-            v_i = tl.load(v_start + k, inside, 0.0) - v_0
-            u_i = tl.load(w_start + k, inside, 0.0) * tl.load(x_start + k, inside, 0.0).to(zero.dtype) - u_0
-            u_row += tap[k] * u_i
-            uv_row += tap[k] * u_i * v_i
-            uu_row += tap[k] * u_i * u_i
-        from_u_0, u_sums = _slide(u_sums, u_row, tap, SIZE)
-        e_uv, uv_sums = _slide(uv_sums, uv_row, tap, SIZE)
-        e_uu, uu_sums = _slide(uu_sums, uu_row, tap, SIZE)
+    dtype: tl.constexpr = partial.dtype.element_ty
+    # Triton takes a Python float for a float32: what that leaves of a float64 comes beside it
+    zero = tl.zeros((), dtype)
+    c1, c2 = zero + c1 + c1_rest, zero + c2 + c2_rest
+    if share is not None:
+        share += image * share_image
+    else:
+        parts = ()
+        for c in tl.static_range(COLUMNS):
+            parts += (tl.where(column + c < width, 1 / ((zero + C) * height * width), 0.0),)
+    if slopes is not None:
+        slopes += plane * 3 * height * pitch
+        # the 2 of all derivatives
+        weight = 2 * tl.load(a + image) if a is not None else zero + 2
 
-        window = row + pad - SIZE + 1
-        complete = (window >= first) & (column < width)
-        q = window * width + column
-        mu_v = tl.load(mean + q, complete, 0.0)
-        s_v = tl.load(variance + q, complete, 0.0)
-        part = tl.load(share + q, complete, 0.0)
-        mu_u = u_0 + from_u_0
-        n1 = 2 * mu_u * mu_v + c1
-        n2 = 2 * (e_uv - from_u_0 * (mu_v - v_0)) + c2
-        per_d1 = 1 / (mu_u * mu_u + mu_v * mu_v + c1)
-        per_d2 = 1 / (e_uu - from_u_0 * from_u_0 + s_v + c2)
-        s = n1 * n2 * per_d1 * per_d2
-        total += tl.where(complete, part * s, 0.0)
-        if GRADIENT:
-            d_uv = 2 * n1 * per_d1 * per_d2
-            d_uu = -s * per_d2
-            d_mu = 2 * (mu_v * n2 * per_d2 - mu_u * s) * per_d1 - mu_v * d_uv - 2 * mu_u * d_uu
-            tl.store(slopes + q, part * d_mu, complete)
-            tl.store(slopes + height * width + q, part * d_uv, complete)
-            tl.store(slopes + 2 * height * width + q, part * d_uu, complete)
+    tap = taps_of(taps, SIZE)
+    v_0 = _anchor(v, first, column, H, W)
+    w_0 = _anchor(w, first, column, H, W) if w is not None else None
+    e_0 = _weighed(_anchor(x, first, column, H, W), w_0, dtype, SIGNED) - v_0
+    total = tl.zeros_like(v_0)
+    e_sums = zeros(v_0, COLUMNS * (SIZE - 1))
+    ev_sums, ee_sums = e_sums, e_sums
+    if mean is None:
+        v_sums, vv_sums = e_sums, e_sums
+    ahead = _row(x, w, v, first - PAD, column - LEAD, H, W, PAD, COUNT, VECTOR)
+    for row in tl.range(first - PAD, last - PAD + SIZE - 1, loop_unroll_factor=2):
+        now = ahead
+        ahead = _row(x, w, v, row + 1, column - LEAD, H, W, PAD, COUNT, VECTOR)
+        window = row + PAD - SIZE + 1
+        known = tl.where(window >= first, width, 0)
+        if mean is not None:
+            mu_v = read(mean, window * width, column, known, COLUMNS, WINDOW_VECTOR)
+            s_v = read(variance, window * width, column, known, COLUMNS, WINDOW_VECTOR)
+        if share is not None:
+            parts = read(share, window * width, column, known, COLUMNS, WINDOW_VECTOR)
+
+        e_row, ev_row, ee_row, v_row, vv_row = (), (), (), (), ()
+        for i in tl.static_range(NEEDED):
+            x_i = now[COUNT + i]
+            u_i = _weighed(x_i, now[2 * COUNT + i] if w is not None else None, dtype, SIGNED)
+            e_i, v_i = (u_i - now[i]) - e_0, now[i] - v_0
+            e_row += (e_i,)
+            ev_row += (e_i * v_i,)
+            ee_row += (e_i * e_i,)
+            v_row += (v_i,)
+            vv_row += (v_i * v_i,)
+        m_e, e_sums = slide(e_sums, row_means(e_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
+        m_ev, ev_sums = slide(ev_sums, row_means(ev_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
+        m_ee, ee_sums = slide(ee_sums, row_means(ee_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
+
+        if mean is None:
+            m_v, v_sums = slide(v_sums, row_means(v_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
+            m_vv, vv_sums = slide(vv_sums, row_means(vv_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
+            mu_v, s_v = (), ()
+            for c in tl.static_range(COLUMNS):
+                mu_v += (v_0 + m_v[c],)
+                s_v += (tl.fma(-m_v[c], m_v[c], m_vv[c]),)
+
+        if window >= first:
+            of_e, of_ev, of_ee = (), (), ()
+            for c in tl.static_range(COLUMNS):
+                mu_e = e_0 + m_e[c]
+                s_e = tl.fma(-m_e[c], m_e[c], m_ee[c])
+                s_ev = tl.fma(-m_e[c], mu_v[c] - v_0, m_ev[c])
+                n1 = tl.fma(2 * (mu_v[c] + mu_e), mu_v[c], c1)
+                n2 = tl.fma(s_v[c] + s_ev, 2.0, c2)
+                square = mu_e * mu_e
+                d1, d2 = n1 + square, n2 + s_e
+                r = 1 / (d1 * d2)
+                per_d1, per_d2 = r * d2, r * d1
+                unlike_means, unlike_rest = square * per_d1, s_e * per_d2
+                like_means = 1 - unlike_means
+                unlike = tl.fma(like_means, unlike_rest, unlike_means)
+                # 0 beyond the last window
+                total = tl.fma(parts[c], tl.maximum(unlike, 0.0, tl.PropagateNan.ALL), total)
+                if slopes is not None:
+                    scale = weight * parts[c]
+                    ee = scale * per_d2 * (unlike - 1)
+                    ev = scale * per_d2 * like_means * unlike_rest
+                    e = scale * per_d1 * mu_e * (1 - unlike_rest) * tl.fma(mu_v[c] * mu_e, per_d1, -like_means)
+                    e = tl.fma(-mu_v[c], ev, tl.fma(-mu_e, ee, e))
+                    of_e += (e,)
+                    of_ev += (ev,)
+                    of_ee += (ee,)
+            if slopes is not None:
+                write(slopes, window * pitch, column, pitch, of_e, COLUMNS, COLUMNS)
+                write(slopes, (height + window) * pitch, column, pitch, of_ev, COLUMNS, COLUMNS)
+                write(slopes, (2 * height + window) * pitch, column, pitch, of_ee, COLUMNS, COLUMNS)
     tl.store(partial + tl.program_id(0), tl.sum(total))
+
+
+@triton.jit
+def _slopes(slopes, window, column, height, pitch, COUNT: tl.constexpr, VECTOR: tl.constexpr):
+    """Returns a row of the three slopes, in one tuple; 0 beyond the windows."""
+    known = tl.where((window >= 0) & (window < height), pitch, 0)
+    return (
+        read(slopes, window * pitch, column, known, COUNT, VECTOR)
+        + read(slopes, (height + window) * pitch, column, known, COUNT, VECTOR)
+        + read(slopes, (2 * height + window) * pitch, column, known, COUNT, VECTOR)
+    )
 
 
 @triton.jit(do_not_specialize=SIZES)
 def _pixels(
-    x, w, v, slopes, taps, a, b, gradient, partial, C, H, W, w_image, pad, rows,
-    SIZE: tl.constexpr, GRADIENT: tl.constexpr, COLUMNS: tl.constexpr,
+    x, w, v, slopes, taps, b, gradient, partial, C, H, W, w_image, pitch, rows,
+    SIGNED: tl.constexpr, SIZE: tl.constexpr, PAD: tl.constexpr,
+    THREADS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
-    height, width = H + 2 * pad - SIZE + 1, W + 2 * pad - SIZE + 1
-    plane, first, last, column = _tile(H, W, rows, COLUMNS)
+    height = H + 2 * PAD - SIZE + 1
+    plane, first, last, column = tile_of(H, W, rows, THREADS, COLUMNS)
+    image = plane // C
     x += plane * H * W
     v += plane * H * W
-    w += plane // C * w_image
-    slopes += plane * 3 * height * width
-    gradient += plane * H * W
-
-    zero = tl.zeros([COLUMNS], partial.dtype.element_ty)
-    total = zero
+    if w is not None:
+        w += image * w_image
+    dtype: tl.constexpr = v.dtype.element_ty
+    total = tl.zeros([THREADS], dtype)
     begin = first
-    if GRADIENT:
+    if gradient is not None:
+        gradient += plane * H * W
+        slopes += plane * 3 * height * pitch
         begin -= SIZE - 1
-        tap = _scalars(taps, SIZE)
-        mu_sums = (zero,) * (SIZE - 1)
-        uv_sums, uu_sums = mu_sums, mu_sums
-        a_image, b_image = tl.load(a + plane // C), tl.load(b + plane // C)
-    for row in range(begin, last):
-        p = row * W + column  # [COLUMNS]
-        inside = (row >= first) & (column < W)
-        w_p = tl.load(w + p, inside, 0.0)
-        v_p = tl.load(v + p, inside, 0.0)
-        u_p = w_p * tl.load(x + p, inside, 0.0).to(zero.dtype)
-        # the product may be fused with the difference, unrounded; what is equal differs by 0 all the same
-        total += tl.where(u_p == v_p, 0.0, tl.abs(u_p - v_p))
-        if GRADIENT:
-            # the last of the windows that cover the pixel; taps are symmetric, so K^T is a local mean like K
-            window = row + pad
-            mu_row, uv_row, uu_row = zero, zero, zero
-            mu_end = slopes + window * width + column + pad
-            uv_end = mu_end + height * width
-            uu_end = uv_end + height * width
-            for k in tl.static_range(SIZE):
-                i = column + pad - k
-                exists = (window >= 0) & (window < height) & (i >= 0) & (i < width)
-                mu_row += tap[k] * tl.load(mu_end - k, exists, 0.0)
-                uv_row += tap[k] * tl.load(uv_end - k, exists, 0.0)
-                uu_row += tap[k] * tl.load(uu_end - k, exists, 0.0)
-            k_mu, mu_sums = _slide(mu_sums, mu_row, tap, SIZE)
-            k_uv, uv_sums = _slide(uv_sums, uv_row, tap, SIZE)
-            k_uu, uu_sums = _slide(uu_sums, uu_row, tap, SIZE)
-            of_ssim = k_mu + v_p * k_uv + 2 * u_p * k_uu
-            of_l1 = (u_p > v_p).to(zero.dtype) - (u_p < v_p).to(zero.dtype)
-            tl.store(gradient + p, w_p * (a_image * of_ssim + b_image * of_l1), inside)
-    tl.store(partial + tl.program_id(0), tl.sum(total))
-
-
-# --- kernels that do not ---
-
-
-@triton.jit
-def _weighted_l1(x, y, w, partial, numel, plane, w_image, w_channel, tiles, BLOCK: tl.constexpr):
-    dtype = partial.dtype.element_ty
-    image = (tl.program_id(0) // tiles).to(tl.int64)
-    i = tl.program_id(0) % tiles * BLOCK + tl.arange(0, BLOCK)  # [BLOCK] within the image
-    inside = i < numel
-    x_i = tl.load(x + image * numel + i, inside, 0.0).to(dtype)
-    y_i = tl.load(y + image * numel + i, inside, 0.0).to(dtype)
-    w_i = tl.load(w + image * w_image + i // plane * w_channel + i % plane, inside, 0.0).to(dtype)
-    tl.store(partial + tl.program_id(0), tl.sum(w_i * tl.abs(x_i - y_i)))
+        tap = taps_of(taps, SIZE)
+        e_sums = zeros(total, COLUMNS * (SIZE - 1))
+        ev_sums, ee_sums = e_sums, e_sums
+        # windows from SIZE - 1 before the pixel's own on see it
+        LEAD: tl.constexpr = (SIZE - 1 - PAD + COLUMNS - 1) // COLUMNS * COLUMNS
+        SKIP: tl.constexpr = LEAD - (SIZE - 1 - PAD)
+        COUNT: tl.constexpr = (SKIP + SIZE - 1 + COLUMNS + COLUMNS - 1) // COLUMNS * COLUMNS
+        ahead = _slopes(slopes, begin + PAD, column - LEAD, height, pitch, COUNT, COLUMNS)
+        of_l1 = tl.load(b + image) if b is not None else None
+    for row in tl.range(begin, last, loop_unroll_factor=2):
+        pixels = _row(x, w, v, row, column, H, tl.where(row >= first, W, 0), 1, COLUMNS, VECTOR)
+        if gradient is not None:
+            now = ahead
+            ahead = _slopes(slopes, row + 1 + PAD, column - LEAD, height, pitch, COUNT, COLUMNS)
+            e_row = row_means(now, tap, SKIP, COLUMNS, SIZE)
+            ev_row = row_means(now, tap, COUNT + SKIP, COLUMNS, SIZE)
+            ee_row = row_means(now, tap, 2 * COUNT + SKIP, COLUMNS, SIZE)
+            k_e, e_sums = slide(e_sums, e_row, tap, COLUMNS, SIZE)
+            k_ev, ev_sums = slide(ev_sums, ev_row, tap, COLUMNS, SIZE)
+            k_ee, ee_sums = slide(ee_sums, ee_row, tap, COLUMNS, SIZE)
+        if row >= first:
+            of_x = ()
+            for c in tl.static_range(COLUMNS):
+                v_p = pixels[c]
+                w_p = pixels[2 * COLUMNS + c] if w is not None else None
+                e_p = _weighed(pixels[COLUMNS + c], w_p, dtype, SIGNED) - v_p
+                if partial is not None:
+                    total += tl.where(column + c < W, tl.abs(e_p), 0.0)
+                if gradient is not None:
+                    of_u = tl.fma(e_p, k_ee[c], tl.fma(v_p, k_ev[c], k_e[c]))
+                    if b is not None:
+                        of_u += tl.where(e_p > 0, of_l1, tl.where(e_p < 0, -of_l1, 0.0))
+                    if SIGNED:
+                        of_u *= 0.5
+                    of_x += (of_u if w is None else w_p * of_u,)
+            if gradient is not None:
+                write(gradient, row * W, column, W, of_x, COLUMNS, VECTOR)
+    if partial is not None:
+        tl.store(partial + tl.program_id(0), tl.sum(total))
 
 
 @triton.jit
-def _weighted_l1_gradient(grad, x, y, w, gradient, numel, plane, w_image, w_channel, tiles, BLOCK: tl.constexpr):
-    dtype = grad.dtype.element_ty
-    image = (tl.program_id(0) // tiles).to(tl.int64)
-    i = tl.program_id(0) % tiles * BLOCK + tl.arange(0, BLOCK)  # [BLOCK] within the image
-    inside = i < numel
-    x_i = tl.load(x + image * numel + i, inside, 0.0).to(dtype)
-    y_i = tl.load(y + image * numel + i, inside, 0.0).to(dtype)
-    w_i = tl.load(w + image * w_image + i // plane * w_channel + i % plane, inside, 0.0).to(dtype)
-    sign = (x_i > y_i).to(dtype) - (x_i < y_i).to(dtype)
-    tl.store(gradient + image * numel + i, tl.load(grad + image) * w_i * sign, inside)
-
-
-@triton.jit
-def _total(partial, total, count, BLOCK: tl.constexpr):
+def _total(partial, total, count, BLOCK: tl.constexpr, OF_ONE: tl.constexpr):
+    """The sum of each image's `count` partial sums, or what it leaves of one."""
     image = tl.program_id(0).to(tl.int64)
     sums = tl.zeros([BLOCK], total.dtype.element_ty)
     for start in range(0, count, BLOCK):
         i = start + tl.arange(0, BLOCK)  # [BLOCK]
         sums += tl.load(partial + image * count + i, i < count, 0.0)
-    tl.store(total + image, tl.sum(sums))
+    value = tl.sum(sums)
+    tl.store(total + image, 1 - value if OF_ONE else value)
 
 
 # --- launchers ---
@@ -273,13 +340,75 @@ def _total(partial, total, count, BLOCK: tl.constexpr):
 def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
     """Mean and variance of v under each window, zeros beyond the border: (B, C, H, W) -> twice (B, C, H', W')."""
     v = v.contiguous()
-    images, channels, height, width = v.shape
+    height, width = v.shape[2:]
     mean = v.new_empty(windows(v, taps, pad))
     variance = torch.empty_like(mean)
-    grid = (images * channels * _tiles(mean),)
+    tile = _tile("statistics", v, len(taps))
+    options = _options(tile, v) | {"WINDOW_VECTOR": _vector(tile, mean), "SIZE": len(taps), "PAD": pad}
+    programs = v.shape[:2].numel() * _programs(tile, *mean.shape[2:])
     with torch.cuda.device_of(v):
-        _statistics[grid](v, mean, variance, taps, height, width, pad, _rows(mean), SIZE=len(taps), **WALK)
+        _statistics[(programs,)](v, mean, variance, taps, height, width, tile.rows, **options)
     return mean, variance
+
+
+def ssim_l1_partials(
+    x: Tensor,
+    w: Tensor | None,
+    v: Tensor,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    share: Tensor | None,
+    taps: Tensor,
+    pad: int,
+    c1: float,
+    c2: float,
+    a: Tensor | None,
+    b: Tensor | None,
+    *,
+    with_gradient: bool = True,
+    signed: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """1 - ssim and l1 of each image in parts, and the gradient (B, C, H, W) of a ssim + b l1 in x, all of v's dtype.
+
+    The parts, (B, m) and (B, n), are one a program, in an order that the sizes alone decide; their sum is the value.
+
+    mean    and variance of v under each window; none: they are computed on the way
+    w       none: 1 everywhere
+    share   none: the same for all windows of an image
+    a, b    (B,); without a it is 1, without b it is 0 and there are no parts of l1, (B, 0)
+    signed  x is in [-1, 1] and stands for (x + 1) / 2; the gradient is in x as it is; there is a w
+
+    Without gradient it is (0,).  See `ops.ssim_l1`.
+    """
+    x, v = x.contiguous(), v.contiguous()
+    w, mean, variance, share, a, b = (None if t is None else t.contiguous() for t in (w, mean, variance, share, a, b))
+    images, channels, height, width = x.shape
+    high, wide = windows(x, taps, pad)[2:]
+    # rows of slopes begin where four of them are aligned
+    pitch = -wide % 4 + wide
+    gradient = v.new_empty(v.shape if with_gradient else 0)
+    slopes = v.new_empty(images, channels, 3, high, pitch) if with_gradient else None
+    tile = _tile("windows of a new target" if mean is None else "windows", x, len(taps))
+    window = {"SIGNED": signed, "SIZE": len(taps), "PAD": pad}
+    of_ssim = v.new_empty(images, channels * _programs(tile, high, wide))
+    vectors = {"WINDOW_VECTOR": _vector(tile, mean, variance, share)}
+    with torch.cuda.device_of(v):
+        _windows[(of_ssim.numel(),)](
+            x, w, v, mean, variance, share, taps, a, slopes, of_ssim,
+            channels, height, width, _step(w), _step(share), pitch, tile.rows, *_exactly(c1), *_exactly(c2),
+            **_options(tile, x, v, w), **vectors, **window,
+        )  # fmt: skip
+        if not with_gradient and b is None:
+            return of_ssim, v.new_empty(images, 0), gradient
+        tile = _tile("pixels", x, len(taps))
+        programs = channels * _programs(tile, height, width)
+        of_l1 = v.new_empty(images, 0 if b is None else programs)
+        _pixels[(images * programs,)](
+            x, w, v, slopes, taps, b, gradient if with_gradient else None, None if b is None else of_l1,
+            channels, height, width, _step(w), pitch, tile.rows,
+            **_options(tile, x, v, w, gradient), **window,
+        )  # fmt: skip
+    return of_ssim, of_l1, gradient
 
 
 def ssim_l1(
@@ -298,71 +427,73 @@ def ssim_l1(
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without; see `ops.ssim_l1`."""
-    x, w, v, mean, variance, share, a, b = (t.contiguous() for t in (x, w, v, mean, variance, share, a, b))
-    images, channels, height, width = x.shape
-    gradient = v.new_empty(v.shape if with_gradient else 0)
-    slopes = v.new_empty((images, channels, 3, *mean.shape[2:]) if with_gradient else 0)
-    of_windows = v.new_empty(images, channels * _tiles(mean))
-    of_pixels = v.new_empty(images, channels * _tiles(v))
-    options = {"SIZE": len(taps), "GRADIENT": with_gradient, **WALK}
-    with torch.cuda.device_of(v):
-        # c1 and c2 are compiled in: Triton takes a Python float for a float32
-        _windows[(of_windows.numel(),)](
-            x, w, v, mean, variance, share, taps, slopes, of_windows,
-            channels, height, width, _step(w), _step(share), pad, _rows(mean), c1=c1, c2=c2, **options,
-        )  # fmt: skip
-        _pixels[(of_pixels.numel(),)](
-            x, w, v, slopes, taps, a, b, gradient, of_pixels,
-            channels, height, width, _step(w), pad, _rows(v), **options,
-        )  # fmt: skip
-        return _sum(of_windows), _sum(of_pixels), gradient
+    of_ssim, of_l1, gradient = ssim_l1_partials(
+        x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient=with_gradient
+    )
+    return total(of_ssim, of_one=True), total(of_l1), gradient
 
 
-def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """Sum of w |x - y| over each image: x and y (B, C, H, W), w (B or 1, C or 1, H, W) -> (B,)."""
-    x, y, w = x.contiguous(), y.contiguous(), w.contiguous()
-    numel = x.shape[1:].numel()
-    tiles = triton.cdiv(numel, BLOCK)
-    partial = x.new_empty(len(x), tiles, dtype=accumulator(x, y))
-    with torch.cuda.device_of(x):
-        _weighted_l1[(partial.numel(),)](x, y, w, partial, numel, *_layout(w), tiles, **FLAT)
-        return _sum(partial)
+def ssim(
+    x: Tensor, y: Tensor, share: Tensor | None, taps: Tensor, pad: int, c1: float, c2: float, with_gradient: bool
+) -> tuple[Tensor, Tensor]:
+    """ssim (B,) of x against y (B, C, H, W), and its gradient in x, (0,) without; both of y's dtype."""
+    of_ssim, _, gradient = ssim_l1_partials(
+        x, None, y, None, None, share, taps, pad, c1, c2, None, None, with_gradient=with_gradient
+    )
+    return total(of_ssim, of_one=True), gradient
 
 
-def weighted_l1_gradient(grad: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """Gradient of the sum of grad (B,) times `weighted_l1` in x, in the dtype of grad."""
-    grad, x, y, w = (t.contiguous() for t in (grad, x, y, w))
-    numel = x.shape[1:].numel()
-    tiles = triton.cdiv(numel, BLOCK)
-    gradient = torch.empty_like(x, dtype=grad.dtype)
-    with torch.cuda.device_of(x):
-        _weighted_l1_gradient[(len(x) * tiles,)](grad, x, y, w, gradient, numel, *_layout(w), tiles, **FLAT)
-    return gradient
+def total(partial: Tensor, *, of_one: bool = False) -> Tensor:
+    """The sum of each row, or what it leaves of one, (B, n) -> (B,).
+
+    Not torch's: there a row's alignment, hence its place in the batch, decides the order.
+    """
+    sums = partial.new_empty(len(partial))
+    with torch.cuda.device_of(partial):
+        _total[(len(partial),)](partial, sums, partial.shape[1], BLOCK=BLOCK, OF_ONE=of_one, num_warps=4)
+    return sums
 
 
-def _sum(partial: Tensor) -> Tensor:
-    """(B, n) -> (B,).  Not torch's: there a row's alignment, hence its place in the batch, decides the order."""
-    total = partial.new_empty(len(partial))
-    _total[(len(partial),)](partial, total, partial.shape[1], **FLAT)
-    return total
+def _tile(kernel: str, images: Tensor, size: int) -> Tile:
+    """By the size of the batch, with as many columns as a window of that size leaves room for."""
+    tile = next(tile for most, tile in TILES[kernel] if images.numel() <= most)
+    while tile.columns > 1 and tile.columns * (size - 1) * QUANTITIES[kernel] > MOST_SUMS:
+        tile = tile._replace(columns=tile.columns // 2)
+    return tile
 
 
-def _rows(planes: Tensor) -> int:
-    """Of a program that walks: few where planes are small and one walk is the time, many where planes are large and the
-    SIZE - 1 rows before the first complete window are work done twice."""
-    return 16 if planes.shape[-2] <= 128 else 64
+def _options(tile: Tile, *planes: Tensor | None) -> dict[str, int | bool]:
+    """Of the launch of a kernel that reads these planes of pixels."""
+    return {
+        "THREADS": 32 * tile.warps,
+        "COLUMNS": tile.columns,
+        "VECTOR": _vector(tile, *planes),
+        "num_warps": tile.warps,
+        # what is to be fused says so
+        "enable_fp_fusion": False,
+    }
 
 
-def _tiles(planes: Tensor) -> int:
+def _vector(tile: Tile, *planes: Tensor | None) -> int:
+    """How many neighbours of a row travel together: as many as are aligned in all of these planes."""
+    vector = tile.columns
+    for plane in planes:
+        if plane is not None and plane.numel():
+            vector = math.gcd(vector, plane.shape[-1], plane.data_ptr() // plane.element_size())
+    return vector
+
+
+def _programs(tile: Tile, height: int, width: int) -> int:
     """How many programs walk over one plane."""
-    return triton.cdiv(planes.shape[-2], _rows(planes)) * triton.cdiv(planes.shape[-1], COLUMNS)
+    return -(-height // tile.rows) * -(-width // (32 * tile.warps * tile.columns))
 
 
-def _step(per_image: Tensor) -> int:
+def _exactly(number: float) -> tuple[float, float]:
+    """A float64 as two float32, which is what Triton takes a Python float for."""
+    near = float(np.float32(number))
+    return near, number - near
+
+
+def _step(per_image: Tensor | None) -> int:
     """From one image's numbers to the next one's; 0 where all images share them."""
-    return per_image.stride(0) if len(per_image) > 1 else 0
-
-
-def _layout(w: Tensor) -> tuple[int, int, int]:
-    """Elements of a plane, and the steps from image to image and from channel to channel."""
-    return w.shape[2:].numel(), _step(w), w.stride(1) if w.shape[1] > 1 else 0
+    return 0 if per_image is None or len(per_image) == 1 else per_image.stride(0)

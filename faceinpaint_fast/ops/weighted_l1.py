@@ -1,36 +1,52 @@
-"""Weighted L1, the context loss  sum_p W_p |x_p - y_p|  of each image (Eq. 6's norm)."""
+"""Weighted L1, the context loss  sum_p W_p |x_p - y_p|  of each image (Eq. 6's norm); its ways are those of `ssim`."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, cast
 
+import torch
 from torch import Tensor
 from torch.library import custom_op
 
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.ops import cpu as cpu_kernels
-from faceinpaint_fast.ops.tensors import accumulator, check_pair
+from faceinpaint_fast.ops.tensors import accumulator, check_pair, check_weights, is_traced, is_transformed
 
 
 def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     """Sum of w |x - y| over pixels and channels: (B, C, H, W), (B, C, H, W), w -> (B,).
 
     w is (H, W), for all images and channels, (B, H, W), for all channels, (B, 1, H, W) or (B, C, H, W).  Without the
-    batch axis, (C, H, W) -> ().  Differentiable once in x and y, not in w; the gradient where x and y are equal is 0.
-    Sums are float32, of float64 images float64; so is the result.
-    Raises InputError where shapes do not fit.  Qiang et al. 2019, the norm of Eq. 6, with W of Eq. 7.
+    batch axis, (C, H, W) -> ().  Differentiable in x and y, in forward mode and by torch.func too, not in w; the
+    gradient where x and y are equal is 0, and so is the second derivative.  Sums are float32, of float64 images
+    float64; so is the result.
+    Raises InputError where shapes do not fit and, in this machine's memory, where weights are NaN; on a GPU the result
+    is NaN.  Qiang et al. 2019, the norm of Eq. 6, with W of Eq. 7.
     """
     check_pair(x, y)
+    check_weights("w", w, x)
     *batch, channels, height, width = x.shape
     if w.shape in ((height, width), (*batch, height, width)):
         w = w.unsqueeze(-3)
     elif w.shape not in ((*batch, 1, height, width), (*batch, channels, height, width)):
         raise InputError(f"w: expected shape (H, W), (B, H, W) or that of x, {tuple(x.shape)}, got {tuple(w.shape)}")
-    if w.requires_grad:
-        raise InputError("w: expected weights without requires_grad, weighted_l1 is not differentiable in them")
-    images = [image.unsqueeze(0) if image.ndim == 3 else image for image in (x, y, w)]
-    loss = _weighted_l1(*images)
-    return loss.squeeze(0) if x.ndim == 3 else loss
+    single = x.ndim == 3
+    if single:
+        x, y = x.unsqueeze(0), y.unsqueeze(0)
+    if w.ndim == 3:
+        w = w.unsqueeze(0)
+    if is_transformed():
+        dtype = accumulator(x, y)
+        loss = weighted_l1_reference(x.to(dtype), y.to(dtype), w.to(dtype))
+    elif is_traced(x, y):
+        loss = _weighted_l1(x, y, w)
+    else:
+        loss = cast(Tensor, _Straight.apply(x, y, w))
+        # a NaN of the weights is in the loss; who has to wait for a GPU to see it is the caller
+        if loss.device.type == "cpu" and any(map(math.isnan, loss.tolist())) and bool(w.isnan().any()):
+            raise InputError("w: expected numbers, got NaN among them")
+    return loss.squeeze(0) if single else loss
 
 
 def weighted_l1_reference(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
@@ -38,14 +54,42 @@ def weighted_l1_reference(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     return (w * (x - y).abs()).sum(dim=(-3, -2, -1))
 
 
-@custom_op("faceinpaint_fast::weighted_l1", mutates_args=(), device_types="cuda")
+def _kernels(x: Tensor) -> Any:
+    """The module of the device's kernels."""
+    if x.is_cuda:
+        from faceinpaint_fast.ops import triton_weighted_l1
+
+        return triton_weighted_l1
+    return cpu_kernels
+
+
+class _Straight(torch.autograd.Function):
+    """The kernel and its gradient, without the layers of an op of torch's around them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+        ctx.save_for_backward(x, y, w)
+        return cast(Tensor, _kernels(x).weighted_l1(x, y, w))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, y, w = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # somebody is going to differentiate the gradient, which is linear in grad
+            gradient = grad[:, None, None, None] * w * (x - y).detach().sign()
+        else:
+            gradient = _kernels(x).weighted_l1_gradient(grad, x, y, w)
+        return *_signed(gradient, x, y, ctx.needs_input_grad), None
+
+
+def _signed(gradient: Tensor, x: Tensor, y: Tensor, needed: Any) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients in x and in y, each where needed."""
+    return gradient.to(x.dtype) if needed[0] else None, -gradient.to(y.dtype) if needed[1] else None
+
+
+@custom_op("faceinpaint_fast::weighted_l1", mutates_args=())
 def _weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
-
-    return triton_kernels.weighted_l1(x, y, w)
-
-
-_weighted_l1.register_kernel("cpu")(cpu_kernels.weighted_l1)
+    return cast(Tensor, _kernels(x).weighted_l1(x, y, w))
 
 
 @_weighted_l1.register_fake
@@ -53,15 +97,10 @@ def _(x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # noqa: ARG001
     return x.new_empty(len(x), dtype=accumulator(x, y))
 
 
-@custom_op("faceinpaint_fast::weighted_l1_gradient", mutates_args=(), device_types="cuda")
+@custom_op("faceinpaint_fast::weighted_l1_gradient", mutates_args=())
 def _gradient(loss_gradient: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     """loss_gradient w sign(x - y), (B, C, H, W), in the dtype of the sums."""
-    from faceinpaint_fast.ops import triton_ssim_l1 as triton_kernels
-
-    return triton_kernels.weighted_l1_gradient(loss_gradient, x, y, w)
-
-
-_gradient.register_kernel("cpu")(cpu_kernels.weighted_l1_gradient)
+    return cast(Tensor, _kernels(x).weighted_l1_gradient(loss_gradient, x, y, w))
 
 
 @_gradient.register_fake
@@ -75,9 +114,7 @@ def _save(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa
 
 def _differentiate(ctx: Any, loss_gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
     x, y, _ = ctx.saved_tensors
-    gradient = _gradient(loss_gradient, *ctx.saved_tensors)
-    to_x, to_y, _ = ctx.needs_input_grad
-    return gradient.to(x.dtype) if to_x else None, -gradient.to(y.dtype) if to_y else None, None
+    return *_signed(_gradient(loss_gradient, *ctx.saved_tensors), x, y, ctx.needs_input_grad), None
 
 
 _weighted_l1.register_autograd(_differentiate, setup_context=_save)

@@ -144,7 +144,7 @@ class Objective:
         if isinstance(bounds, Normalization):
             context, structural = context_loss(l1, bounds), structural_loss(similarity, bounds)
         else:
-            context, structural = l1 / self.total_weight, self.structured - similarity
+            context, structural = l1 / self.total_weight, 1 - similarity
         losses = discriminator, context, structural, (away * away).mean(dim=1) / self.share
         lambdas = config.lambda_d, config.lambda_c, config.lambda_s, config.lambda_z
         # a loss of weight 0 may be anything, NaN as well

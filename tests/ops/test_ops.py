@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import structural_similarity
-from torch.autograd import gradcheck
+from torch._dynamo.testing import CompileCounterWithBackend
+from torch._subclasses import FakeTensorMode
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.testing import assert_close
 
 from faceinpaint_fast import InputError, reference
@@ -115,9 +119,104 @@ def test_without_a_batch_axis(rng):
     assert_close(ssim(x[1], y[1]), ssim(x, y)[1])
 
 
-def test_ssim_of_an_image_with_itself_is_1(rng):
-    x, _, _ = images((1, 3, 30, 30), rng, torch.float32)
-    assert_close(ssim(x, x), torch.ones(1), rtol=1e-6, atol=0)
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("dtype", RTOL, ids=str)
+def test_equal_images_are_exactly_alike(dtype, padding, rng):
+    """1, not one more ulp, and a gradient of 0: flat ones of every level, half flat ones, lively ones far from 0."""
+    flat = torch.arange(256, dtype=dtype).div(255).view(-1, 1, 1, 1).expand(-1, 1, 13, 14)
+    lively = torch.from_numpy(rng.random((2, 1, 13, 14))).to(dtype)
+    half = torch.cat([flat[229:230, :, :6], lively[:1, :, 6:]], dim=2)
+    x = torch.cat([flat, lively, lively + 1000, half]).contiguous().requires_grad_()
+    value = ssim(x, x.detach().clone(), padding=padding)
+    assert torch.equal(value, torch.ones_like(value))
+    assert not torch.autograd.grad(value.sum(), x)[0].any()
+    assert (ssim(x, x, padding=padding, reduction="none") == 1).all()
+
+
+def test_images_that_are_almost_alike_or_opposite_are_not_more_than_alike(rng):
+    x, noise, _ = images((64, 1, 11, 11), rng, torch.float32)
+    for y in (x + 1e-7 * noise, x + 1e-4 * noise, 100 * x):
+        assert (ssim(y, x) <= 1).all()
+    # S of opposites far beyond the range is -1 times -1
+    assert (ssim(1e4 * (x - 0.5), -1e4 * (x - 0.5)) <= 1).all()
+
+
+def test_a_flat_image_s_variance_is_not_noise():
+    """Two squares leave 1e-7 of their size, which S divides by c2 = 9e-4."""
+    x, y = torch.full((1, 1, 16, 16), 0.9), torch.full((1, 1, 16, 16), 0.2)
+    expected = (2 * 0.9 * 0.2 + 1e-4) / (0.9**2 + 0.2**2 + 1e-4)
+    assert_close(ssim(x, y), torch.tensor([expected]), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("of", ["windows", "pixels"])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_a_weighted_mean(padding, shared, of, rng):
+    x, y, _ = images((2, 3, 14, 17), rng)
+    x.requires_grad_()
+    local = ssim_map(x, y, window=Window(padding=padding))
+    pixels = torch.from_numpy(rng.random((2, 14, 17)))
+    windows = pixels[:, 5:-5, 5:-5] if padding == "valid" else pixels
+    weights = (pixels if of == "pixels" else windows)[slice(1) if shared else slice(2)]
+    windows = windows[:1] if shared else windows
+    expected = (windows[:, None] * local).sum(dim=(1, 2, 3)) / (3 * windows.sum(dim=(1, 2)))
+    found = ssim(x, y, padding=padding, weights=weights[0] if shared else weights)
+    assert_close(found, expected, rtol=1e-12, atol=0)
+    found, expected = (torch.autograd.grad(value.sum(), x)[0] for value in (found, expected))
+    assert_close(found, expected, rtol=1e-9, atol=1e-14)
+    assert torch.equal(ssim(x, x, padding=padding, weights=weights[0]), torch.ones(2, dtype=torch.float64))
+
+
+def test_weights_that_say_that_nothing_counts(rng):
+    x, y, _ = images((2, 3, 14, 17), rng)
+    assert torch.equal(ssim(x, y, weights=torch.zeros(14, 17)), torch.ones(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_the_map(padding, rng):
+    x, y, _ = images((2, 3, 14, 17), rng)
+    x.requires_grad_()
+    found, exact = ssim(x, y, padding=padding, reduction="none"), ssim_map(x, y, window=Window(padding=padding))
+    assert_close(found, exact, rtol=1e-11, atol=1e-13)
+    assert_close(found.mean(dim=(1, 2, 3)), ssim(x, y, padding=padding))
+    slopes = torch.from_numpy(rng.random(found.shape))
+    found, exact = (torch.autograd.grad((slopes * value).sum(), x)[0] for value in (found, exact))
+    assert_close(found, exact, rtol=1e-9, atol=1e-13)
+    assert ssim(x[0], y[0], padding=padding, reduction="none").shape == slopes.shape[1:]
+
+
+def test_what_is_no_tensor():
+    x = torch.zeros(3, 16, 16)
+    for f in (ssim, lambda x, y: weighted_l1(x, y, torch.ones(16, 16))):
+        with pytest.raises(InputError, match=r"x, y: expected torch tensors, got numpy\.ndarray, torch\.Tensor"):
+            f(x.numpy(), x)
+    with pytest.raises(InputError, match="w: expected a torch tensor, got list"):
+        weighted_l1(x, x, [1.0])
+    with pytest.raises(InputError, match="weights: expected a torch tensor, got float"):
+        ssim(x, x, weights=1.0)
+
+
+def test_weights_that_are_none(rng):
+    x, y, w = images((2, 3, 16, 16), rng)
+    w[1, 2, 3] = torch.nan
+    with pytest.raises(InputError, match="w: expected numbers, got NaN"):
+        weighted_l1(x, y, w)
+    for bad in (torch.nan, -1.0, torch.inf):
+        w[1, 8, 8] = bad
+        with pytest.raises(InputError, match="weights: expected finite numbers >= 0"):
+            ssim(x, y, weights=w)
+    for shape in ((16,), (3, 16, 16), (2, 3, 16, 16), (15, 16)):
+        with pytest.raises(InputError, match="weights: expected shape"):
+            ssim(x, y, weights=torch.ones(shape))
+    with pytest.raises(InputError, match="weights: expected weights without requires_grad"):
+        ssim(x, y, weights=torch.ones(16, 16, requires_grad=True))
+    with pytest.raises(InputError, match="weights: expected none"):
+        ssim(x, y, weights=torch.ones(16, 16), reduction="none")
+    with pytest.raises(InputError, match="reduction: expected one of"):
+        ssim(x, y, reduction="sum")
+    # a NaN of an image is its own
+    x[0, 0, 0, 0] = torch.nan
+    assert torch.equal(weighted_l1(x, y, torch.ones(16, 16)).isnan(), torch.tensor([True, False]))
 
 
 @pytest.mark.parametrize(
@@ -220,12 +319,120 @@ def test_under_torch_compile(rng):
     assert_close(found, expected)
 
 
-def test_they_are_differentiable_once(rng):
+def plain_ssim(x, y):
+    """By its definition, which torch differentiates as it likes."""
+    return ssim_map(x, y).mean(dim=(-3, -2, -1))
+
+
+def test_they_are_differentiable_twice(rng):
+    x, y, w = images((2, 1, 4, 5), rng)
+    x.requires_grad_()
+    y.requires_grad_()
+    assert gradgradcheck(lambda x, y: ssim(x, y, window_size=3, weights=w), (x, y))
+    # the gradient of L1 does not depend on the images, only on the slope that it is multiplied by
+    assert gradgradcheck(lambda x, y: weighted_l1(x, y, w), (x, y))
+
+
+def test_the_second_derivative_where_one_image_depends_on_the_other(rng):
     x, y, _ = images((1, 1, 12, 12), rng)
     x.requires_grad_()
-    (gradient,) = torch.autograd.grad(ssim(x, y).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="does not require grad"):
-        torch.autograd.grad(gradient.sum(), x)
+
+    def curvature(similarity):
+        value = similarity(x, y + x * x)
+        (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+        return torch.autograd.grad((gradient * y).sum(), x)[0]
+
+    # a chain of a dozen products
+    assert_close(curvature(ssim), curvature(plain_ssim), rtol=1e-8, atol=1e-13)
+
+
+def test_a_hessian_times_a_vector(rng):
+    x, y, _ = images((1, 1, 16, 16), rng)
+    direction = torch.from_numpy(rng.standard_normal(x.shape))
+    found, expected = (
+        torch.autograd.functional.hvp(lambda a, f=f: f(a, y).sum(), x, direction)[1] for f in (ssim, plain_ssim)
+    )
+    assert expected.abs().max() > 1e-3
+    assert_close(found, expected, rtol=1e-8, atol=1e-13)
+
+
+TRANSFORMS = {
+    "jvp": lambda f, x, t: torch.func.jvp(f, (x,), (t,))[1],
+    "jacfwd": lambda f, x, _: torch.func.jacfwd(f)(x),
+    "jacrev": lambda f, x, _: torch.func.jacrev(f)(x),
+    "grad": lambda f, x, _: torch.func.grad(lambda x: f(x).sum())(x),
+    "vmap of grad": lambda f, x, _: torch.func.vmap(torch.func.grad(lambda x: f(x)))(x),
+    "forward mode": lambda f, x, t: _dual(f, x, t),
+}
+
+
+def _dual(f, x, tangent):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(f(forward_ad.make_dual(x, tangent))).tangent
+
+
+# torch's own forward mode scripts a function when it is first used
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+def test_transforms_of_torch(transform, rng):
+    x, y, w = images((2, 1, 12, 12), rng)
+    tangent = torch.from_numpy(rng.standard_normal(x.shape))
+    # under vmap an image has no batch axis: one y and one w for all
+    y, w = y[0], w[0]
+
+    def of(similarity, l1):
+        def both(x):
+            ys, ws = (y, w) if x.ndim == 3 else (y.expand_as(x), w)
+            return 3 * similarity(x, ys) + l1(x, ys, ws)
+
+        return transform(both, x, tangent)
+
+    def plain_l1(x, y, w):
+        return (w * (x - y).abs()).sum(dim=(-3, -2, -1))
+
+    found, expected = of(ssim, weighted_l1), of(plain_ssim, plain_l1)
+    assert expected.abs().max() > 1
+    assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_shortest_way_is_taken_where_nobody_watches(rng, monkeypatch):
+    x, y, w = images((1, 1, 12, 12), rng)
+
+    def dispatched(*_):
+        raise AssertionError("an op of torch's was dispatched")
+
+    for name in ("ssim", "weighted_l1"):
+        # the package's name of it is the function
+        monkeypatch.setattr(import_module(f"faceinpaint_fast.ops.{name}"), f"_{name}", dispatched)
+    x.requires_grad_()
+    (ssim(x, y) + weighted_l1(x, y, w)).sum().backward()
+    assert x.grad is not None
+    with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(AssertionError, match="dispatched"):
+        ssim(x, y)
+
+
+def test_images_that_hold_no_numbers(rng):
+    x, y, w = (t.to("meta") for t in images((2, 3, 12, 12), rng))
+    assert ssim(x, y).shape == weighted_l1(x, y, w).shape == (2,)
+    with FakeTensorMode():
+        x = torch.rand(2, 3, 12, 12, requires_grad=True)
+        (ssim(x, torch.rand_like(x)) + weighted_l1(x, torch.rand_like(x), torch.rand(12, 12))).sum().backward()
+        assert x.grad.shape == x.shape
+
+
+def test_compiled_once_for_any_data_range(rng):
+    x, y, _ = images((2, 3, 16, 16), rng, torch.float32)
+    x.requires_grad_()
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(ssim, dynamic=True, fullgraph=True, backend=counter)
+    compiled(x, y, data_range=2.0)
+    compilations = counter.frame_count
+    for data_range in (1.0, 255.0, 0.5):
+        found, expected = (f(x, y, data_range=data_range) for f in (compiled, ssim))
+        assert_close(found, expected)
+        found, expected = (torch.autograd.grad(value.sum(), x)[0] for value in (found, expected))
+        assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert counter.frame_count == compilations
 
 
 def test_ops_are_registered_as_torch_wants_them(rng):
@@ -234,7 +441,7 @@ def test_ops_are_registered_as_torch_wants_them(rng):
     x.requires_grad_()
     torch.library.opcheck(OPS.weighted_l1, (x, y, w))
     torch.library.opcheck(OPS.weighted_l1_gradient, (torch.ones(2, dtype=torch.float64), x.detach(), y, w))
-    torch.library.opcheck(OPS.ssim, (x, y.requires_grad_(), 11, 1.5, "valid", 1.0, True, True))
+    torch.library.opcheck(OPS.ssim, (x, y.requires_grad_(), None, 11, 1.5, "valid", True, True))
     taps = Window().taps(x.dtype, x.device)
     torch.library.opcheck(OPS.window_statistics, (y.detach(), taps, 5))
     t = Target.of(y.detach(), w[:, 0], torch.ones(1, 3, 2, dtype=torch.float64))
@@ -250,12 +457,13 @@ def test_the_pair_is_ssim_and_l1_and_their_gradient(shape, dtype, rng):
     x, y, w = images(shape, rng)
     share = torch.from_numpy(rng.random((shape[0], shape[2] - 10, shape[3] - 10)))
     a, b = (torch.from_numpy(rng.standard_normal(shape[0])) for _ in range(2))
-    target = Target.of(*(t.to(dtype) for t in (y, w, share / share.sum())))
+    share /= shape[1] * share.sum(dim=(1, 2), keepdim=True)
+    target = Target.of(*(t.to(dtype) for t in (y, w, share)))
     found = ssim_l1(x.to(dtype), target, a.to(dtype), b.to(dtype))
 
     x.requires_grad_()
     u, v = w[:, None] * x, w[:, None] * y
-    similarity = (share[:, None] / share.sum() * ssim_map(u, v)).sum(dim=(1, 2, 3))
+    similarity = (share[:, None] * ssim_map(u, v)).sum(dim=(1, 2, 3))
     l1 = weighted_l1_reference(x, y, w[:, None])
     (gradient,) = torch.autograd.grad((a * similarity + b * l1).sum(), x)
     # of the largest: sums of both signs have no relative error of their own

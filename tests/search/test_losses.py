@@ -104,7 +104,7 @@ def ssim_l1_reference(t: Inputs) -> tuple[Array, Array, Array]:
     mu_u, mu_v = mean(u), mean(v)
     s_u, s_v, s_uv = mean(u * u) - mu_u**2, mean(v * v) - mu_v**2, mean(u * v) - mu_u * mu_v
     S = (2 * mu_u * mu_v + C1) * (2 * s_uv + C2) / ((mu_u**2 + mu_v**2 + C1) * (s_u + s_v + C2))
-    ssim = (share[:, None] * S).sum((1, 2, 3))
+    ssim = 1 - (share[:, None] * (1 - S)).sum((1, 2, 3))
     # by the kind's own u - v: in double those that are 0 in float need not be
     l1 = (u - v).abs().sum((1, 2, 3))
     signs = torch.from_numpy(np.sign(t.w[:, None] * t.x - t.v)).double()
