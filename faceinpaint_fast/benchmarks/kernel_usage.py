@@ -8,6 +8,7 @@ written down twice.  Needs a process without TRITON_INTERPRET.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -67,19 +68,33 @@ def _record() -> list[Any]:
 
 
 def _launch(dtype: torch.dtype, size: int) -> None:
-    """Launches every kernel of the ops, for images of 64x64 of that dtype and a window of that size."""
+    """Launches the loss for images of 64x64 of that dtype and a window of that size."""
     window = Window(size=size)
     y = torch.zeros(2, 3, 64, 64)
-    x, w, per_image = y.to(dtype), y[:, 0].contiguous(), y[:, 0, 0, 0].contiguous()
+    x, w, one = y.to(dtype), y[:, 0].contiguous(), y[:, 0, 0, 0].contiguous()
     taps = window.taps(y.dtype, y.device)
     mean, variance = triton_ssim_l1.window_statistics(y, taps, window.pad)
-    share = mean[:, 0].contiguous()
+    target = w, y, mean, variance, mean[:, 0].contiguous(), taps, window.pad, 1e-4, 9e-4
     for with_gradient in (False, True):
-        triton_ssim_l1.ssim_l1(
-            x, w, y, mean, variance, share, taps, window.pad, 1e-4, 9e-4, per_image, per_image, with_gradient
-        )
-    triton_weighted_l1.weighted_l1(x, y, w[:, None])
-    triton_weighted_l1.weighted_l1_gradient(per_image, x, y, w[:, None])
+        triton_ssim_l1.ssim_l1(x, *target, one, one, with_gradient)
+    triton_ssim_l1.ssim_l1_partials(x, *target, one, one, signed=True)
+    triton_ssim_l1.ssim(x, y, None, taps, window.pad, 1e-4, 9e-4, True)
+
+
+def _launch_tiles() -> None:
+    """The loss by every tile that there is."""
+    tiles = triton_ssim_l1.TILES
+    for tile in sorted({tile for kernel in tiles.values() for _, tile in kernel}):
+        triton_ssim_l1.TILES = dict.fromkeys(tiles, ((math.inf, tile),))
+        _launch(torch.float32, Window().size)
+    triton_ssim_l1.TILES = tiles
+
+
+def _launch_weighted_l1(dtype: torch.dtype) -> None:
+    y = torch.zeros(2, 3, 64, 64)
+    x, w = y.to(dtype), y[:, :1].contiguous()
+    triton_weighted_l1.weighted_l1(x, y, w)
+    triton_weighted_l1.weighted_l1_gradient(y[:, 0, 0, 0].contiguous(), x, y, w)
 
 
 def _launch_steps(kernel: str, n: int) -> None:
@@ -129,8 +144,11 @@ def _name(kernel: Any) -> str:
     # a layer's numbers are its weight's: an image's are float32 whatever they are multiplied as
     told = next((argument for argument in ("weight", "x") if argument in source.signature), None)
     parts = [f"{told} {source.signature[told].removeprefix('*')}"] if told else []
-    parts += [f"window {constants['SIZE']}"] if "SIZE" in constants else []
-    parts += ["no gradient"] if constants.get("GRADIENT") is False else []
+    if "SIZE" in constants:
+        parts += [f"window {constants['SIZE']}", f"{constants['COLUMNS']} x {kernel.metadata.num_warps}"]
+        absent = {"gradient": "no gradient", "slopes": "no gradient", "mean": "new target", "b": "no L1"}
+        parts += [word for name, word in absent.items() if constants.get(name, 0) is None]
+        parts += ["signed"] if constants.get("SIGNED") else []
     parts += [f"n {constants['n']}"] if "n" in constants else []
     if "COLUMNS" in constants and "ROWS" in constants:
         parts += ["x".join(str(constants[name]) for name in ("ROWS", "COLUMNS", "DEPTH") if name in constants)]
@@ -158,9 +176,11 @@ def _usages(capability: int) -> dict[str, str]:
     """Returns what every kernel takes on a GPU of that capability, by its name."""
     compiled = _record()
     driver.set_active(_Absent(capability))
-    _launch(torch.float32, Window().size)
+    _launch_tiles()
     _launch(torch.float32, LARGEST)
     _launch(torch.bfloat16, Window().size)
+    _launch_weighted_l1(torch.float32)
+    _launch_weighted_l1(torch.bfloat16)
     for step, n in (("bfgs", 100), ("bfgs", 512), ("adam", 100), ("adam", 16384)):
         _launch_steps(step, n)
     triton_steps.discriminator_slope(torch.zeros(2), 0.003)
@@ -185,6 +205,7 @@ def table() -> str:
             "",
             f"Compiled by Triton {triton.__version__}, without a GPU: registers a thread, bytes spilled a thread,",
             "bytes of shared memory a program, and what of matrix instructions and asynchronous copies is in it.",
+            "2 x 4: two columns a thread, four warps a program.",
             "",
             markdown.table(heads, rows),
         ]

@@ -185,7 +185,8 @@ class _Straight(torch.autograd.Function):
         x, y, share, *gradients = ctx.saved_tensors
         needed = ctx.needs_input_grad[:2]
         if torch.is_grad_enabled():
-            # somebody is going to differentiate the gradient
+            # somebody is going to differentiate the gradient, which is in these two alone: y may depend on x, or be it
+            x, y = x.view_as(x), y.view_as(y)
             value = _by_definition(x, y, share, *ctx.options)
             wanted = [image for image, need in zip((x, y), needed, strict=True) if need]
             found = iter(torch.autograd.grad(value, wanted, grad, create_graph=True))

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.errors import InputError
@@ -34,7 +35,8 @@ class Window:
     def __post_init__(self) -> None:
         if type(self.size) is not int or not 3 <= self.size <= LARGEST or self.size % 2 == 0:
             raise InputError(f"window_size: expected an odd integer from 3 to {LARGEST}, got {self.size!r}")
-        if not (math.isfinite(self.sigma) and self.sigma > 0):
+        # NaN is neither
+        if not 0 < self.sigma < math.inf:
             raise InputError(f"sigma: expected a finite number > 0, got {self.sigma}")
         if self.padding not in get_args(Padding):
             raise InputError(f"padding: expected one of {get_args(Padding)}, got {self.padding!r}")
@@ -59,13 +61,15 @@ class Window:
     def local_mean(self, x: Tensor) -> Tensor:
         """Returns the mean of x under each window, by its definition: (..., H, W) -> (..., H', W').
 
-        It is two banded matrix products.
+        They are sums of shifted images: a product of matrices might be taken in fewer digits (autocast, TF32).
         """
-        for side in x.shape[-2:]:
-            self.positions(side)
-        taps = self.taps(x.dtype, x.device)
-        rows, columns = (banded(taps, side, self.pad) for side in x.shape[-2:])
-        return rows @ x @ columns.T
+        taps = self.taps(x.dtype, x.device).unbind()
+        for axis in (-1, -2):
+            count = self.positions(x.shape[axis])
+            margin = (self.pad, self.pad) if axis == -1 else (0, 0, self.pad, self.pad)
+            padded = pad(x, margin) if self.pad else x
+            x = sum((tap * padded.narrow(axis, k, count) for k, tap in enumerate(taps)), x.new_zeros(()))
+        return x
 
 
 def banded(taps: Tensor, side: int, pad: int) -> Tensor:
