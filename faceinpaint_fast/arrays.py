@@ -86,12 +86,13 @@ def brought(array: Any, device: int) -> Any:
 
 
 def to_torch(array: Any, device: torch.device) -> torch.Tensor:
-    """The array of NumPy or CuPy as torch's tensor on that device: a view where it lies there and is contiguous."""
+    """Returns an array of NumPy or CuPy as torch's tensor on that device: a view, where it can be one."""
     import torch
 
     array = module_of(array).ascontiguousarray(array)
     if not is_cupy(array):
-        return torch.from_numpy(array).to(device)
+        # torch knows no tensor that may only be read
+        return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
     # bool has no agreed form on its way
     tensor = torch.utils.dlpack.from_dlpack(array.view(np.uint8) if array.dtype == np.bool_ else array)
     return (tensor.view(torch.bool) if array.dtype == np.bool_ else tensor).to(device)

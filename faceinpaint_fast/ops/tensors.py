@@ -41,8 +41,9 @@ def accumulator(x: Tensor, y: Tensor) -> torch.dtype:
 
 
 def is_traced(x: Tensor, y: Tensor) -> bool:
-    """Whether anything but autograd's reverse mode wants to see what is done to x and y, so that it has to be an op of
-    torch's: a compiler, an exporter, a mode, a tensor that holds no numbers.
+    """Returns whether anything but autograd's reverse mode wants to see what is done to x and y.
+
+    It has to be an op of torch's then: for a compiler, an exporter, a mode, a tensor that holds no numbers.
     """
     return (
         torch.compiler.is_compiling()

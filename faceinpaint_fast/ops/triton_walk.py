@@ -1,5 +1,7 @@
-"""How a Triton program walks down a strip of a plane: a thread reads rows of neighbouring columns and keeps the sums of
-the windows that a row crosses in registers, so that no number passes from thread to thread.
+"""How a Triton program walks down a strip of a plane.
+
+A thread reads rows of neighbouring columns and keeps the sums of the windows that a row crosses in registers, so that
+no number passes from thread to thread.
 
 A program's THREADS threads own COLUMNS neighbouring columns each.  A tensor of a walk is [THREADS], and what a thread
 holds of several columns is a tuple of such tensors; numbers travel in vectors of VECTOR, which divides COLUMNS and the
@@ -14,8 +16,9 @@ import triton.language as tl
 
 @triton.jit
 def tile_of(H, W, rows, THREADS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Returns the program's part of the planes of H x W: the plane, its first row and the one after the last, and each
-    thread's first column.
+    """Returns the program's part of the planes of H x W.
+
+    That is the plane, its first row and the one after the last, and each thread's first column.
     """
     strips, segments = tl.cdiv(W, THREADS * COLUMNS), tl.cdiv(H, rows)
     # neighbours run at the same time and share what they read at their borders in the caches
