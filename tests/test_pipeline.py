@@ -329,8 +329,8 @@ def test_a_model_s_own_bounds(faces):
     model = load_model()
     asked = InpaintConfig.paper(normalization="model", iterations=2)
     inpainter = Inpainter.of(model, config=asked, device="cpu")
-    assert inpainter.config == InpaintConfig.paper(normalization=model.normalization, iterations=2)
-    assert model.normalization != Normalization.PAPER
+    assert inpainter.config == InpaintConfig.paper(normalization=model.config.normalization, iterations=2)
+    assert model.config.normalization != Normalization.PAPER
     same(
         Inpainter.from_pretrained(config=asked, device="cpu")(faces, HOLES),
         Inpainter.from_pretrained(config=inpainter.config, device="cpu")(faces, HOLES),
