@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import distance_transform_edt
 
 from faceinpaint_fast import InputError, biharmonic_blend, masks, poisson_blend, reference, tension_blend
+from faceinpaint_fast._cpu import DEPTH
 from faceinpaint_fast.blend.cuda import small
-from faceinpaint_fast.blend.plate import DEPTH
 
 # of a block; with those that a device would get a test takes four times as long
 THREADS, FEW_THREADS = small.THREADS, {32: 32, 64: 128, 128: 512}
