@@ -46,13 +46,15 @@ def _multiplied(a, weight, inside, part, total, PARTS: tl.constexpr):
 
     part  the step to what the weight has beyond 11 bits, if it has PARTS = 2
     """
-    w = tl.load(weight, inside, 0.0)
-    if w.dtype == tl.float32:
+    if weight.dtype.element_ty == tl.float32:
         large = _tf32(a)
-        run = tl.dot(a - large, w, input_precision="tf32")
+        run = tl.zeros_like(total)
         if PARTS == 2:
             run = tl.dot(large, tl.load(weight + part, inside, 0.0), run, input_precision="tf32")
+        w = tl.load(weight, inside, 0.0)
+        run = tl.dot(a - large, w, run, input_precision="tf32")
         return total + tl.dot(large, w, run, input_precision="tf32")
+    w = tl.load(weight, inside, 0.0)
     return tl.dot(a.to(w.dtype), w, total)
 
 
@@ -98,13 +100,19 @@ def _gathered_sums(
     if TAPS > 1:
         y, z = y - 1, z - 1
     pixel = (row // PIXELS - image) * (H * W) + y * W + z
+    # a bit for each tap that lies in the image: where it is would be two numbers of a row to keep
+    across = tl.zeros([ROWS], tl.int32)
+    for t in tl.static_range(TAPS):
+        across |= ((z + t >= 0) & (z + t < W) & (row < rows)).to(tl.int32) << t
+    seen = tl.zeros([ROWS], tl.int32)
+    for t in tl.static_range(TAPS):
+        seen |= tl.where((y + t >= 0) & (y + t < H), across, 0) << (t * TAPS)
     total = tl.zeros([ROWS, COLUMNS], tl.float32)
     for k in tl.range(start, stop):
         tap, c = k // BLOCKS, k % BLOCKS * DEPTH + tl.arange(0, DEPTH)  # [DEPTH]
         below, beside = tap // TAPS, tap % TAPS
-        seen = (y + below >= 0) & (y + below < H) & (z + beside >= 0) & (z + beside < W) & (row < rows)
         at = (pixel + below * W + beside)[:, None] * C + c[None, :]
-        a = tl.load(x + at, seen[:, None] & (c < C)[None, :], 0.0)
+        a = tl.load(x + at, ((seen >> tap & 1) > 0)[:, None] & (c < C)[None, :], 0.0)
         w = weight + column[None, :] * (TAPS * TAPS * C) + (tap * C + c)[:, None]
         total = _multiplied(a, w, (column < N)[None, :] & (c < C)[:, None], part, total, PARTS)
     return total
