@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -52,7 +54,7 @@ class Inpainter:
     device         "auto" is CUDA where there is a device, else the CPU
 
     The modules are copied; the originals stay as they are.  An Inpainter may be called from several threads at once.
-    On a CUDA device it keeps graphs of the last few batch sizes, and searches of one Inpainter wait for each other.
+    On a CUDA device it keeps graphs of the batch sizes that it has met, and searches of one Inpainter wait for each other.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Inpainter:
         self.encoder = None if encoder is None else frozen(encoder, self.device)
         self._networks = Networks.of(self.generator, self.discriminator, self.encoder, config, self.device)
         self._search = LatentSearch(self._networks, config, self.device)
+        # on a CUDA device layers leave partial sums in memory of their own, and a search ends when it has been done
+        self._one_at_a_time: Any = threading.Lock() if self.device.type == "cuda" else contextlib.nullcontext()
 
     @classmethod
     def from_pretrained(
@@ -187,7 +191,8 @@ class Inpainter:
 
             return self._search(problem, seeds[part], first=first, progress=heard)
 
-        parts = [part_from(first) for first in range(0, count, size)]
+        with self._one_at_a_time:
+            parts = [part_from(first) for first in range(0, count, size)]
         return Found(*(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Found)))
 
 

@@ -191,7 +191,6 @@ def _bfgs(
     best = tl.load(loss + row, old, float("inf"))
     old_found = tl.where(old, tl.load(found + at, exists & old, 0.0), z_row)
     old_slope = tl.load(gradient + at, exists & old, 0.0)
-    old_direction = tl.load(direction + at, exists & old, 0.0)
     finite = _finite(now) & (tl.sum((~_finite(slope)).to(tl.int32)) == 0)
     moved, change = z_row - old_found, slope - old_slope
     taken = finite & (now <= best + tl.sum(old_slope * moved) * ARMIJO)
@@ -213,6 +212,7 @@ def _bfgs(
     q_row = tl.where(learns, q_row, 0.0)
     moved = tl.where(learns, moved, 0.0)
     slope = tl.where(taken, slope, old_slope)
+    old_direction = tl.load(direction + at, exists & old, 0.0)
     newton = zero
     if ROWS == N:
         h += moved[:, None] * q_row[None, :] + q_row[:, None] * moved[None, :]
