@@ -54,7 +54,7 @@ class Inpainter:
     device         "auto" is CUDA where there is a device, else the CPU
 
     The modules are copied; the originals stay as they are.  An Inpainter may be called from several threads at once.
-    On a CUDA device it keeps graphs of the batch sizes that it has met, and searches of one Inpainter wait for each other.
+    On a CUDA device it keeps graphs of the batch sizes that it has met, and its searches wait for each other.
     """
 
     def __init__(
