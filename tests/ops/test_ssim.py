@@ -78,14 +78,6 @@ def test_windows_that_reach_beyond_the_border_see_zeros_there(images):
     assert_close(ssim(x, y, padding="same"), ssim(*padded), rtol=1e-12, atol=0)
 
 
-def test_ssim_is_differentiable_once(images):
-    x, y, _ = images((1, 1, 12, 12))
-    x.requires_grad_()
-    (gradient,) = torch.autograd.grad(ssim(x, y).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="does not require grad"):
-        torch.autograd.grad(gradient.sum(), x)
-
-
 def test_bad_arguments_of_ssim():
     x = torch.zeros(2, 3, 16, 10)
     with pytest.raises(InputError, match="at least 11"):

@@ -22,12 +22,14 @@ def test_the_pair_is_ssim_and_l1_and_their_gradient(images, rng, shape, dtype):
     x, y, w = images(shape)
     share = torch.from_numpy(rng.random((shape[0], shape[2] - 10, shape[3] - 10)))
     a, b = (torch.from_numpy(rng.standard_normal(shape[0])) for _ in range(2))
-    target = Target.of(*(t.to(dtype) for t in (y, w, share / share.sum())))
+    # as the target wants them: all windows of an image's channels together count 1
+    share /= shape[1] * share.sum(dim=(1, 2), keepdim=True)
+    target = Target.of(*(t.to(dtype) for t in (y, w, share)))
     found = ssim_l1(x.to(dtype), target, a.to(dtype), b.to(dtype))
 
     x.requires_grad_()
     u, v = w[:, None] * x, w[:, None] * y
-    similarity = (share[:, None] / share.sum() * ssim_map(u, v)).sum(dim=(1, 2, 3))
+    similarity = (share[:, None] * ssim_map(u, v)).sum(dim=(1, 2, 3))
     l1 = weighted_l1_reference(x, y, w[:, None])
     (gradient,) = torch.autograd.grad((a * similarity + b * l1).sum(), x)
     # of the largest: sums of both signs have no relative error of their own
