@@ -17,6 +17,7 @@
 #include "losses/ssim_l1.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -133,8 +134,7 @@ public:
 
     // 1 - ssim, l1
     std::pair<double, double> operator()(const Plane<T>& plane) {
-        const std::int64_t row = height_ / 2, x = width_ / 2;
-        anchor_ = pad_ ? T{0} : plane.w[row * plane.w_row + x] * plane.x[row * width_ + x] - plane.v[row * width_ + x];
+        anchor_ = pad_ ? T{0} : nearest_to_zero(plane);
         Sum<T> unlike, l1;
         const std::int64_t rows = with_gradient_ ? height_ + pad_ : windows_down_;
         for (std::int64_t y = 0; y < rows + reach_; y += BAND) {
@@ -148,6 +148,23 @@ public:
 private:
     using Filter = WindowFilter<T, SIZE, 3>;
     static constexpr int BAND = Filter::BAND;
+
+    // The number nearest to 0 between the least and the greatest e.  Taken off all of them it leaves none larger than
+    // it was: where e is 0, as in the hole, variances are exactly 0 still, and where it is the same everywhere they
+    // are not what two large squares leave.
+    T nearest_to_zero(const Plane<T>& plane) const {
+        const auto e = [&](std::int64_t y, std::int64_t x) {
+            return plane.w[y * plane.w_row + x] * plane.x[y * width_ + x] - plane.v[y * width_ + x];
+        };
+        T nearest = e(0, 0);
+        for (std::int64_t y = 0; y < height_; ++y)
+            for (std::int64_t x = 0; x < width_; ++x) {
+                const T value = e(y, x);
+                if (!(value * nearest > 0)) return 0;
+                if (std::abs(value) < std::abs(nearest)) nearest = value;
+            }
+        return nearest;
+    }
 
     // rows of e, e^2, e v
     void enter(const Plane<T>& plane, std::int64_t top, Sum<T>& l1) {
@@ -229,7 +246,6 @@ private:
     T c1_, c2_;
     // no template's parameter: what the compiler fuses, hence a value's last bits, would depend on it
     bool with_gradient_;
-    // see Statistics
     T anchor_ = 0;
     Filter means_, adjoint_;
 };
