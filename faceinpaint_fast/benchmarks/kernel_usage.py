@@ -2,8 +2,8 @@
 
     python -m faceinpaint_fast.benchmarks.kernel_usage > benchmarks/results/kernels.md
 
-By the losses' kernels with the default window and with the largest; sizes given as arguments stand in their place.  The
-largest takes the compiler minutes, all others together about one.
+The largest window takes the compiler minutes, all other kernels a few for each GPU: `--window` and `--capability`, each
+as often as wanted, ask for less.
 
 The launchers themselves run, on CPU tensors, and Triton compiles what it would have launched: nothing about a launch is
 written down twice.  Needs a process without TRITON_INTERPRET.
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import subprocess
-import sys
 import tempfile
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -199,12 +199,12 @@ def _usages(capability: int, windows: Sequence[int]) -> dict[str, str]:
     }
 
 
-def table(windows: Sequence[int]) -> str:
+def table(capabilities: Sequence[int], windows: Sequence[int]) -> str:
     """Returns the page: every kernel as the engine launches it, a column a GPU; the losses' with those windows."""
     # a process each: it is Triton's compiler that takes the time
-    with ProcessPoolExecutor(len(CAPABILITIES), get_context("spawn")) as processes:
-        usages = list(processes.map(partial(_usages, windows=windows), CAPABILITIES))
-    heads = ["kernel", *(f"sm_{capability}" for capability in CAPABILITIES)]
+    with ProcessPoolExecutor(len(capabilities), get_context("spawn")) as processes:
+        usages = list(processes.map(partial(_usages, windows=windows), capabilities))
+    heads = ["kernel", *(f"sm_{capability}" for capability in capabilities)]
     rows = [[name, *(usage[name] for usage in usages)] for name in sorted(usages[0])]
     return "\n".join(
         [
@@ -220,4 +220,8 @@ def table(windows: Sequence[int]) -> str:
 
 
 if __name__ == "__main__":
-    print(table([int(size) for size in sys.argv[1:]] or [Window().size, LARGEST]))
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--window", type=int, action="append", help="default: Wang's and the largest")
+    parser.add_argument("--capability", type=int, action="append", help=f"default: {CAPABILITIES}")
+    asked = parser.parse_args()
+    print(table(asked.capability or CAPABILITIES, asked.window or (Window().size, LARGEST)))

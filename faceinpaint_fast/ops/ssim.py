@@ -62,8 +62,7 @@ def ssim(
     if reduction not in get_args(Reduction):
         raise InputError(f"reduction: expected one of {get_args(Reduction)}, got {reduction!r}")
     window = Window(size=window_size, sigma=sigma, padding=padding)
-    height, width = x.shape[-2:]
-    windows = window.positions(height), window.positions(width)
+    windows = window.positions(x.shape[-2]), window.positions(x.shape[-1])
     single = x.ndim == 3
     if single:
         x, y = x.unsqueeze(0), y.unsqueeze(0)

@@ -85,7 +85,7 @@ def ssim_l1_partials(
     a, b    (B,); without a it is 1, without b it is 0 and there are no parts of l1, (B, 0)
     signed  x is in [-1, 1] and stands for (x + 1) / 2; the gradient is in x as it is; there is a w
 
-    Without gradient it is (0,).  See `ops.ssim_l1`.
+    Without gradient it is (0,).  See `ops.ssim_l1`.  Most of the length is the arguments of two launches.
     """
     x, v = x.contiguous(), v.contiguous()
     w, mean, variance, share, a, b = (None if t is None else t.contiguous() for t in (w, mean, variance, share, a, b))

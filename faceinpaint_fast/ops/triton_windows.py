@@ -106,6 +106,7 @@ def windows(
     SIGNED: tl.constexpr, SIZE: tl.constexpr, PAD: tl.constexpr,
     THREADS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr, WINDOW_VECTOR: tl.constexpr,
 ):  # fmt: skip
+    """Compares what is under each window.  A walk is one function: its steps share the registers of a row."""
     height, width = H + 2 * PAD - SIZE + 1, W + 2 * PAD - SIZE + 1
     plane, first, last, column = tile_of(height, width, rows, THREADS, COLUMNS)
     image = plane // C
@@ -228,6 +229,7 @@ def pixels(
     SIGNED: tl.constexpr, SIZE: tl.constexpr, PAD: tl.constexpr,
     THREADS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
+    """Leads the slopes back to the pixels, in one function as `windows`."""
     height = H + 2 * PAD - SIZE + 1
     plane, first, last, column = tile_of(H, W, rows, THREADS, COLUMNS)
     image = plane // C

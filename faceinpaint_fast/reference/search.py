@@ -60,8 +60,7 @@ def search(
     known = torch.from_numpy(~missing).to(image.device)
     # where, not a product: the hole may hold NaN
     image = torch.where(known[:, None], image, 0.0)
-    guess = torch.zeros(B, 1, cast(int, generator.latent_size)).to(image)
-    spread = 1.0
+    guess, spread = torch.zeros(B, 1, cast(int, generator.latent_size)).to(image), 1.0
     if encoder is not None and config.start == "encoder":
         guess, spread = guessed(encoder, image, known.to(image))[:, None], SPREAD
     image, known, W = (t.repeat_interleave(R, dim=0) for t in (image, known.to(image), W))

@@ -119,6 +119,7 @@ def bfgs(
     FIRST: tl.constexpr, Z_MAX: tl.constexpr, CENTRES: tl.constexpr,
     n: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
+    """An iteration of BFGS, in one function: its steps share the row in registers."""
     row = tl.program_id(0).to(tl.int64)
     j = tl.arange(0, N)  # [N]
     exists = j < n
@@ -220,6 +221,7 @@ def adam(
     MEAN: tl.constexpr, SQUARE: tl.constexpr, Z_MAX: tl.constexpr, CENTRES: tl.constexpr,
     n: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
+    """An iteration of Adam, in one function as `bfgs`."""
     row = tl.program_id(0).to(tl.int64)
     step = tl.load(iteration + row)
     old = step > 0
