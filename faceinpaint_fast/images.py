@@ -40,18 +40,33 @@ def read_grey(source: Path | str | BinaryIO, *, name: str | None = None) -> NDAr
     return np.asarray(_decode(source, name).convert("L"))
 
 
+def read_alpha(source: Path | str | BinaryIO, *, name: str | None = None) -> NDArray[np.uint8]:
+    """Returns how opaque an image file is, uint8, (H, W); see `read_image`.
+
+    Raises InputError too for one that has no transparency.
+    """
+    upright = _opened(source, name)
+    if not upright.has_transparency_data:
+        raise InputError(f"{name or source}: expected a picture with transparency, got mode {upright.mode}")
+    return np.asarray(upright.convert("RGBA").getchannel("A"))
+
+
 def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
     """An upright 8-bit image in mode L or RGB."""
+    upright = _opened(source, name)
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+    return upright.convert("L" if upright.mode in {"1", "L"} else "RGB")
+
+
+def _opened(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
+    """An upright 8-bit image in any mode."""
     name = name or str(source)
     try:
         with Image.open(source) as image:
             upright = _upright(image)
-            if upright.mode.startswith("I") or upright.mode == "F":
-                upright = _to_8_bit(upright)
-            if upright.has_transparency_data:
-                rgba = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
-            return upright.convert("L" if upright.mode in {"1", "L"} else "RGB")
+            return _to_8_bit(upright) if upright.mode.startswith("I") or upright.mode == "F" else upright
     except FileNotFoundError:
         raise InputError(f"{name}: expected an image file, got nothing: no such file") from None
     # a broken file makes its decoder raise nearly anything: OSError, SyntaxError, struct.error, EOFError, KeyError ...

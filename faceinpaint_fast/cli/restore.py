@@ -10,6 +10,7 @@ import typer
 
 from faceinpaint_fast.cli import console
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
+from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.pictures.demonstration import Restored
 
+MOST_MISSING = 0.5  # of a picture, unless its hole is named or forced
+
 
 def inpaint(
     image: Annotated[Path, typer.Argument(help="Picture of an aligned face, of the model's size (shipped: 64x64).")],
     hole: Annotated[
-        str, typer.Argument(help="Picture of the hole, white = fill; or centre, left, free-form, drop-80 ...")
+        str,
+        typer.Argument(
+            help="Picture of the hole, the lighter of its two colours = fill; centre, left, free-form, drop-80 ...; alpha,"
+            " where the picture itself is transparent; colour:red or colour:#ff0000, where it was painted over."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture.")],
     seed: Seed = 0,
@@ -31,6 +38,7 @@ def inpaint(
     model: ModelFolder = None,
     device: Device = "auto",
     invert: Annotated[bool, typer.Option("--invert", help="Black = fill.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take a hole as it is, however unlikely.")] = False,
     save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
 ) -> None:
     """Restore the missing part of a face."""
@@ -40,7 +48,7 @@ def inpaint(
     if save_steps is not None:
         files.check_place(save_steps / "weights.png")
     damaged = images.read_image(image)
-    missing = _hole(hole, damaged.shape[:2], seed, invert=invert)
+    missing = _hole(hole, image, damaged, seed, invert=invert, force=force)
     chosen = _config(config, iterations)
 
     # torch takes seconds to import: a mistake in the line is told before
@@ -90,12 +98,40 @@ def demo(
     print(f"{out}: damaged, generated, stitched, blended, original")
 
 
-def _hole(hole: str, shape: tuple[int, int], seed: int, *, invert: bool) -> NDArray[np.bool_]:
-    """Returns the hole (H, W) of a file, or the one of that name, drawn; bool, True = missing."""
+def _hole(
+    hole: str, picture: Path, image: NDArray[np.uint8], seed: int, *, invert: bool, force: bool
+) -> NDArray[np.bool_]:
+    """Returns the hole (H, W) of `image`, read from `picture`, by its name, a file or the picture; True = missing.
+
+    Says how much of the image is missing.  Raises InputError, unless forced, for what was read and is no hole.
+    """
     from faceinpaint_fast import images, masks
 
-    is_file = Path(hole).exists() or Path(hole).suffix.lower() in images.EXTENSIONS
-    return masks.read_hole(hole if is_file else masks.draw(hole, shape, seed), invert=invert)
+    kind, _, colour = hole.partition(":")
+    doubt = None
+    if masks.is_name(hole):
+        missing = masks.draw(hole, image.shape[:2], seed)
+    elif hole == "alpha":
+        missing = masks.of_transparency(images.read_alpha(picture))
+    elif kind in ("colour", "color") and colour:
+        missing = masks.of_colour(image, colour)
+    elif Path(hole).exists() or Path(hole).suffix or Path(hole).name != hole:
+        levels = images.read_grey(hole)
+        missing, doubt = masks.cut(levels), masks.doubt(levels)
+    else:
+        # which says what names there are
+        missing = masks.draw(hole, image.shape[:2], seed)
+    missing = ~missing if invert else missing
+    found = f"{missing.mean():.1%} of the picture missing, {missing.sum()} of {missing.size} pixels"
+    if not masks.is_name(hole):
+        if not missing.any():
+            doubt = doubt or "no missing pixel"
+        elif missing.mean() > MOST_MISSING:
+            doubt = doubt or "more than half of it"
+        if doubt and not force:
+            raise InputError(f"{hole}: expected a hole in two colours, got {doubt}: {found}; --force to go on")
+    console.remark(f"{hole}: {found}")
+    return missing
 
 
 def _config(name: ConfigName, iterations: int | None) -> InpaintConfig:

@@ -240,3 +240,10 @@ def test_a_divergence_in_records_is_followed(pair):
 def test_threads_are_one_at_least(solver):
     with pytest.raises(InputError, match="threads: expected >= 1, got 0"):
         solver(HOLES["centre"], threads=0)
+
+
+@pytest.mark.parametrize("blend", [poisson_blend, biharmonic_blend, tension_blend])
+def test_the_error_goes_with_the_contrast_not_with_the_level(blend, pair):
+    (target, source), hole = pair, HOLES["free-form"]
+    # 1e6 has 1e-10 between neighbours; the equation divides by an eigenvalue of about 1e-3
+    assert_allclose(blend(target + 1e6, source + 1e6, hole) - 1e6, blend(target, source, hole), rtol=0, atol=1e-6)
