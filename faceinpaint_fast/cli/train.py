@@ -80,7 +80,8 @@ def train(
         seed=seed,
     )
     run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
-    check_place(out / "config.json")
+    for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt"):
+        check_place(out / name)
     _check_plot(plot)
     with _training_bar() as bar:
         faces = _read_faces(bar, data, config.size, config.framing)
@@ -122,7 +123,8 @@ def train_encoder(
     config = encoder.EncoderConfig(width=width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed)
     falling = images // 2 if cooldown is None else cooldown
     run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
-    check_place(model / "config.json")
+    for name in ("config.json", "encoder.safetensors", "training/encoder/state.pt"):
+        check_place(model / name)
     loaded = load_model(model)
     asked = geometry(loaded.config, size, crop)
     with _training_bar() as bar:
@@ -150,10 +152,10 @@ def calibrate(
     _check_plot(plot)
     loaded, found = _compared(calibration.calibrate, model, data, images, size, crop, samples, seed, device)
     described = found.describe()
+    print(json.dumps(described, indent=2), flush=True)
     save_measured(model, loaded, "calibration", described)
     if plot is not None:
         plots.draw_scatter(found, plot)
-    print(json.dumps(described, indent=2))
 
 
 def frechet(
@@ -171,8 +173,8 @@ def frechet(
     from faceinpaint_fast.training import frechet
 
     loaded, found = _compared(frechet.frechet, model, data, images, size, crop, samples, seed, device)
+    print(json.dumps(found, indent=2), flush=True)
     save_measured(model, loaded, "frechet", found)
-    print(json.dumps(found, indent=2))
 
 
 def _precision(name: str, device: torch.device) -> Precision:
