@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -179,6 +180,43 @@ def test_a_real_process_prints_one_line_or_a_traceback(tmp_path):
     assert "Traceback" in done.stderr
     assert "InputError" in done.stderr.splitlines()[-1]
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "terminal",
+    [
+        {"PYTHONIOENCODING": "cp1252:strict"},
+        {"PYTHONIOENCODING": "utf-8:strict"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=str,
+)
+def test_a_terminal_need_not_have_every_sign(tmp_path, terminal):
+    """Neither for a file's name, of which a byte is no UTF-8, nor for the ± of a table."""
+    script = """
+from pathlib import Path
+import numpy as np
+from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.main import app, main
+from faceinpaint_fast.images import write_image
+@app.command()
+def say(path: Path):
+    write_image(path, np.zeros((2, 2, 3), np.uint8))
+    print(f"{path}: 1 ± 2 µs")
+    console.print_table("± µ", ["ж"], [["±"]])
+    console.print_markdown("| ± |\\n| --- |\\n| ж |\\n")
+    console.remark("± ж")
+    with console.counting_bar() as bar:
+        bar.advance(bar.add_task("±", total=1))
+main()
+"""
+    (tmp_path / "say.py").write_text(script, encoding="utf-8")
+    name = os.fsencode(tmp_path) + "/я ± \U0001f600".encode() + b"\xff.png"
+    command = [sys.executable, tmp_path / "say.py", "say", name]
+    done = subprocess.run(command, capture_output=True, env=os.environ | terminal, check=False)
+    assert (done.returncode, done.stderr.count(b"faceinpaint: ")) == (0, 1)
+    assert os.path.exists(name)  # noqa: PTH110 - bytes
+    assert b": 1 " in done.stdout
 
 
 def test_an_unwritable_place_is_refused_before_any_work(refused, picture, model, tmp_path):
