@@ -6,7 +6,7 @@ import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,10 @@ TURNS = {
 # what is written, with Pillow's options: WebP and JPEG must be told to keep what they can
 FORMATS = {".bmp": "BMP", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG", ".ppm": "PPM", ".tif": "TIFF",
            ".tiff": "TIFF", ".webp": "WEBP"}  # fmt: skip
-KEEPING = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True, "exact": True}}
+KEEPING: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 100, "subsampling": 0},
+    "WEBP": {"lossless": True, "exact": True},
+}
 # what is read, too
 EXTENSIONS = frozenset({".avif", ".gif", ".jfif", ".jp2", *FORMATS})
 PNG = b"\x89PNG\r\n\x1a\n"
