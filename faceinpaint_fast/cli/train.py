@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from faceinpaint_fast.models import Model
     from faceinpaint_fast.training import run
 
-Faces = Annotated[list[Path], typer.Argument(help="Folders of images and tar shards of aligned faces.")]
-OtherFaces = Annotated[list[Path], typer.Argument(help="Folders and tar shards of faces it was not trained on.")]
+Faces = Annotated[list[Path], typer.Argument(help="Folders, tar shards and pictures of aligned faces.")]
+OtherFaces = Annotated[
+    list[Path], typer.Argument(help="Folders, tar shards and pictures of faces it was not trained on.")
+]
 MeasuredModel = Annotated[Path, typer.Argument(help="Model folder; what is found is written into it.")]
 Images = Annotated[int, typer.Option(min=1, help="How many images to see in all.")]
 Samples = Annotated[int, typer.Option(min=1, help="Generated images.")]
@@ -95,7 +97,7 @@ def train_encoder(
     model: Annotated[Path, typer.Argument(help="Model folder; the encoder goes there, a run that is there resumes.")],
     data: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders and tar shards of aligned faces; none: the model's own samples."),
+        typer.Argument(help="Folders, tar shards and pictures of aligned faces; none: the model's own samples."),
     ] = None,
     images: Images = 640_000,
     cooldown: Annotated[

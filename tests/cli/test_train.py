@@ -127,7 +127,7 @@ def test_train_calibrate_and_frechet_refuse_data_that_are_none(refused, model, f
     (tmp_path / "empty").mkdir()
     (faces / "3.png").write_bytes(b"broken")
     for source, message in (
-        (tmp_path / "nowhere", "nowhere: expected a folder of images or a tar file"),
+        (tmp_path / "nowhere", "nowhere: expected a folder of images, an image or a whole tar file"),
         (tmp_path / "empty", "data: expected images in"),
         (faces, "3.png: expected an image file"),
     ):
