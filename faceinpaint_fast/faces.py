@@ -1,12 +1,14 @@
-"""Aligned faces in memory, to train on or to restore: of folders and tar shards, and one that everybody has."""
+"""Aligned faces in memory, to train on or to restore: of folders, tar shards, pictures, and one that everybody has."""
 
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from glob import glob
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +44,9 @@ def load_faces(
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.uint8]:
-    """Returns the faces of folders and tar files, in the order given and by name within a folder: (N, size, size, 3).
+    """Returns the faces of folders, tar files and single pictures, in the order given: (N, size, size, 3).
+
+    Those of a folder and of a pattern, such as faces/*.png, come by name, those of a tar file as they lie in it.
 
     size      pixels; a picture that has size x size of them is taken as it is
     framing   which square of any other picture is the face; it is drawn with size x size pixels, as is a picture that
@@ -52,37 +56,91 @@ def load_faces(
     tell      hears what was done with the first picture, in a line
 
     A face takes 3 size^2 bytes of memory.  Raises InputError, naming the file, if a picture cannot be read or is
-    neither of that size nor has that square, and if there is none.
+    neither of that size nor has that square, if a tar file is not whole, and if there is no face.
     """
-    faces: list[NDArray[np.uint8]] = []
-    for source in sources:
-        for name, file in _files(Path(source)):
-            face, done = _fitted(read_image(file, name=name), size, framing, name)
-            if not faces:
-                tell(f"{name}: {done}")
-            faces.append(face)
-            progress(len(faces))
-            if len(faces) == limit:
-                return np.stack(faces)
-    if not faces:
+    # it grows where it lies, by an eighth: no face is there twice, and no picture outlives its face
+    pixels, count = bytearray(), 0
+    for name, file in chain.from_iterable(map(_files, matched(sources))):
+        face, done = _fitted(read_image(file, name=name), size, framing, name)
+        if not count:
+            tell(f"{name}: {done}")
+        pixels += face.tobytes()
+        count += 1
+        progress(count)
+        if count == limit:
+            break
+    if not count:
         raise InputError(f"data: expected images in {', '.join(map(str, sources)) or 'some source'}, got none")
-    return np.stack(faces)
+    return np.frombuffer(pixels, np.uint8).reshape(count, size, size, 3)
+
+
+def matched(sources: Iterable[Path | str]) -> list[Path]:
+    """Returns the sources, with the files that a pattern matches in its place; what matches none stays as it is."""
+    found: list[Path] = []
+    for source in sources:
+        path = Path(source)
+        # not Path's own, which takes no absolute pattern
+        files = [] if path.exists() else sorted(glob(str(source), recursive=True))  # noqa: PTH207
+        found += list(map(Path, files)) or [path]
+    return found
+
+
+def is_picture(source: Path) -> bool:
+    """Says whether a source of faces is a single picture."""
+    return source.suffix.lower() in EXTENSIONS and not source.is_dir()
 
 
 def _files(source: Path) -> Iterator[tuple[str, Path | BinaryIO]]:
+    """Yields the pictures of a source, each with its name."""
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             if path.suffix.lower() in EXTENSIONS and path.is_file():
                 yield str(path), path
-        return
+    elif is_picture(source):
+        yield str(source), source
+    else:
+        yield from _members(source)
+
+
+def _members(source: Path) -> Iterator[tuple[str, BinaryIO]]:
+    """Yields the pictures of a tar file; links are followed.
+
+    Raises InputError, naming the byte, for one that is not whole: tarfile itself takes whatever is no header for the
+    end.
+    """
+    place = ""
     try:
         with tarfile.open(source) as shard:
             for member in shard:
-                if member.isfile() and Path(member.name).suffix.lower() in EXTENSIONS:
-                    yield f"{source}:{member.name}", BytesIO(shard.extractfile(member).read())  # type: ignore[union-attr]
+                place = f", byte {member.offset}"
+                if Path(member.name).suffix.lower() not in EXTENSIONS:
+                    continue
+                # none of what is no file, such as a folder
+                if (content := shard.extractfile(member)) is not None:
+                    yield f"{source}:{member.name}", BytesIO(content.read())
+            place = f", byte {shard.offset}"
+            _check_end(shard)
     # a broken shard: TarError, OSError, and of compressed ones EOFError, zlib.error, LZMAError ...
     except Exception as error:
-        raise InputError(f"{source}: expected a folder of images or a tar file, got: {error}") from error
+        expected = "a folder of images, an image or a whole tar file"
+        raise InputError(f"{source}{place}: expected {expected}, got: {error}") from error
+
+
+def _check_end(shard: tarfile.TarFile) -> None:
+    """Raises TarError unless two blocks of zeros lie behind the last member, and nothing else to the end of the file.
+
+    It is read to its end, where a compressed file has its checksum.
+    """
+    file = cast(BinaryIO, shard.fileobj)
+    file.seek(shard.offset)
+    zeros, other = 0, b""
+    while not other and (chunk := file.read(tarfile.RECORDSIZE)):
+        other = chunk.lstrip(b"\0")
+        zeros += len(chunk) - len(other)
+    if zeros < 2 * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("neither a member's header nor the archive's end")
+    if other:
+        raise tarfile.ReadError(f"the archive's end, and more behind it at byte {shard.offset + zeros}")
 
 
 def _fitted(image: NDArray[np.uint8], size: int, framing: Framing, name: str) -> tuple[NDArray[np.uint8], str]:

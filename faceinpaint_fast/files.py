@@ -9,7 +9,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -41,6 +41,16 @@ def check_place(path: Path) -> None:
         raise InputError(f"{path}: expected a place that can be written to, got: {error}") from error
 
 
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Puts the name of a file into the system's errors that have none, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Lets `write` fill a file beside `path`, then renames it: a reader sees the old file or the new, never half.
 
@@ -61,7 +71,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     content = BytesIO()
     write(content)
     # a FIFO of somebody else's must not be opened as if it were to be made
-    with open(path, "wb", opener=lambda name, flags: os.open(name, flags & ~os.O_CREAT)) as file:
+    with named(path), open(path, "wb", opener=lambda name, flags: os.open(name, flags & ~os.O_CREAT)) as file:
         file.write(content.getbuffer())
 
 
@@ -97,7 +107,7 @@ def _replace(path: Path, old: os.stat_result | None, write: Callable[[BinaryIO],
     # until it has the old one's rights, nobody else has any
     mode = 0o666 if old is None else 0o600
     try:
-        with open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        with named(path), open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -109,4 +119,10 @@ def _replace(path: Path, old: os.stat_result | None, write: Callable[[BinaryIO],
             shutil.copymode(path, partial)
         partial.replace(path)
     finally:
+        partial.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what writers that were killed have left in a folder, which nobody else may be writing to."""
+    for partial in folder.glob(".*.partial"):
         partial.unlink(missing_ok=True)

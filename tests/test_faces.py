@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -142,18 +144,105 @@ def test_a_broken_shard_is_named(tmp_path, rng, mode):
     whole = path.read_bytes()
     for share in (0, 0.3, 0.8):
         path.write_bytes(whole[: int(share * len(whole))])
-        with pytest.raises(InputError, match="shard: expected a folder of images or a tar file, got: "):
+        with pytest.raises(InputError, match=r"shard(, byte \d+)?: expected .* a whole tar file, got: "):
             loaded([path])
 
 
-def test_links_within_a_shard_are_no_faces(tmp_path, faces):
-    path = shard(tmp_path / "shard.tar", {"a.png": png(faces[0])})
+def link(path: Path, name: str, target: str, kind: bytes) -> None:
     with tarfile.open(path, "a") as tar:
-        for name, target in (("b.png", "a.png"), ("c.png", "gone.png")):
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname = tarfile.SYMTYPE, target
-            tar.addfile(link)
-    assert_array_equal(loaded([path]), faces[:1])
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, target
+        tar.addfile(info)
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE], ids=["hard", "symbolic"])
+def test_links_within_a_shard_are_followed(tmp_path, faces, kind):
+    path = shard(tmp_path / "shard.tar", {"a.png": png(faces[0]), "b.png": png(faces[1])})
+    link(path, "c.png", "a.png", kind)
+    assert_array_equal(loaded([path]), faces[[0, 1, 0]])
+    link(path, "d.png", "gone.png", kind)
+    with pytest.raises(InputError, match=r"shard\.tar, byte \d+: .*'gone\.png' not found"):
+        loaded([path])
+
+
+def headers(path: Path) -> list[int]:
+    with tarfile.open(path) as tar:
+        return [member.offset for member in tar]
+
+
+def of_zeros(whole: bytes, place: int) -> bytes:
+    return whole[:place] + bytes(512) + whole[place + 512 :]
+
+
+def flipped(whole: bytes, place: int) -> bytes:
+    return whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+
+
+@pytest.mark.parametrize("compressed", [bytes, gzip.compress], ids=["plain", "gz"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        flipped,
+        of_zeros,
+        lambda whole, place: whole[:place],
+        lambda whole, place: whole[: place + 100],
+        lambda whole, place: whole[:place] + bytes(512),
+    ],
+    ids=["flipped", "zeros", "cut-between", "cut-within", "one-block-at-the-end"],
+)
+def test_a_shard_that_is_not_whole_is_refused_where_it_breaks(tmp_path, faces, broken, compressed):
+    """The tarfile module takes what is no header for the end: the faces before it would be all."""
+    path = shard(tmp_path / "shard.tar", {f"{i}.png": png(faces[i]) for i in range(5)})
+    whole, place = path.read_bytes(), headers(path)[3]
+    assert len(loaded([path])) == 5
+    path.write_bytes(compressed(broken(whole, place)))
+    with pytest.raises(InputError, match=rf"shard\.tar, byte {place}: .*got: neither a member's header nor the .* end"):
+        loaded([path])
+
+
+def test_joined_shards_are_refused(tmp_path, faces):
+    one = shard(tmp_path / "shard.tar", {"a.png": png(faces[0])}).read_bytes()
+    other = shard(tmp_path / "shard.tar", {"b.png": png(faces[1])}).read_bytes()
+    for joined in (one + other, gzip.compress(one) + gzip.compress(other), one + b"more"):
+        (tmp_path / "shard.tar").write_bytes(joined)
+        with pytest.raises(InputError, match=rf"shard\.tar, byte \d+: .*end, and more behind it at byte {len(one)}$"):
+            loaded([tmp_path / "shard.tar"])
+
+
+def test_the_checksum_of_a_compressed_shard_is_read(tmp_path, faces):
+    path = shard(tmp_path / "shard.tar", {"a.png": png(faces[0])}, "w:gz")
+    path.write_bytes(path.read_bytes()[:-6])
+    with pytest.raises(InputError, match=r"shard\.tar, byte \d+: .*end-of-stream marker"):
+        loaded([path])
+
+
+def test_single_pictures_and_patterns(tmp_path, faces):
+    for i in range(3):
+        write_image(tmp_path / f"{i}.png", faces[i])
+    assert_array_equal(loaded([tmp_path / "2.png", str(tmp_path / "0.png")]), faces[[2, 0]])
+    assert_array_equal(loaded([tmp_path / "[12].png"]), faces[1:3])
+    assert_array_equal(loaded([f"{tmp_path.parent}/*{tmp_path.name}/**/*.png"]), faces[:3])
+    # a name that looks like a pattern is a name first
+    write_image(tmp_path / "[12].png", faces[5])
+    assert_array_equal(loaded([tmp_path / "[12].png"]), faces[5:6])
+    with pytest.raises(InputError, match=r"7\.png: expected an image file, got nothing"):
+        loaded([tmp_path / "7.png"])
+
+
+def test_faces_are_all_that_is_kept_of_pictures(tmp_path, monkeypatch):
+    """Neither are they in memory twice while they are read, nor is a picture behind the square that was cut of it."""
+    picture = np.zeros((218, 178, 3), np.uint8)
+    monkeypatch.setattr("faceinpaint_fast.faces.read_image", lambda *_, **__: picture.copy())
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for i in range(100):
+        (folder / f"{i}.png").touch()
+    tracemalloc.start()
+    found = loaded([folder], size=108)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.shape == (100, 108, 108, 3)
+    assert peak < 1.2 * found.nbytes
 
 
 def test_no_faces_at_all(tmp_path):
@@ -163,7 +252,7 @@ def test_no_faces_at_all(tmp_path):
     with pytest.raises(InputError, match="data: expected images in some source, got none"):
         loaded([])
     for source in (tmp_path / "nowhere", tmp_path / "notes.txt"):
-        with pytest.raises(InputError, match=f"{source}: expected a folder of images or a tar file"):
+        with pytest.raises(InputError, match=f"{source}: expected a folder of images, an image or a whole tar file"):
             loaded([source])
 
 

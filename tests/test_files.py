@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.files import check_place, write_atomically
+from faceinpaint_fast.files import check_place, sweep, write_atomically
 
 LONGEST = f"{'n' * 251}.png"
 
@@ -211,3 +211,27 @@ def test_a_device_is_written_into(tmp_path):
     finally:
         os.close(controller)
         os.close(terminal)
+
+
+def test_what_the_system_says_without_a_name_gets_the_file_s(tmp_path):
+    """As of a full disk."""
+
+    def fill(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}/state'"):
+        write_atomically(tmp_path / "state", fill)
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_killed_writers_left_is_swept(tmp_path):
+    """Of other writers' names, by chance, not by the process: those of two containers may have one number."""
+    left = []
+    for _ in range(2):
+        write_atomically(tmp_path / "state", lambda file: left.append(file.name))
+    assert left[0] != left[1]
+    for name in left:
+        Path(name).touch()
+    (tmp_path / "mine.partial").touch()
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.partial", "state"]

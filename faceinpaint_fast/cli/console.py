@@ -36,12 +36,16 @@ def warnings_as_remarks() -> Iterator[None]:
 
 
 def progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
-    """Returns a progress bar on stderr, so that stdout holds results alone; none where nobody would see it move."""
+    """Returns a progress bar on stderr, so that stdout holds results alone; lines where nobody would see it move."""
     from rich.console import Console
     from rich.progress import Progress
 
+    from faceinpaint_fast.cli.lines import Lines
+
     console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=transient, disable=not console.is_terminal)
+    if not console.is_terminal:
+        return Lines(remark, transient=transient)
+    return Progress(*columns, console=console, transient=transient)
 
 
 def counting_bar(*columns: ProgressColumn) -> Progress:

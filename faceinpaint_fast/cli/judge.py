@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from faceinpaint_fast.models import Model
 
 DataSets = Annotated[
-    list[Path] | None, typer.Argument(help="Folders and tar shards of faces, each a data set; none: report only.")
+    list[Path] | None,
+    typer.Argument(help="Folders and tar shards of faces, each a data set, or pictures; none: report only."),
 ]
 Results = Annotated[Path | None, typer.Option("--out", help="Folder of the results; what is there is not run again.")]
 Masks = Annotated[list[str] | None, typer.Option(help="centre,left,drop-80 ...; by default all ten.")]

@@ -25,7 +25,7 @@ from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.evaluation.methods import Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
 from faceinpaint_fast.evaluation.results import Log, Record, slug
-from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.faces import is_picture, load_faces, matched
 from faceinpaint_fast.framing import Framing
 
 MASKS = ("centre", "left", "right", "top", "bottom", "free-form", "drop-20", "drop-40", "drop-60", "drop-80")
@@ -64,16 +64,23 @@ def data_sets(
 ) -> dict[str, NDArray[np.uint8]]:
     """Returns the faces (N, size, size, 3) of every folder or tar shard, by its name without suffix.
 
-    Each is read as `load_faces` reads it; `limit` is of each.  Raises InputError for two of one name, and as
-    `load_faces` does.
+    Single pictures are one data set by the name of the folder in which they lie.  Each is read as `load_faces` reads
+    it; `limit` is of each.  Raises InputError for two of one name, and as `load_faces` does.
     """
-    found: dict[str, NDArray[np.uint8]] = {}
-    for source in sources:
-        name = source.resolve().name if source.is_dir() else SHARD.sub("", source.name)
-        if name in found:
+    parts: dict[str, list[Path]] = {}
+    lies_in: dict[str, Path | None] = {}  # of single pictures
+    for source in matched(sources):
+        folder = source.resolve().parent if is_picture(source) else None
+        path = folder or source.resolve()
+        name = path.name if path.is_dir() else SHARD.sub("", source.name)
+        if name in parts and (folder is None or lies_in[name] != folder):
             raise InputError(f"data: expected data sets of different names, got {name} twice")
-        found[name] = load_faces([source], size=size, framing=framing, limit=limit, progress=progress, tell=tell)
-    return found
+        lies_in[name] = folder
+        parts.setdefault(name, []).append(source)
+    return {
+        name: load_faces(part, size=size, framing=framing, limit=limit, progress=progress, tell=tell)
+        for name, part in parts.items()
+    }
 
 
 def seed_of(seed: int, face: int) -> int:

@@ -159,6 +159,21 @@ def test_data_sets_have_the_names_of_their_files(tmp_path, faces):
         data_sets([tmp_path / "shard.tar", tmp_path / "shard"], size=64, framing=CELEBA_108)
 
 
+def test_single_pictures_are_a_data_set_by_the_name_of_their_folder(tmp_path, faces):
+    for i in range(3):
+        write_image(tmp_path / "heads" / f"{i}.png", faces[i])
+    heads = tmp_path / "heads"
+    for sources in ([heads / "0.png", heads / "1.png", heads / "2.png"], [heads / "*.png"]):
+        found = data_sets(sources, size=64, framing=CELEBA_108)
+        assert list(found) == ["heads"]
+        assert_array_equal(found["heads"], faces[:3])
+    shutil.copytree(heads, tmp_path / "other" / "heads")
+    for another in (heads, tmp_path / "other" / "heads" / "0.png"):
+        for sources in ([heads / "0.png", another], [another, heads / "0.png"]):
+            with pytest.raises(InputError, match="data: expected data sets of different names, got heads twice"):
+                data_sets(sources, size=64, framing=CELEBA_108)
+
+
 def test_a_record_is_the_quality_of_the_rounded_image(faces, uninterrupted):
     header, *records = uninterrupted[1]
     assert [(record["mask"], record["face"]) for record in records] == [(m, i) for m in ASKED.masks for i in range(5)]
