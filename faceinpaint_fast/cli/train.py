@@ -222,6 +222,9 @@ def _run_shown(images: int, log: Path) -> Iterator[tuple[Progress, Callable[[], 
     """
     from rich.progress import TextColumn
 
+    from faceinpaint_fast.locks import check_free
+
+    check_free(log.parent / "lock", log.parent)
     with ending() as end, console.counting_bar(TextColumn("{task.fields[note]}")) as bar:
 
         def heard() -> dict[str, Any]:
