@@ -75,6 +75,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         file.write(content.getbuffer())
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a text in UTF-8, whatever the locale's encoding is, as `write_atomically` does."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
 def _found(path: Path) -> os.stat_result | None:
     """Returns what is there, behind symbolic links; None if nothing is."""
     try:

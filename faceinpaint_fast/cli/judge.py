@@ -65,10 +65,10 @@ def bench(
     from faceinpaint_fast.benchmarks.comparison import measure
     from faceinpaint_fast.benchmarks.report import comparisons, markdown
     from faceinpaint_fast.doctor import machine
+    from faceinpaint_fast.files import check_place, write_text
 
     if out is not None:
-        # before minutes of measuring, not after
-        out.parent.mkdir(parents=True, exist_ok=True)
+        check_place(out)
     torch.set_num_threads(threads)
     where = pick_device(device)
     builders = comparisons(where)
@@ -79,16 +79,16 @@ def bench(
             measured.append(measure(build(), where))
             bar.advance(task)
     table = markdown(measured, machine(where))
-    if out is not None:
-        out.write_text(table)
     console.print_markdown(table)
+    if out is not None:
+        write_text(out, table)
 
 
 def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, out: Report = None) -> None:
     """Hold every fast function and a short search against the plain reference; exit status 1 if one is off."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.doctor import machine
-    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.files import check_place, write_text
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.parity import report
 
@@ -101,10 +101,9 @@ def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, o
         print(report.line(report.cells(check)), flush=True)
         found.append(check)
     failed = sum(not check.passed for check in found)
+    print(f"{len(found)} rows on {where}, {failed} failed", flush=True)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(report.markdown(found, machine(where)))
-    print(f"{len(found)} rows on {where}, {failed} failed")
+        write_text(out, report.markdown(found, machine(where)))
     if failed:
         raise typer.Exit(1)
 
@@ -133,7 +132,6 @@ def evaluate(
     Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
     quality, differences, choices or detail and the name of a data set.
     """
-    from faceinpaint_fast import markdown
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation
@@ -141,7 +139,7 @@ def evaluate(
 
     if out is None and figures is None:
         raise InputError("evaluate: expected --out for results, or --figures, got neither")
-    markdown.check(update or [])
+    _check_outputs(out, update or [], figures)
     asked = Evaluation(masks=listed(masks) or MASKS, seed=seed, batch=batch)
     place, differing = pick_device(device), settings_of(settings)
     if data or figures is not None:
@@ -155,6 +153,20 @@ def evaluate(
             _run(asked, chosen, data, shape, faces, out, place)
     if out is not None:
         _report(out, update or [], with_table1=table1)
+
+
+def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None) -> None:
+    """Raises InputError unless results, documents and figures can be written: before the work, not after."""
+    from faceinpaint_fast import markdown
+    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.pictures.figures import FIGURES
+
+    markdown.check(documents)
+    if out is not None:
+        check_place(out / "results.jsonl")
+    if folder is not None:
+        for number in (4, *FIGURES):
+            check_place(folder / f"fig{number:02d}.png")
 
 
 def _chosen(
@@ -244,12 +256,10 @@ def _draw_figures(
     """Draws Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
     from faceinpaint_fast.evaluation.protocol import data_sets
     from faceinpaint_fast.faces import astronaut
-    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.pictures import figures, plots
     from faceinpaint_fast.pipeline import Inpainter
     from faceinpaint_fast.training import calibration
 
-    check_place(folder / "fig01.png")
     sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT)
     settings = figures.FigureSettings(
         inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),

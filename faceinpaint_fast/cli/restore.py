@@ -35,10 +35,12 @@ def inpaint(
 ) -> None:
     """Restore the missing part of a face."""
     from faceinpaint_fast import files, images
+    from faceinpaint_fast.pictures import panels
 
     images.check_writable(out)
     if save_steps is not None:
-        files.check_place(save_steps / "weights.png")
+        for name in panels.NAMES:
+            files.check_place(save_steps / f"{name}.png")
     damaged = images.read_image(image)
     missing = _hole(hole, damaged.shape[:2], seed, invert=invert)
     chosen = _config(config, iterations)
@@ -52,9 +54,7 @@ def inpaint(
         result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
     images.write_image(out, result.image)
     if save_steps is not None:
-        from faceinpaint_fast.pictures.panels import panels
-
-        for name, panel in panels(damaged, missing, result.generated, chosen).items():
+        for name, panel in panels.panels(damaged, missing, result.generated, chosen).items():
             images.write_image(save_steps / f"{name}.png", panel)
     print(f"{out}: " + "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items()))
 
@@ -84,9 +84,9 @@ def demo(
         rows = restore_kinds(
             inpainter, face, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
         )
-    images.write_image(out, demo_sheet(face, rows))
     heads = ("hole", "PSNR in it", "SSIM in it", "PSNR", "SSIM", "seconds")
     console.print_table(f"{config.iterations} iterations", heads, map(_figures, rows))
+    images.write_image(out, demo_sheet(face, rows))
     print(f"{out}: damaged, generated, stitched, blended, original")
 
 

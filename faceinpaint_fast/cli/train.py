@@ -102,7 +102,8 @@ def train(
         seed=seed,
     )
     run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
-    check_place(out / "config.json")
+    for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt"):
+        check_place(out / name)
     _check_plot(plot)
     with _run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
         faces = _read_faces(bar, data, config.size, shown)
@@ -152,7 +153,8 @@ def train_encoder(
     )
     falling = images // 2 if cooldown is None else cooldown
     run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
-    check_place(model / "config.json")
+    for name in ("config.json", "encoder.safetensors", "training/encoder/state.pt"):
+        check_place(model / name)
     loaded = load_model(model)
     asked = geometry(loaded.config, size, crop)
     with _run_shown(images, model / "training" / "encoder" / "log.jsonl") as (bar, heard):
@@ -316,7 +318,7 @@ def _keep(folder: Path, model: Model, name: Literal["calibration", "frechet"], f
     from faceinpaint_fast.models import save_measured
 
     # first, so that nothing of the work is lost
-    print(json.dumps(found, indent=2))
+    print(json.dumps(found, indent=2), flush=True)
     try:
         save_measured(folder, model, name, found)
     except (InputError, OSError) as error:

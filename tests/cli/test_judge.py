@@ -186,7 +186,7 @@ def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, taken, tmp_path, mo
         (["--as", "both", "--methods", "TV"], "--as: expected one method to be called 'both', got"),
         (["--update", "nowhere.md"], "nowhere.md: expected a text file to update"),
         (["nowhere"], "nowhere: expected a folder of images, an image or a whole tar file"),
-        (["--out", "face.png"], "face.png/faces/harmonic.jsonl: expected a place that can be written to"),
+        (["--out", "face.png"], "face.png/results.jsonl: expected a place that can be written to"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

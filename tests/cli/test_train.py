@@ -168,6 +168,7 @@ def test_calibrate_refuses_weights_that_were_replaced_meanwhile(faceinpaint, fac
     monkeypatch.setattr(calibration, "calibrate", replace_then_calibrate)
     status, said, err = faceinpaint("calibrate", model, faces, "--samples", "3")
     assert status == 2
+    # what was found of the old ones is shown all the same
     assert json.loads(said)["samples"] == 3
     assert "expected the weights that were measured" in err
     assert load_model(model).config.normalization is None
