@@ -37,6 +37,12 @@ def held(lock: Path, what: Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
+def check_free(lock: Path, what: Path) -> None:
+    """Raises InputError if a process holds `what` by that file: asked before the work, not after."""
+    if lock.exists():
+        _locked(lock, what).close()
+
+
 def _locked(lock: Path, what: Path) -> IO[str]:
     """Returns the lock's file, open and locked, where the file system can lock."""
     while True:

@@ -205,6 +205,7 @@ def _run(
     from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.evaluation import protocol
 
+    protocol.check(methods, data, out)
     with console.counting_bar() as bar:
         reading = bar.add_task("reading", total=None)
         sets = protocol.data_sets(

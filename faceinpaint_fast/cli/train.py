@@ -224,6 +224,9 @@ def _run_shown(images: int, log: Path) -> Iterator[tuple[Progress, Callable[[], 
     """
     from rich.progress import TextColumn
 
+    from faceinpaint_fast.locks import check_free
+
+    check_free(log.parent / "lock", log.parent)
     with ending() as end, console.counting_bar(TextColumn("{task.fields[note]}")) as bar:
 
         def heard() -> dict[str, Any]:
@@ -315,7 +318,7 @@ def _keep(folder: Path, model: Model, name: Literal["calibration", "frechet"], f
     from faceinpaint_fast.models import save_measured
 
     # first, so that nothing of the work is lost
-    print(json.dumps(found, indent=2))
+    print(json.dumps(found, indent=2), flush=True)
     try:
         save_measured(folder, model, name, found)
     except (InputError, OSError) as error:
