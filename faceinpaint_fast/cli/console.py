@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
+TOLD = 5  # warnings that are printed, of those of one piece of work
+
 
 def print_anything() -> None:
     """Lets stdout and stderr print what their encoding has no sign for, such as a file's name, as an escape."""
@@ -27,12 +29,15 @@ def remark(message: object) -> None:
 
 @contextmanager
 def warnings_as_remarks() -> Iterator[None]:
-    """Prints what the engine warned of, a line a warning, once the work within is done."""
+    """Prints what the engine warned of once the work within is done: the first warnings, and how many there were."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in caught:
-        remark(warning.message)
+    messages = list(dict.fromkeys(str(warning.message) for warning in caught))
+    for message in messages[:TOLD]:
+        remark(message)
+    if len(messages) > TOLD:
+        remark(f"and {len(messages) - TOLD} more warnings of the kind")
 
 
 def progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
