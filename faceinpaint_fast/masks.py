@@ -77,12 +77,12 @@ def doubt(levels: NDArray[np.uint8]) -> str | None:
     if spread < FAINT and len(np.unique(grey)) != 2:
         return f"one level, {low}" if spread == 0 else f"levels from {low} to {high} alone"
     between = (8 * (grey - low) > spread) & (8 * (high - grey) > spread)
-    if between.mean() > MOST_BETWEEN:
-        return f"{between.mean():.0%} of the pixels between its darkest level, {low}, and its lightest, {high}"
     most, least = (_filtered(levels, each).astype(np.int64) for each in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
     third = between & (32 * (most - least) <= spread)
     if third.mean() > MOST_LEVEL:
         return f"a third level, {int(np.median(grey[third]))}, between {low} and {high}"
+    if between.mean() > MOST_BETWEEN:
+        return f"{between.mean():.0%} of the pixels between its darkest level, {low}, and its lightest, {high}"
     return None
 
 
@@ -102,7 +102,7 @@ def of_colour(image: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
     except ValueError:
         raise InputError(f"colour: expected a name or #rrggbb, got {colour!r}") from None
     near = (np.abs(image.astype(np.int64) - painted) <= BRUSH).all(axis=-1)
-    return _filtered(near * np.uint8(255), ImageFilter.MaxFilter) > 0
+    return _filtered(np.where(near, 255, 0).astype(np.uint8), ImageFilter.MaxFilter) > 0
 
 
 def _filtered(levels: NDArray[np.uint8], chosen: Callable[[int], ImageFilter.Filter]) -> NDArray[np.uint8]:

@@ -9,28 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.hole import Hole, read_hole
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
-from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.pictures.demonstration import Restored
-
-MOST_MISSING = 0.5  # of a picture, unless its hole is named or forced
 
 
 def inpaint(
     image: Annotated[Path, typer.Argument(help="Picture of an aligned face, of the model's size (shipped: 64x64).")],
-    hole: Annotated[
-        str,
-        typer.Argument(
-            help="Picture of the hole, the lighter of its two colours = fill; centre, left, free-form, drop-80 ...; alpha,"
-            " where the picture itself is transparent; colour:red or colour:#ff0000, where it was painted over."
-        ),
-    ],
+    hole: Hole,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture.")],
     seed: Seed = 0,
     iterations: Iterations = None,
@@ -43,12 +32,14 @@ def inpaint(
 ) -> None:
     """Restore the missing part of a face."""
     from faceinpaint_fast import files, images
+    from faceinpaint_fast.pictures import panels
 
     images.check_writable(out)
     if save_steps is not None:
-        files.check_place(save_steps / "weights.png")
+        for name in panels.NAMES:
+            files.check_place(save_steps / f"{name}.png")
     damaged = images.read_image(image)
-    missing = _hole(hole, image, damaged, seed, invert=invert, force=force)
+    missing, found = read_hole(hole, image, damaged, seed, invert=invert, force=force)
     chosen = _config(config, iterations)
 
     # torch takes seconds to import: a mistake in the line is told before
@@ -58,11 +49,10 @@ def inpaint(
     with console.progress(transient=True) as bar, console.warnings_as_remarks():
         task = bar.add_task("searching", total=1.0)
         result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
+    console.remark(found)
     images.write_image(out, result.image)
     if save_steps is not None:
-        from faceinpaint_fast.pictures.panels import panels
-
-        for name, panel in panels(damaged, missing, result.generated, chosen).items():
+        for name, panel in panels.panels(damaged, missing, result.generated, chosen).items():
             images.write_image(save_steps / f"{name}.png", panel)
     print(f"{out}: " + "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items()))
 
@@ -92,46 +82,10 @@ def demo(
         rows = restore_kinds(
             inpainter, face, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
         )
-    images.write_image(out, demo_sheet(face, rows))
     heads = ("hole", "PSNR in it", "SSIM in it", "PSNR", "SSIM", "seconds")
     console.print_table(f"{config.iterations} iterations", heads, map(_figures, rows))
+    images.write_image(out, demo_sheet(face, rows))
     print(f"{out}: damaged, generated, stitched, blended, original")
-
-
-def _hole(
-    hole: str, picture: Path, image: NDArray[np.uint8], seed: int, *, invert: bool, force: bool
-) -> NDArray[np.bool_]:
-    """Returns the hole (H, W) of `image`, read from `picture`, by its name, a file or the picture; True = missing.
-
-    Says how much of the image is missing.  Raises InputError, unless forced, for what was read and is no hole.
-    """
-    from faceinpaint_fast import images, masks
-
-    kind, _, colour = hole.partition(":")
-    doubt = None
-    if masks.is_name(hole):
-        missing = masks.draw(hole, image.shape[:2], seed)
-    elif hole == "alpha":
-        missing = masks.of_transparency(images.read_alpha(picture))
-    elif kind in ("colour", "color") and colour:
-        missing = masks.of_colour(image, colour)
-    elif Path(hole).exists() or Path(hole).suffix or Path(hole).name != hole:
-        levels = images.read_grey(hole)
-        missing, doubt = masks.cut(levels), masks.doubt(levels)
-    else:
-        # which says what names there are
-        missing = masks.draw(hole, image.shape[:2], seed)
-    missing = ~missing if invert else missing
-    found = f"{missing.mean():.1%} of the picture missing, {missing.sum()} of {missing.size} pixels"
-    if not masks.is_name(hole):
-        if not missing.any():
-            doubt = doubt or "no missing pixel"
-        elif missing.mean() > MOST_MISSING:
-            doubt = doubt or "more than half of it"
-        if doubt and not force:
-            raise InputError(f"{hole}: expected a hole in two colours, got {doubt}: {found}; --force to go on")
-    console.remark(f"{hole}: {found}")
-    return missing
 
 
 def _config(name: ConfigName, iterations: int | None) -> InpaintConfig:
