@@ -118,7 +118,7 @@ def run(
     batch = training.config.batch
     elapsed = _resume(training, folder)
     start = saved = time.monotonic()
-    losses = torch.zeros(len(training.losses), device=training.device)
+    losses = torch.zeros(len(training.losses), dtype=torch.float32, device=training.device)
     since = 0
     while training.step * batch < images:
         left = images - training.step * batch
