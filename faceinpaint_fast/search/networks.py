@@ -10,7 +10,7 @@ from torch import Tensor
 from faceinpaint_fast.checks import whole
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.networks.adjoint import differentiable
+from faceinpaint_fast.networks.adjoint import TapedNetwork, differentiable
 from faceinpaint_fast.networks.products import Product
 from faceinpaint_fast.networks.protocols import Differentiable, Discriminator, Encoder, Generator
 from faceinpaint_fast.ops.window import Window
@@ -83,13 +83,13 @@ class Networks:
 
 
 def tried(network: Differentiable, x: Tensor, name: str, *, back: bool = False) -> Tensor:
-    """Returns what a network makes of x, and goes the way back too, if asked to.
+    """Returns what a network makes of x; goes the way back too, if asked to, where there is a tape that may be cut.
 
     Raises InputError, which calls the network by its name, where it fails.
     """
     try:
         y, pull = network(x)
-        if back:
+        if back and isinstance(network, TapedNetwork):
             pull(torch.zeros_like(y))
     except torch.OutOfMemoryError:
         raise

@@ -94,8 +94,8 @@ class Amortisation:
         self.step = 0
         torch.manual_seed(config.seed)
         self.latent_size = model.config.latent_size
-        images = {"size": size, "channels": model.config.channels}
-        encoder = DCGANEncoder(width=config.width, latent_size=self.latent_size, **images)
+        channels = model.config.channels
+        encoder = DCGANEncoder(size=size, width=config.width, latent_size=self.latent_size, channels=channels)
         self.encoder = encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.adam = torch.optim.Adam(self.encoder.parameters(), config.learning_rate)
         self.search_config = InpaintConfig(precision=config.precision)
