@@ -6,6 +6,7 @@ The paper's M is its complement, 1 = known; inside the package that array is cal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, cast, get_args
 
@@ -13,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
+from faceinpaint_fast.checks import expect_number, in_unit, whole
 from faceinpaint_fast.errors import InputError
 
 Side = Literal["left", "right", "top", "bottom"]
+MOST_CHANNELS = 4  # of a picture that may be a hole: grey, with or without alpha, or colours
 # one hole of each kind, as `draw` calls it, by what a caption calls it
 KINDS = {"centre": "centre", "left half": "left", "free-form": "free-form", "80 % dropped": "drop-80"}
 
@@ -33,7 +36,8 @@ def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
     """Returns the level from which on a pixel of `hole`, (H, W) or (B, H, W), is missing.
 
     It is 1 for bool; 0.5 for float; 128 for uint8, or 1 where an image's hole holds only 0 and 1: a number, or one an
-    image, (B, 1, 1), where images differ.  Raises InputError for any other dtype and for NaN.
+    image, (B, 1, 1), where images differ.  Raises InputError for any other dtype, for NaN and for floats that are not
+    in [0, 1].
     """
     if hole.dtype == np.bool_:
         return 1
@@ -44,8 +48,12 @@ def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
         # an image without a missing pixel is the same by either rule
         return 1 if (highest <= 1).all() else np.where(highest == 1, 1, 128)[..., None, None]
     if np.issubdtype(hole.dtype, np.floating):
-        if np.isnan(hole).any():
+        # of an array with NaN both are NaN
+        low, high = (float(hole.min()), float(hole.max())) if hole.size else (0.0, 0.0)
+        if math.isnan(low):
             raise InputError(f"{name}: expected numbers, got NaN")
+        if not in_unit(low, high):
+            raise InputError(f"{name}: expected float in [0, 1], bool or uint8, got {low:.9g} to {high:.9g}")
         return 0.5
     raise InputError(f"{name}: expected bool, uint8 or float, got {hole.dtype}")
 
@@ -110,16 +118,36 @@ def _filtered(levels: NDArray[np.uint8], chosen: Callable[[int], ImageFilter.Fil
     return np.asarray(Image.fromarray(levels).filter(chosen(3)))
 
 
+def plane(hole: NDArray[Any], *, planar: bool, smallest: int = MOST_CHANNELS + 1) -> NDArray[Any]:
+    """Returns a hole without the channels that cv2 and PIL give it: (H, W, C) -> (H, W), (B, H, W, C) -> (B, H, W).
+
+    Any other array is returned as it is.  Raises InputError where channels differ, as those of an image do.
+
+    planar    the channels of a batch come before its rows, as torch has them: (B, C, H, W)
+    smallest  rows and columns of a picture; with fewer, (B, H, W) are holes of MOST_CHANNELS columns or fewer
+    """
+    if hole.ndim not in (3, 4):
+        return hole
+    last = np.moveaxis(hole, -3, -1) if planar and hole.ndim == 4 else hole
+    *_, height, width, channels = last.shape
+    if not 1 <= channels <= MOST_CHANNELS or min(height, width) < smallest:
+        return hole
+    # NaN, which is unlike itself, is told as such by the threshold
+    if not ((last == last[..., :1]) | (last != last)).all():
+        raise InputError(f"hole: expected one channel, or equal ones, got {hole.shape} that differ, as an image's do")
+    return last[..., 0]
+
+
 def centre(shape: tuple[int, int], size: int | None = None) -> NDArray[np.bool_]:
     """Returns a centred square of `size` pixels, by default half the shorter side, as a hole (H, W)."""
-    height, width = shape
-    size = min(height, width) // 2 if size is None else size
+    height, width = sides_of(shape)
+    size = min(height, width) // 2 if size is None else whole(size, "size")
     return rectangle(shape, top=(height - size) // 2, left=(width - size) // 2, height=size, width=size)
 
 
 def half(shape: tuple[int, int], side: Side) -> NDArray[np.bool_]:
     """Returns the left, right, top or bottom half as a hole (H, W)."""
-    height, width = shape
+    height, width = sides_of(shape)
     if side in ("left", "right"):
         left = 0 if side == "left" else width - width // 2
         return rectangle(shape, top=0, left=left, height=height, width=width // 2)
@@ -131,30 +159,30 @@ def half(shape: tuple[int, int], side: Side) -> NDArray[np.bool_]:
 
 def rectangle(shape: tuple[int, int], *, top: int, left: int, height: int, width: int) -> NDArray[np.bool_]:
     """Returns a rectangle as a hole (H, W); raises InputError unless it lies within the image."""
-    if not (0 <= top < top + height <= shape[0] and 0 <= left < left + width <= shape[1]):
+    rows, columns = sides_of(shape)
+    named = {"top": top, "left": left, "height": height, "width": width}
+    top, left, height, width = (whole(value, name) for name, value in named.items())
+    if not (0 <= top < top + height <= rows and 0 <= left < left + width <= columns):
         box = f"rows {top} to {top + height}, columns {left} to {left + width}"
-        raise InputError(f"rectangle: expected one within {shape[0]}x{shape[1]}, got {box}")
-    hole = np.zeros(shape, dtype=np.bool_)
+        raise InputError(f"rectangle: expected one within {rows}x{columns}, got {box}")
+    hole = np.zeros((rows, columns), dtype=np.bool_)
     hole[top : top + height, left : left + width] = True
     return hole
 
 
 def random_pixels(shape: tuple[int, int], fraction: float, seed: int = 0) -> NDArray[np.bool_]:
     """Returns this fraction of the pixels, rounded to a whole number, each with the same chance, as a hole (H, W)."""
-    if not 0 <= fraction <= 1:
-        raise InputError(f"fraction: expected 0 to 1, got {fraction}")
-    hole = np.zeros(shape, dtype=np.bool_)
-    dropped = np.random.default_rng(seed).permutation(hole.size)[: round(fraction * hole.size)]
+    expect_number(fraction, "fraction", "0 to 1", lambda number: 0 <= number <= 1)
+    hole = np.zeros(sides_of(shape), dtype=np.bool_)
+    dropped = _random(seed).permutation(hole.size)[: round(fraction * hole.size)]
     hole.flat[dropped] = True
     return hole
 
 
 def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDArray[np.bool_]:
     """Returns brush strokes that wander over the image as a hole (H, W); their length and width go with its size."""
-    height, width = shape
-    if strokes < 1:
-        raise InputError(f"strokes: expected >= 1, got {strokes}")
-    rng = np.random.default_rng(seed)
+    height, width = sides_of(shape)
+    strokes, rng = whole(strokes, "strokes", least=1), _random(seed)
     picture = Image.new("L", (width, height))
     draw = ImageDraw.Draw(picture)
     step, brush = min(height, width) / 5, min(height, width) / 12
@@ -176,6 +204,19 @@ def is_name(name: str) -> bool:
     return name in (*CENTRE, *get_args(Side), "free-form") or _percent(name) is not None
 
 
+def sides_of(shape: tuple[int, int]) -> tuple[int, int]:
+    """Returns an image's height and width; raises InputError for what is not two whole numbers above 0."""
+    try:
+        height, width = shape
+    except (TypeError, ValueError):
+        raise InputError(f"shape: expected (height, width), got {shape!r}") from None
+    return whole(height, "height", least=1), whole(width, "width", least=1)
+
+
+def _random(seed: int) -> np.random.Generator:
+    return np.random.default_rng(whole(seed, "seed", least=0))
+
+
 def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
     """Returns the hole (H, W) of a name: centre, left, right, top, bottom, free-form, or drop-P for P %."""
     if name in CENTRE:
@@ -186,11 +227,13 @@ def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
         return free_form(shape, seed)
     percent = _percent(name)
     if percent is not None:
+        if percent > 100:
+            raise InputError(f"hole: expected drop-0 to drop-100, got {name!r}")
         return random_pixels(shape, percent / 100, seed)
     raise InputError(f"hole: expected centre, {', '.join(get_args(Side))}, free-form or drop-PERCENT, got {name!r}")
 
 
 def _percent(name: str) -> int | None:
-    """Returns the P of drop-P, 0 to 100."""
-    number = name.removeprefix("drop-")
-    return int(number) if number != name and number.isdecimal() and int(number) <= 100 else None
+    """Returns the P of drop-P."""
+    number = name.removeprefix("drop-") if isinstance(name, str) else name
+    return int(number) if number != name and number.isdecimal() else None

@@ -25,7 +25,6 @@ CONVENTION = [
     (np.float16, 0.4995, 0.5),
     (np.float32, np.nextafter(np.float32(0.5), np.float32(0)), 0.5),
     (np.float64, np.nextafter(0.5, 0), 1.0),
-    (np.float32, -np.inf, np.inf),
 ]
 
 
@@ -50,6 +49,10 @@ def test_uint8_zeros_are_known():
     ("hole", "what"),
     [
         (np.array([[0.0, np.nan]]), "NaN"),
+        (np.array([[0.0, 255.0]]), "0 to 255"),
+        (np.array([[-0.25, 1.0]]), r"-0\.25 to 1"),
+        (np.array([[0.0, 1.000001]]), r"0 to 1\.000001"),
+        (np.array([[-np.inf, np.inf]], np.float16), "-inf to inf"),
         (np.array([[1.0, np.nan]], np.float32), "NaN"),
         (np.array([[0, 1]], np.int64), "int64"),
         (np.array([[0, 1]], np.uint16), "uint16"),
@@ -240,7 +243,7 @@ def test_free_form_is_strokes_not_dust():
 def test_more_strokes_cover_more():
     cover = [np.mean([masks.free_form((64, 64), seed, strokes=n).mean() for seed in range(20)]) for n in (1, 4, 12)]
     assert cover[0] < cover[1] < cover[2]
-    with pytest.raises(InputError, match="strokes: expected >= 1, got 0"):
+    with pytest.raises(InputError, match="strokes: expected an integer >= 1, got 0"):
         masks.free_form((64, 64), strokes=0)
 
 
@@ -266,9 +269,7 @@ def test_draw_by_name():
         assert_array_equal(masks.draw(name, shape, 5), expected, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "middle", "drop-101", "drop", "drop-", "drop-x", "drop--5", "drop-0.5", "80", "Left"]
-)
+@pytest.mark.parametrize("name", ["", "middle", "drop", "drop-", "drop-x", "drop--5", "drop-0.5", "80", "Left"])
 def test_draw_an_unknown_name(name):
     with pytest.raises(InputError, match=f"hole: expected centre, .*drop-PERCENT, got '{name}'"):
         masks.draw(name, (64, 64))
@@ -284,6 +285,54 @@ def test_center_is_centre():
     assert_array_equal(masks.draw("center", (9, 8)), masks.draw("centre", (9, 8)))
 
 
+def test_draw_too_many_per_cent():
+    with pytest.raises(InputError, match="hole: expected drop-0 to drop-100, got 'drop-101'"):
+        masks.draw("drop-101", (64, 64))
+
+
 def test_one_hole_of_each_kind():
     holes = [masks.draw(name, (64, 64)) for name in masks.KINDS.values()]
     assert [hole.mean() for hole in holes] == pytest.approx([0.25, 0.5, 0.2, 0.8], abs=0.1)
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 8, 3), 8, None, (0, 8), (8, -1), (8.0, 8), "ab", (True, 8)], ids=repr)
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        masks.centre,
+        lambda shape: masks.half(shape, "left"),
+        lambda shape: masks.rectangle(shape, top=0, left=0, height=1, width=1),
+        lambda shape: masks.random_pixels(shape, 0.5),
+        masks.free_form,
+    ],
+    ids=["centre", "half", "rectangle", "random_pixels", "free_form"],
+)
+def test_an_image_has_a_height_and_a_width(drawn, shape):
+    with pytest.raises(InputError, match=r"^(shape|height|width): expected "):
+        drawn(shape)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None, True], ids=repr)
+@pytest.mark.parametrize("name", ["free-form", "drop-80"])
+def test_a_seed_is_a_whole_number(name, seed):
+    with pytest.raises(InputError, match=r"^seed: expected an integer >= 0, got "):
+        masks.draw(name, (8, 8), seed)
+
+
+def test_sizes_are_whole_numbers():
+    with pytest.raises(InputError, match=r"^size: expected an integer, got 3\.5"):
+        masks.centre((8, 8), 3.5)
+    with pytest.raises(InputError, match=r"^top: expected an integer, got 1\.0"):
+        masks.rectangle((8, 8), top=1.0, left=0, height=2, width=2)
+    with pytest.raises(InputError, match=r"^strokes: expected an integer >= 1, got 1.5"):
+        masks.free_form((8, 8), strokes=1.5)
+    with pytest.raises(InputError, match=r"^fraction: expected 0 to 1, got 'half'"):
+        masks.random_pixels((8, 8), "half")
+    with pytest.raises(InputError, match=r"^hole: expected centre, .* got 3"):
+        masks.draw(3, (8, 8))
+    assert_array_equal(masks.centre((np.int64(8), 8), np.uint8(2)), masks.centre((8, 8), 2))
+
+
+def test_floats_that_rounding_has_left_outside_are_holes():
+    levels = np.where(PATTERN, np.float32(1.0000001), np.float32(-1e-7))
+    assert_array_equal(masks.as_hole(levels), PATTERN)

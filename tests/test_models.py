@@ -385,3 +385,11 @@ def test_saving_leaves_nothing_but_the_model(folder):
         "generator.safetensors",
         "discriminator.safetensors",
     }
+
+
+def test_a_model_is_float32_whatever_torch_s_defaults(folder, other_defaults):
+    expected = load_model(folder).generator.state_dict()
+    other_defaults()
+    for name, tensor in load_model(folder).generator.state_dict().items():
+        assert (tensor.dtype, tensor.device) == (expected[name].dtype, torch.device("cpu"))
+        assert torch.equal(tensor, expected[name]), name

@@ -26,8 +26,8 @@ Hole = Annotated[
 
 def read_hole(
     hole: str, picture: Path, image: NDArray[np.uint8], seed: int, *, invert: bool, force: bool
-) -> tuple[NDArray[np.bool_], str]:
-    """Returns the hole (H, W) of `image`, read from `picture`, True = missing, and how much that is, in words.
+) -> tuple[NDArray[np.bool_], str | None]:
+    """Returns the hole (H, W) of `image`, read from `picture`, True = missing, and how much that is, in words, if read.
 
     Raises InputError, unless forced, for what was read from a picture and is hardly meant to be a hole.
     """
@@ -35,25 +35,22 @@ def read_hole(
 
     kind, _, colour = hole.partition(":")
     doubt = None
-    if masks.is_name(hole):
-        missing = masks.draw(hole, image.shape[:2], seed)
-    elif hole == "alpha":
+    if hole == "alpha":
         missing = masks.of_transparency(images.read_alpha(picture))
     elif kind in ("colour", "color") and colour:
         missing = masks.of_colour(image, colour)
-    elif Path(hole).exists() or Path(hole).suffix or Path(hole).name != hole:
+    elif not masks.is_name(hole) and (Path(hole).exists() or Path(hole).suffix or Path(hole).name != hole):
         levels = images.read_grey(hole)
         missing, doubt = masks.cut(levels), masks.doubt(levels)
     else:
-        # which says what names there are
         missing = masks.draw(hole, image.shape[:2], seed)
+        return ~missing if invert else missing, None
     missing = ~missing if invert else missing
     found = f"{missing.mean():.1%} of the picture to fill, {missing.sum()} of {missing.size} pixels"
-    if not masks.is_name(hole):
-        if not missing.any():
-            doubt = doubt or "no missing pixel"
-        elif missing.mean() > MOST_MISSING:
-            doubt = doubt or "more than half of it"
-        if doubt and not force:
-            raise InputError(f"{hole}: expected a hole in two colours, got {doubt}: {found}; --force to go on")
+    if not missing.any():
+        doubt = doubt or "no missing pixel"
+    elif missing.mean() > MOST_MISSING:
+        doubt = doubt or "more than half of it"
+    if doubt and not force:
+        raise InputError(f"{hole}: expected a hole in two colours, got {doubt}: {found}; --force to go on")
     return missing, f"{hole}: {found}"

@@ -49,7 +49,8 @@ def inpaint(
     with console.progress(transient=True) as bar, console.warnings_as_remarks():
         task = bar.add_task("searching", total=1.0)
         result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
-    console.remark(found)
+    if found:
+        console.remark(found)
     images.write_image(out, result.image)
     if save_steps is not None:
         for name, panel in panels.panels(damaged, missing, result.generated, chosen).items():
