@@ -1,12 +1,14 @@
-"""Aligned faces in memory, to train on or to restore: of folders and tar shards, and one that everybody has."""
+"""Aligned faces in memory, to train on or to restore: of folders, tar shards, pictures, and one that everybody has."""
 
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from glob import glob
 from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,14 @@ from numpy.typing import NDArray
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import EXTENSIONS, read_image
+from faceinpaint_fast.picture_folder import Passed, counts, pictures, told
 
 # eyes, nose and the corners of the mouth of scikit-image's astronaut, (x, y) in pixels
 ASTRONAUT = np.array([(203.4, 100.6), (247.4, 103.0), (226.0, 126.0), (205.0, 141.0), (243.6, 142.0)])
 FINER = 4  # times: warping alone does not guard against aliasing, averaging afterwards does
+TOLD = 10  # so many of the pictures that failed are named
+
+OnError = Literal["fail", "skip"]
 
 
 def astronaut(framing: Framing, size: int) -> NDArray[np.uint8]:
@@ -41,58 +47,157 @@ def load_faces(
     limit: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
+    on_error: OnError = "fail",
 ) -> NDArray[np.uint8]:
-    """Returns the faces of folders and tar files, in the order given and by name within a folder: (N, size, size, 3).
+    """Returns the faces of folders, tar files and single pictures, in the order given: (N, size, size, 3).
+
+    Those of a folder and of a pattern, such as faces/*.png, come by name, those of a tar file as they lie in it.
 
     size      pixels; a picture that has size x size of them is taken as it is
     framing   which square of any other picture is the face; it is drawn with size x size pixels, as is a picture that
               has been cut to the square
     limit     how many faces to read, by default all
     progress  hears how many are there
-    tell      hears what was done with the first picture, in a line
+    tell      hears what was done with the first picture, in a line, and at last what was passed over or skipped
+    on_error  what a picture does that cannot be read, or is neither of that size nor has that square: "fail", or "skip"
 
-    A face takes 3 size^2 bytes of memory.  Raises InputError, naming the file, if a picture cannot be read or is
-    neither of that size nor has that square, and if there is none.
+    A face takes 3 size^2 bytes of memory.  Hidden files and those with other extensions than a picture's are passed
+    over.  Raises InputError, naming the first pictures that fail, if a tar file is not whole, and if there is no face.
     """
-    faces: list[NDArray[np.uint8]] = []
+    if on_error not in get_args(OnError):
+        raise InputError(f"on_error: expected one of {', '.join(get_args(OnError))}, got {on_error!r}")
+    passed, failed = Passed(), list[InputError]()
+    files = chain.from_iterable(_files(source, passed) for source in matched(sources))
+    named_at_most = TOLD if on_error == "fail" else None
+    # it grows where it lies, by an eighth: no face is there twice, and no picture outlives its face
+    pixels, count = bytearray(), 0
+    for face, done in islice(_fitting(files, size, framing, failed, named_at_most), limit):
+        # the others are read on for what else fails
+        if not count and not (failed and on_error == "fail"):
+            tell(done)
+        pixels += face.tobytes()
+        count += 1
+        progress(count)
+    if failed and on_error == "fail":
+        raise _together(failed)
+    if failed:
+        tell(f"skipped {len(failed)} pictures: {_listed(failed)}")
+    if passed:
+        tell(f"passed over, since no pictures: {told(passed)}")
+    if not count:
+        where = ", ".join(map(str, sources)) or "some source"
+        raise InputError(f"data: expected images in {where}, got none; what counts: {', '.join(sorted(EXTENSIONS))}")
+    return np.frombuffer(pixels, np.uint8).reshape(count, size, size, 3)
+
+
+def matched(sources: Iterable[Path | str]) -> list[Path]:
+    """Returns the sources, with the files that a pattern matches in its place; what matches none stays as it is."""
+    found: list[Path] = []
     for source in sources:
-        for name, file in _files(Path(source)):
-            face, done = _fitted(read_image(file, name=name), size, framing, name)
-            if not faces:
-                tell(f"{name}: {done}")
-            faces.append(face)
-            progress(len(faces))
-            if len(faces) == limit:
-                return np.stack(faces)
-    if not faces:
-        raise InputError(f"data: expected images in {', '.join(map(str, sources)) or 'some source'}, got none")
-    return np.stack(faces)
+        path = Path(source)
+        # not Path's own, which takes no absolute pattern
+        files = [] if path.exists() else sorted(glob(str(source), recursive=True))  # noqa: PTH207
+        found += list(map(Path, files)) or [path]
+    return found
 
 
-def _files(source: Path) -> Iterator[tuple[str, Path | BinaryIO]]:
+def is_picture(source: Path) -> bool:
+    """Says whether a source of faces is a single picture."""
+    return source.suffix.lower() in EXTENSIONS and not source.is_dir()
+
+
+def _fitting(
+    files: Iterable[tuple[str, Path | BinaryIO]],
+    size: int,
+    framing: Framing,
+    failed: list[InputError],
+    most: int | None,
+) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Yields the faces of files, each with what was done; the errors of others go to `failed`, at most `most`."""
+    for name, file in files:
+        try:
+            fitted = _fitted(read_image(file, name=name), size, framing, name)
+        except InputError as error:
+            failed.append(error)
+            if len(failed) == most:
+                return
+        else:
+            yield fitted
+
+
+def _together(failed: Sequence[InputError]) -> InputError:
+    """Returns one error for all pictures that failed."""
+    if len(failed) == 1:
+        return failed[0]
+    many = f"the first {TOLD}" if len(failed) == TOLD else len(failed)
+    return InputError(f"data: expected pictures that can all be used, got {many} that fail: {_listed(failed)}")
+
+
+def _listed(failed: Sequence[InputError]) -> str:
+    """Returns the messages of the first pictures that failed."""
+    return "; ".join([*map(str, failed[:TOLD]), *([f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else [])])
+
+
+def _files(source: Path, passed: Passed) -> Iterator[tuple[str, Path | BinaryIO]]:
+    """Yields the pictures of a source, each with its name."""
     if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in EXTENSIONS and path.is_file():
-                yield str(path), path
-        return
+        for path in pictures(source, passed):
+            yield str(path), path
+    elif is_picture(source):
+        yield str(source), source
+    else:
+        yield from _members(source, passed)
+
+
+def _members(source: Path, passed: Passed) -> Iterator[tuple[str, BinaryIO]]:
+    """Yields the pictures of a tar file; links are followed.
+
+    Raises InputError, naming the byte, for one that is not whole: tarfile itself takes whatever is no header for the
+    end.
+    """
+    place = ""
     try:
         with tarfile.open(source) as shard:
             for member in shard:
-                if member.isfile() and Path(member.name).suffix.lower() in EXTENSIONS:
-                    yield f"{source}:{member.name}", BytesIO(shard.extractfile(member).read())  # type: ignore[union-attr]
+                place = f", byte {member.offset}"
+                if member.isdir() or not counts(Path(member.name).parts, passed):
+                    continue
+                # none of what is no file, such as a folder
+                if (content := shard.extractfile(member)) is not None:
+                    yield f"{source}:{member.name}", BytesIO(content.read())
+            place = f", byte {shard.offset}"
+            _check_end(shard)
     # a broken shard: TarError, OSError, and of compressed ones EOFError, zlib.error, LZMAError ...
     except Exception as error:
-        raise InputError(f"{source}: expected a folder of images or a tar file, got: {error}") from error
+        expected = "a folder of images, an image or a whole tar file"
+        raise InputError(f"{source}{place}: expected {expected}, got: {error}") from error
+
+
+def _check_end(shard: tarfile.TarFile) -> None:
+    """Raises TarError unless two blocks of zeros lie behind the last member, and nothing else to the end of the file.
+
+    It is read to its end, where a compressed file has its checksum.
+    """
+    file = cast(BinaryIO, shard.fileobj)
+    file.seek(shard.offset)
+    zeros, other = 0, b""
+    while not other and (chunk := file.read(tarfile.RECORDSIZE)):
+        other = chunk.lstrip(b"\0")
+        zeros += len(chunk) - len(other)
+    if zeros < 2 * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("neither a member's header nor the archive's end")
+    if other:
+        raise tarfile.ReadError(f"the archive's end, and more behind it at byte {shard.offset + zeros}")
 
 
 def _fitted(image: NDArray[np.uint8], size: int, framing: Framing, name: str) -> tuple[NDArray[np.uint8], str]:
     """A picture as (size, size, 3), and what was done with it."""
     height, width = image.shape[:2]
     if height == width == size:
-        return image, f"{size}x{size} pixels, taken as they are"
+        return image, f"{name}: {size}x{size} pixels, taken as they are"
     place = framing.place_in(width, height)
     if place is None:
         either = f"{size}x{size} pixels, or {framing.pictures} to be cut to {framing}"
         raise InputError(f"{name}: expected {either}, got {width}x{height}")
     square = f"the square of {framing.side} pixels at {place}"
-    return framing.cut(image, size), f"{width}x{height} pixels, of which {square} is drawn with {size}x{size}"
+    return framing.cut(image, size), f"{name}: {width}x{height} pixels, of which {square} is drawn with {size}x{size}"

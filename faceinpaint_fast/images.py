@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +25,26 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-EXTENSIONS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+# what is written, with Pillow's options: WebP and JPEG must be told to keep what they can
+FORMATS = {".bmp": "BMP", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG", ".ppm": "PPM", ".tif": "TIFF",
+           ".tiff": "TIFF", ".webp": "WEBP"}  # fmt: skip
+KEEPING: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 100, "subsampling": 0},
+    "WEBP": {"lossless": True, "exact": True},
+}
+# what is read, too
+EXTENSIONS = frozenset({".avif", ".gif", ".jfif", ".jp2", *FORMATS})
+PNG = b"\x89PNG\r\n\x1a\n"
+WHITE_IS_65535 = {"PNG", "PPM"}  # where Pillow has levels of 16 bits in more
+BITS_PER_SAMPLE = 258  # the TIFF tag
 
 
 def read_image(source: Path | str | BinaryIO, *, name: str | None = None) -> NDArray[np.uint8]:
     """Returns an image file as RGB, uint8, (H, W, 3), turned upright by its EXIF orientation.
 
     Grey is repeated over the channels, 16 bit become 8, floats go from 0 to 1, transparent parts are laid over black.
-    `name` stands for the source in messages.  Raises InputError if it cannot be read whole.
+    `name` stands for the source in messages.  Raises InputError if it cannot be read whole; warns of metadata that
+    cannot be read, without which the pixels are taken as they are.
     """
     return np.asarray(_decode(source, name).convert("RGB"))
 
@@ -40,18 +54,33 @@ def read_grey(source: Path | str | BinaryIO, *, name: str | None = None) -> NDAr
     return np.asarray(_decode(source, name).convert("L"))
 
 
-def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
-    """An upright 8-bit image in mode L or RGB."""
+def read_alpha(source: Path | str | BinaryIO, *, name: str | None = None) -> NDArray[np.uint8]:
+    """Returns how opaque an image file is, uint8, (H, W).
+
+    Raises InputError and warns as `read_image` does, and raises it for an image without transparency.
+    """
+    image = read_upright(source, name=name)[0]
+    if not image.has_transparency_data:
+        raise InputError(f"{name or source}: expected a picture with transparency, got mode {image.mode}")
+    return np.asarray(image.convert("RGBA").getchannel("A"))
+
+
+def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> tuple[Image.Image, Image.Exif, bytes]:
+    """Returns an image file as Pillow has it, turned upright; its EXIF, in which it is upright; and the file itself.
+
+    Raises InputError and warns as `read_image` does.
+    """
     name = name or str(source)
     try:
-        with Image.open(source) as image:
-            upright = _upright(image)
-            if upright.mode.startswith("I") or upright.mode == "F":
-                upright = _to_8_bit(upright)
-            if upright.has_transparency_data:
-                rgba = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
-            return upright.convert("L" if upright.mode in {"1", "L"} else "RGB")
+        data = Path(source).read_bytes() if isinstance(source, Path | str) else source.read()
+        try:
+            return *_upright(data, name), data
+        except Exception:
+            if not data.startswith(PNG) or (bare := _without_metadata(data)) == data:
+                raise
+            found = _upright(bare, name)
+            _warn(name, "its metadata")
+            return *found, bare
     except FileNotFoundError:
         raise InputError(f"{name}: expected an image file, got nothing: no such file") from None
     # a broken file makes its decoder raise nearly anything: OSError, SyntaxError, struct.error, EOFError, KeyError ...
@@ -59,40 +88,105 @@ def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
         raise InputError(f"{name}: expected an image file that can be read whole, got: {error}") from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
+    """An upright 8-bit image in mode L or RGB."""
+    image = read_upright(source, name=name)[0]
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(as_bytes(np.asarray(image)))
+    return flat(image)
+
+
+def flat(image: Image.Image) -> Image.Image:
+    """Returns an image of 8 bits in mode L or RGB, with transparent parts laid over black."""
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        laid = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+    else:
+        laid = image
+    return laid.convert("L" if image.mode in {"1", "L"} else "RGB")
+
+
+def as_bytes(levels: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Returns levels of uint8, of uint16 or of floats from 0 to 1 as uint8."""
+    if levels.dtype == np.uint8:
+        return levels.astype(np.uint8, copy=False)
+    white = 65535 if levels.dtype == np.uint16 else 1
+    return np.round(levels.astype(np.float64) * 255 / white).astype(np.uint8)
+
+
+def _upright(data: bytes, name: str) -> tuple[Image.Image, Image.Exif]:
     """Pillow's exif_transpose would also rewrite the other EXIF tags, and fail where a camera wrote them oddly."""
-    # the decoder of TIFF turns the image by itself, and takes the tag away
-    image.load()
-    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
-    return image.copy() if turn is None else image.transpose(turn)
+    with Image.open(BytesIO(data)) as image:
+        # the decoder of TIFF turns the image by itself, and takes the tag away
+        image.load()
+        try:
+            # it fails once only: the JPEG decoder, which looks for a resolution, may have met that and gone on
+            Image.Exif().load(image.info.get("exif", b""))
+            exif = image.getexif()
+            turn = TURNS.get(exif.get(ORIENTATION, 1))
+            if ORIENTATION in exif:
+                exif[ORIENTATION] = 1
+        except Exception:
+            _warn(name, "its EXIF")
+            exif, turn = Image.Exif(), None
+        deep = image.mode.startswith("I") or image.mode == "F"
+        upright = _scaled(image) if deep else image.copy()
+        return (upright if turn is None else upright.transpose(turn)), exif
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Pillow's convert would clip 16-bit levels at 255 and take floats for 8-bit levels; they are scaled here."""
-    levels = np.asarray(image).astype(np.float64)
+def _scaled(image: Image.Image) -> Image.Image:
+    """An image of 16 bits whose white is 65535, or of floats whose white is 1.
+
+    Pillow's convert would clip 16-bit levels at 255 and take floats for 8-bit levels.
+    """
+    levels = np.asarray(image)
+    if image.mode == "I" and image.format not in WHITE_IS_65535:
+        raise ValueError("whole numbers (mode I) of which it does not say which is white")
     white = 1 if image.mode == "F" else 65535
+    if image.mode != "F" and image.format == "TIFF":
+        # it may hold 12 bits, which Pillow leaves as they are
+        white = 2 ** image.tag_v2[BITS_PER_SAMPLE][0] - 1  # type: ignore[attr-defined]
     # not the other way round: NaN compares false
     if not (levels.min() >= 0 and levels.max() <= white):
         raise ValueError(f"grey levels outside 0 to {white} (mode {image.mode})")
-    return Image.fromarray(np.round(levels * 255 / white).astype(np.uint8))
+    scaled = Image.fromarray(levels if image.mode == "F" else np.round(levels * (65535 / white)).astype(np.uint16))
+    scaled.info = image.info
+    return scaled
+
+
+def _without_metadata(png: bytes) -> bytes:
+    """Returns a PNG's chunks of pixels, and its EXIF if that is whole: Pillow refuses a picture for any other."""
+    kept, start = [PNG], len(PNG)
+    while start < len(png):
+        end = start + 12 + int.from_bytes(png[start : start + 4])
+        kind, whole = png[start + 4 : start + 8], zlib.crc32(png[start + 4 : end - 4]).to_bytes(4) == png[end - 4 : end]
+        if kind[:1].isupper() or kind == b"tRNS" or (kind == b"eXIf" and whole):
+            kept.append(png[start:end])
+        start = end
+    return b"".join(kept)
+
+
+def _warn(name: str, what: str) -> None:
+    warnings.warn(f"{name}: {what} cannot be read: the pixels are taken as they are", stacklevel=2)
 
 
 def check_writable(path: Path) -> None:
     """Raises InputError unless a picture could be written there: asked before the work, not after."""
-    if path.suffix.lower() not in EXTENSIONS:
-        raise InputError(f"{path}: expected an extension among {', '.join(sorted(EXTENSIONS))}, got {path.suffix!r}")
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path}: expected an extension among {', '.join(sorted(FORMATS))}, got {path.suffix!r}")
     check_place(path)
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """Writes (H, W, 3) or (H, W) uint8 in the format that the extension names, the whole file or none.
 
-    Raises InputError where it cannot be written.
+    WebP is lossless, JPEG of the highest quality.  Raises InputError where it cannot be written.
     """
     check_writable(path)
     encoded = BytesIO()
+    format_ = FORMATS[path.suffix.lower()]
     try:
-        Image.fromarray(image).save(encoded, format=Image.registered_extensions()[path.suffix.lower()])
+        Image.fromarray(image).save(encoded, format=format_, **KEEPING.get(format_, {}))
         write_atomically(path, lambda file: file.write(encoded.getbuffer()))
     # ValueError: more pixels a side than the format has room for
     except (OSError, ValueError) as error:

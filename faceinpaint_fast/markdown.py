@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.files import write_atomically
+from faceinpaint_fast.files import check_place, write_text
 
 # on a line of its own: a text may speak of marks
 MARK = re.compile(r"^<!-- (?:evaluate: (?P<name>.+)|end) -->[ \t\r]*$", re.MULTILINE)
@@ -27,9 +27,10 @@ def page(text: str, machine: Mapping[str, str]) -> str:
 
 
 def check(documents: Iterable[Path]) -> None:
-    """Raises InputError unless each document is text with marks that pair up: asked before the work, not after."""
+    """Raises InputError unless each document is text with marks that pair up, and may be written: before the work."""
     for document in documents:
         _parts(document)
+        check_place(document)
 
 
 def update(documents: Iterable[Path], tables: Mapping[str, str]) -> None:
@@ -45,9 +46,9 @@ def update(documents: Iterable[Path], tables: Mapping[str, str]) -> None:
             if name not in tables:
                 raise InputError(f"{document}: expected one of the tables {', '.join(tables)}, got {name!r}")
             text += f"{before}\n\n{tables[name]}\n\n"
-        texts[document] = (text + end).encode()
-    for document, content in texts.items():
-        write_atomically(document, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        texts[document] = text + end
+    for document, text in texts.items():
+        write_text(document, text)
 
 
 def _parts(document: Path) -> tuple[list[tuple[str, str]], str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.files import write_atomically
+from faceinpaint_fast.files import write_text
 
 FORMAT = 1  # of a table; one of another means something else, and is passed over
 SHIPPED = Path(__file__).parent / "gpus"
@@ -92,7 +92,7 @@ class Table:
         head = {"format": FORMAT, "card": asdict(self.card), "measured": dict(self.measured)}
         lines = ",\n".join(json.dumps(asdict(choice)) for choice in self.choices)
         text = json.dumps(head)[:-1] + f', "choices": [\n{lines}\n]}}\n'
-        write_atomically(path, lambda file: file.write(text.encode()))
+        write_text(path, text)
 
     def chosen(self, kernel: str, rows: int, **same: Any) -> Any:
         """Returns the choice for a kernel's case of so many rows, else for the next fewer, or the fewest; or None.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
+TOLD = 5  # warnings that are printed, of those of one piece of work
+
+
+def print_anything() -> None:
+    """Lets stdout and stderr print what their encoding has no sign for, such as a file's name, as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
 
 def remark(message: object) -> None:
     """Prints a line on stderr that says whose it is."""
@@ -19,21 +29,28 @@ def remark(message: object) -> None:
 
 @contextmanager
 def warnings_as_remarks() -> Iterator[None]:
-    """Prints what the engine warned of, a line a warning, once the work within is done."""
+    """Prints what the engine warned of once the work within is done: the first warnings, and how many there were."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in caught:
-        remark(warning.message)
+    messages = list(dict.fromkeys(str(warning.message) for warning in caught))
+    for message in messages[:TOLD]:
+        remark(message)
+    if len(messages) > TOLD:
+        remark(f"and {len(messages) - TOLD} more warnings of the kind")
 
 
 def progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
-    """Returns a progress bar on stderr, so that stdout holds results alone; none where nobody would see it move."""
+    """Returns a progress bar on stderr, so that stdout holds results alone; lines where nobody would see it move."""
     from rich.console import Console
     from rich.progress import Progress
 
+    from faceinpaint_fast.cli.lines import Lines
+
     console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=transient, disable=not console.is_terminal)
+    if not console.is_terminal:
+        return Lines(remark, transient=transient)
+    return Progress(*columns, console=console, transient=transient)
 
 
 def counting_bar(*columns: ProgressColumn) -> Progress:

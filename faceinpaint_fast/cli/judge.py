@@ -14,6 +14,8 @@ from faceinpaint_fast.cli.options import (
     Crop,
     Device,
     ModelFolder,
+    OnError,
+    OnErrorName,
     Precision,
     Report,
     Seed,
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
     from faceinpaint_fast.models import Model
 
 DataSets = Annotated[
-    list[Path] | None, typer.Argument(help="Folders and tar shards of faces, each a data set; none: report only.")
+    list[Path] | None,
+    typer.Argument(help="Folders and tar shards of faces, each a data set, or pictures; none: report only."),
 ]
 Results = Annotated[Path | None, typer.Option("--out", help="Folder of the results; what is there is not run again.")]
 Masks = Annotated[list[str] | None, typer.Option(help="centre,left,drop-80 ...; by default all ten.")]
@@ -64,10 +67,10 @@ def bench(
     from faceinpaint_fast.benchmarks.comparison import measure
     from faceinpaint_fast.benchmarks.report import comparisons, markdown
     from faceinpaint_fast.doctor import machine
+    from faceinpaint_fast.files import check_place, write_text
 
     if out is not None:
-        # before minutes of measuring, not after
-        out.parent.mkdir(parents=True, exist_ok=True)
+        check_place(out)
     torch.set_num_threads(threads)
     where = pick_device(device)
     builders = comparisons(where)
@@ -78,16 +81,16 @@ def bench(
             measured.append(measure(build(), where))
             bar.advance(task)
     table = markdown(measured, machine(where))
-    if out is not None:
-        out.write_text(table)
     console.print_markdown(table)
+    if out is not None:
+        write_text(out, table)
 
 
 def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, out: Report = None) -> None:
     """Hold every fast function and a short search against the plain reference; exit status 1 if one is off."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.doctor import machine
-    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.files import check_place, write_text
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.parity import report
 
@@ -100,10 +103,9 @@ def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, o
         print(report.line(report.cells(check)), flush=True)
         found.append(check)
     failed = sum(not check.passed for check in found)
+    print(f"{len(found)} rows on {where}, {failed} failed", flush=True)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(report.markdown(found, machine(where)))
-    print(f"{len(found)} rows on {where}, {failed} failed")
+        write_text(out, report.markdown(found, machine(where)))
     if failed:
         raise typer.Exit(1)
 
@@ -121,6 +123,7 @@ def evaluate(
     precision: Precision = "fp32",
     size: Size = None,
     crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
     settings: Settings = None,
     name: Annotated[str | None, typer.Option("--as", help="What to call the results of one method.")] = None,
     table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
@@ -132,7 +135,6 @@ def evaluate(
     Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
     quality, differences, choices or detail and the name of a data set.
     """
-    from faceinpaint_fast import markdown
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation
@@ -140,7 +142,7 @@ def evaluate(
 
     if out is None and figures is None:
         raise InputError("evaluate: expected --out for results, or --figures, got neither")
-    markdown.check(update or [])
+    _check_outputs(out, update or [], figures)
     asked = Evaluation(masks=listed(masks) or MASKS, seed=seed, batch=batch)
     place, differing = pick_device(device), settings_of(settings)
     if data or figures is not None:
@@ -149,11 +151,25 @@ def evaluate(
         chosen = _chosen(listed(methods), name, loaded, place, precision, differing)
         if figures is not None:
             config = InpaintConfig().with_settings({"precision": precision, **differing})
-            _draw_figures(figures, data or [], shape, chosen, loaded, config, place, seed)
+            _draw_figures(figures, data or [], shape, on_error, chosen, loaded, config, place, seed)
         if data and out is not None:
-            _run(asked, chosen, data, shape, faces, out, place)
+            _run(asked, chosen, data, shape, on_error, faces, out, place)
     if out is not None:
         _report(out, update or [], with_table1=table1)
+
+
+def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None) -> None:
+    """Raises InputError unless results, documents and figures can be written: before the work, not after."""
+    from faceinpaint_fast import markdown
+    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.pictures.figures import FIGURES
+
+    markdown.check(documents)
+    if out is not None:
+        check_place(out / "results.jsonl")
+    if folder is not None:
+        for number in (4, *FIGURES):
+            check_place(folder / f"fig{number:02d}.png")
 
 
 def _chosen(
@@ -184,6 +200,7 @@ def _run(
     methods: dict[str, Method],
     data: list[Path],
     shape: tuple[int, Framing],
+    on_error: OnErrorName,
     limit: int | None,
     out: Path,
     device: torch.device,
@@ -192,16 +209,19 @@ def _run(
     from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.evaluation import protocol
 
+    protocol.check(methods, data, out)
     with console.counting_bar() as bar:
         reading = bar.add_task("reading", total=None)
-        sets = protocol.data_sets(
-            data,
-            size=shape[0],
-            framing=shape[1],
-            limit=limit,
-            progress=lambda count: bar.update(reading, completed=count),
-            tell=console.remark,
-        )
+        with console.warnings_as_remarks():
+            sets = protocol.data_sets(
+                data,
+                size=shape[0],
+                framing=shape[1],
+                limit=limit,
+                progress=lambda count: bar.update(reading, completed=count),
+                tell=console.remark,
+                on_error=on_error.value,
+            )
         bar.update(reading, visible=False)
         task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
         protocol.evaluate(
@@ -233,6 +253,7 @@ def _draw_figures(
     folder: Path,
     data: list[Path],
     shape: tuple[int, Framing],
+    on_error: OnErrorName,
     methods: dict[str, Method],
     model: Model,
     config: InpaintConfig,
@@ -242,13 +263,12 @@ def _draw_figures(
     """Draws Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
     from faceinpaint_fast.evaluation.protocol import data_sets
     from faceinpaint_fast.faces import astronaut
-    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.pictures import figures, plots
     from faceinpaint_fast.pipeline import Inpainter
     from faceinpaint_fast.training import calibration
 
-    check_place(folder / "fig01.png")
-    sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT)
+    with console.warnings_as_remarks():
+        sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT, on_error=on_error.value)
     settings = figures.FigureSettings(
         inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
         config=config,

@@ -58,6 +58,7 @@ def _root(
 def main() -> None:
     """Runs the command line; an error is one line on stderr and exit status 2, with --debug anywhere its traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    console.print_anything()
     # what Pillow says of a broken file, besides raising an error, would be a second line
     warnings.filterwarnings("ignore", module="PIL")
     logging.getLogger("PIL").addHandler(logging.NullHandler())

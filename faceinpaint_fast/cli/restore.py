@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.hole import Hole, read_hole
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.pictures.demonstration import Restored
 
 
 def inpaint(
     image: Annotated[Path, typer.Argument(help="Picture of an aligned face, of the model's size (shipped: 64x64).")],
-    hole: Annotated[
-        str, typer.Argument(help="Picture of the hole, white = fill; or centre, left, free-form, drop-80 ...")
-    ],
+    hole: Hole,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture.")],
     seed: Seed = 0,
     iterations: Iterations = None,
@@ -31,16 +27,19 @@ def inpaint(
     model: ModelFolder = None,
     device: Device = "auto",
     invert: Annotated[bool, typer.Option("--invert", help="Black = fill.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take a hole as it is, however unlikely.")] = False,
     save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
 ) -> None:
     """Restore the missing part of a face."""
     from faceinpaint_fast import files, images
+    from faceinpaint_fast.pictures import panels
 
     images.check_writable(out)
     if save_steps is not None:
-        files.check_place(save_steps / "weights.png")
+        for name in panels.NAMES:
+            files.check_place(save_steps / f"{name}.png")
     damaged = images.read_image(image)
-    missing = _hole(hole, damaged.shape[:2], seed, invert=invert)
+    missing, found = read_hole(hole, image, damaged, seed, invert=invert, force=force)
     chosen = _config(config, iterations)
 
     # torch takes seconds to import: a mistake in the line is told before
@@ -50,11 +49,11 @@ def inpaint(
     with console.progress(transient=True) as bar, console.warnings_as_remarks():
         task = bar.add_task("searching", total=1.0)
         result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
+    if found:
+        console.remark(found)
     images.write_image(out, result.image)
     if save_steps is not None:
-        from faceinpaint_fast.pictures.panels import panels
-
-        for name, panel in panels(damaged, missing, result.generated, chosen).items():
+        for name, panel in panels.panels(damaged, missing, result.generated, chosen).items():
             images.write_image(save_steps / f"{name}.png", panel)
     print(f"{out}: " + "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items()))
 
@@ -84,18 +83,10 @@ def demo(
         rows = restore_kinds(
             inpainter, face, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
         )
-    images.write_image(out, demo_sheet(face, rows))
     heads = ("hole", "PSNR in it", "SSIM in it", "PSNR", "SSIM", "seconds")
     console.print_table(f"{config.iterations} iterations", heads, map(_figures, rows))
+    images.write_image(out, demo_sheet(face, rows))
     print(f"{out}: damaged, generated, stitched, blended, original")
-
-
-def _hole(hole: str, shape: tuple[int, int], seed: int, *, invert: bool) -> NDArray[np.bool_]:
-    """Returns the hole (H, W) of a file, or the one of that name, drawn; bool, True = missing."""
-    from faceinpaint_fast import images, masks
-
-    is_file = Path(hole).exists() or Path(hole).suffix.lower() in images.EXTENSIONS
-    return masks.read_hole(hole if is_file else masks.draw(hole, shape, seed), invert=invert)
 
 
 def _config(name: ConfigName, iterations: int | None) -> InpaintConfig:

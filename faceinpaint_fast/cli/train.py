@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from faceinpaint_fast.cli import console
-from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, Seed, Size, geometry
+from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, OnError, OnErrorName, Seed, Size, geometry
+from faceinpaint_fast.cli.signals import ending
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,22 +28,32 @@ if TYPE_CHECKING:
     from faceinpaint_fast.models import Model
     from faceinpaint_fast.training import run
 
-Faces = Annotated[list[Path], typer.Argument(help="Folders of images and tar shards of aligned faces.")]
-OtherFaces = Annotated[list[Path], typer.Argument(help="Folders and tar shards of faces it was not trained on.")]
-MeasuredModel = Annotated[Path, typer.Argument(help="Model folder; what is found is written into it.")]
+Faces = Annotated[list[Path], typer.Argument(help="Folders, tar shards and pictures of aligned faces.")]
+OtherFaces = Annotated[
+    list[Path], typer.Argument(help="Folders, tar shards and pictures of faces it was not trained on.")
+]
+MeasuredModel = Annotated[Path, typer.Argument(help="Model folder; what is found is written into it, if it can be.")]
 Images = Annotated[int, typer.Option(min=1, help="How many images to see in all.")]
 Samples = Annotated[int, typer.Option(min=1, help="Generated images.")]
-Width = Annotated[int, typer.Option(help="Channels at half the size; of the paper's DCGAN, 128.")]
+Width = Annotated[
+    int | None, typer.Option(help="Channels at half the size, 64, or as --from; of the paper's DCGAN, 128.")
+]
 Batch = Annotated[int, typer.Option(help="Images a step.")]
 LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
 AnyPrecision = Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")]
 Minutes = Annotated[float, typer.Option(help="Between checkpoints.")]
 Cooldown = Annotated[int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")]
-NewSize = Annotated[int, typer.Option(help="Pixels across a face: 32, 64, 128 or 256.")]
-NewCrop = Annotated[str, typer.Option(help="Square of a picture that is a face: celeba-108, celeba-148 or x,y,side.")]
+NewSize = Annotated[int | None, typer.Option(help="Pixels across a face: 32, 64, 128 or 256; 64, or as --from.")]
+NewCrop = Annotated[
+    str | None,
+    typer.Option(help="Square of a picture: celeba-108, celeba-148 or x,y,side; celeba-108, or as --from."),
+]
+Begin = Annotated[Path | None, typer.Option("--from", help="Model folder with whose weights a new run begins.")]
 Average = Annotated[float, typer.Option(help="Decay of the moving average of G's weights.")]
 Curves = Annotated[Path | None, typer.Option(help="Picture of the losses (needs the extra `plots`).")]
 Scatter = Annotated[Path | None, typer.Option(help="Picture of the scatter, Fig. 4 (needs the extra `plots`).")]
+
+DEFAULT = 64  # pixels across a face, and channels at half of them
 
 
 def train(
@@ -48,9 +61,11 @@ def train(
     out: Annotated[Path, typer.Option(help="Model folder; a run that is there already is resumed.")],
     images: Images = 2_000_000,
     cooldown: Cooldown = 0,
-    size: NewSize = 64,
-    crop: NewCrop = "celeba-108",
-    width: Width = 64,
+    begin: Begin = None,
+    size: NewSize = None,
+    crop: NewCrop = None,
+    on_error: OnError = OnErrorName.fail,
+    width: Width = None,
     batch: Batch = 128,
     learning_rate: LearningRate = 2e-4,
     ema: Average = 0.999,
@@ -63,16 +78,24 @@ def train(
     """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.files import check_place
-    from faceinpaint_fast.framing import Framing
+    from faceinpaint_fast.framing import CELEBA_108, Framing
+    from faceinpaint_fast.models import load_model
     from faceinpaint_fast.pictures import plots
     from faceinpaint_fast.training import game
 
     place = pick_device(device)
     exact = _precision(precision, place)
+    model = None if begin is None else load_model(begin)
+    if model is None:
+        shown = framing = CELEBA_108 if crop is None else Framing.parse(crop)
+    else:
+        framing = model.config.framing
+        size, shown = geometry(model.config, size, crop)
+        width = _width_of(model.config.width, width)
     config = game.TrainConfig(
-        size=size,
-        framing=Framing.parse(crop),
-        width=width,
+        size=DEFAULT if size is None else size,
+        framing=framing,
+        width=DEFAULT if width is None else width,
         batch=batch,
         learning_rate=learning_rate,
         ema=ema,
@@ -80,11 +103,12 @@ def train(
         seed=seed,
     )
     run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
-    check_place(out / "config.json")
+    for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt"):
+        check_place(out / name)
     _check_plot(plot)
-    with _training_bar() as bar:
-        faces = _read_faces(bar, data, config.size, config.framing)
-        game.train(faces, out, config, **run, device=place, on_progress=_shown(bar, images))
+    with _run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
+        faces = _read_faces(bar, data, config.size, shown, on_error)
+        game.train(faces, out, config, **run, device=place, begin=model, **heard())
     if plot is not None:
         plots.draw_curves(out, plot)
     following = f"faceinpaint calibrate {out} HELD_OUT, faceinpaint train-encoder {out} DATA"
@@ -95,18 +119,22 @@ def train_encoder(
     model: Annotated[Path, typer.Argument(help="Model folder; the encoder goes there, a run that is there resumes.")],
     data: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders and tar shards of aligned faces; none: the model's own samples."),
+        typer.Argument(help="Folders, tar shards and pictures of aligned faces; none: the model's own samples."),
     ] = None,
     images: Images = 640_000,
     cooldown: Annotated[
         int | None, typer.Option(min=0, help="Over how many of them, the last, the rate falls to 0; by default half.")
     ] = None,
-    width: Width = 64,
+    begin: Annotated[
+        Path | None, typer.Option("--from", help="Model folder with whose encoder's weights a new run begins.")
+    ] = None,
+    width: Width = None,
     batch: Batch = 64,
     learning_rate: LearningRate = 1e-3,
     precision: AnyPrecision = "auto",
     size: Size = None,
     crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
     checkpoint_minutes: Minutes = 5.0,
     seed: Seed = 0,
     device: Device = "auto",
@@ -119,15 +147,21 @@ def train_encoder(
 
     place = pick_device(device)
     exact = _precision(precision, place)
-    config = encoder.EncoderConfig(width=width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed)
+    origin = None if begin is None else load_model(begin)
+    if origin is not None and origin.config.encoder_width is not None:
+        width = _width_of(origin.config.encoder_width, width)
+    config = encoder.EncoderConfig(
+        width=DEFAULT if width is None else width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed
+    )
     falling = images // 2 if cooldown is None else cooldown
     run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
-    check_place(model / "config.json")
+    for name in ("config.json", "encoder.safetensors", "training/encoder/state.pt"):
+        check_place(model / name)
     loaded = load_model(model)
     asked = geometry(loaded.config, size, crop)
-    with _training_bar() as bar:
-        faces = _read_faces(bar, data, *asked) if data else None
-        encoder.train_encoder(model, loaded, faces, config, **run, device=place, on_progress=_shown(bar, images))
+    with _run_shown(images, model / "training" / "encoder" / "log.jsonl") as (bar, heard):
+        faces = _read_faces(bar, data, *asked, on_error) if data else None
+        encoder.train_encoder(model, loaded, faces, config, **run, device=place, begin=origin, **heard())
     print(f"{model}: with an encoder that has seen {images} images")
 
 
@@ -138,22 +172,20 @@ def calibrate(
     samples: Samples = 12_800,
     size: Size = None,
     crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
     plot: Scatter = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
-    from faceinpaint_fast.models import save_measured
     from faceinpaint_fast.pictures import plots
     from faceinpaint_fast.training import calibration
 
     _check_plot(plot)
-    loaded, found = _compared(calibration.calibrate, model, data, images, size, crop, samples, seed, device)
-    described = found.describe()
-    save_measured(model, loaded, "calibration", described)
+    loaded, found = _compared(calibration.calibrate, model, data, images, size, crop, on_error, samples, seed, device)
+    _keep(model, loaded, "calibration", found.describe())
     if plot is not None:
         plots.draw_scatter(found, plot)
-    print(json.dumps(described, indent=2))
 
 
 def frechet(
@@ -163,16 +195,15 @@ def frechet(
     samples: Samples = 10_000,
     size: Size = None,
     crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Measure how far a model's faces are from held-out ones, in shape and colour, and those from each other."""
-    from faceinpaint_fast.models import save_measured
     from faceinpaint_fast.training import frechet
 
-    loaded, found = _compared(frechet.frechet, model, data, images, size, crop, samples, seed, device)
-    save_measured(model, loaded, "frechet", found)
-    print(json.dumps(found, indent=2))
+    loaded, found = _compared(frechet.frechet, model, data, images, size, crop, on_error, samples, seed, device)
+    _keep(model, loaded, "frechet", found)
 
 
 def _precision(name: str, device: torch.device) -> Precision:
@@ -182,44 +213,80 @@ def _precision(name: str, device: torch.device) -> Precision:
     return cast("Precision", best_precision(device) if name == "auto" else name)
 
 
-def _training_bar() -> Progress:
-    """Returns a progress bar that says how many of how many, and how long the rest takes, with a note behind it."""
+def _width_of(model: int, asked: int | None) -> int:
+    """Returns the width of the model that a run begins with; InputError if another is asked for."""
+    if asked not in (None, model):
+        raise InputError(f"--width: expected that of --from, {model}, got {asked}")
+    return model
+
+
+@contextmanager
+def _run_shown(images: int, log: Path) -> Iterator[tuple[Progress, Callable[[], dict[str, Any]]]]:
+    """Shows how a training run of so many images goes on, and stops it between two steps when a signal says so.
+
+    Yields a bar for what comes before, and what returns the arguments of `run.run` once the run is to begin.
+    """
     from rich.progress import TextColumn
 
-    return console.counting_bar(TextColumn("{task.fields[note]}"))
+    from faceinpaint_fast.locks import check_free
+
+    check_free(log.parent / "lock", log.parent)
+    with ending() as end, console.counting_bar(TextColumn("{task.fields[note]}")) as bar:
+
+        def heard() -> dict[str, Any]:
+            end.in_steps = True
+            shown = _Shown(bar, images, log)
+            return {"on_progress": shown.line, "on_step": shown.step, "stopped": end.wanted}
+
+        yield bar, heard
+        if end.wanted():
+            console.remark(f"{log.parent}: {end.name}, a checkpoint is made; the same command goes on")
 
 
-def _read_faces(bar: Progress, data: list[Path], size: int, framing: Framing) -> NDArray[np.uint8]:
+class _Shown:
+    """A training run on a bar: images a second since it was begun or resumed, and its losses."""
+
+    def __init__(self, bar: Progress, images: int, log: Path) -> None:
+        self._bar, self._log, self._losses = bar, log, ""
+        self._task = bar.add_task("training", total=images, note="")
+        self._first: tuple[int, float] | None = None
+
+    def line(self, now: run.LogLine) -> None:
+        """Takes the losses of a line of the log."""
+        self._losses = "  ".join(f"{name} {loss:.3f}" for name, loss in now.losses.items())
+        self.step(now.images)
+
+    def step(self, seen: int) -> None:
+        """Shows how many images have been seen."""
+        from faceinpaint_fast.training import run
+
+        now = time.monotonic()
+        if self._first is None:
+            self._first = seen, now
+            console.remark(f"{self._log}: the losses, a line every {run.LOG_EVERY} steps")
+        first, begun = self._first
+        rate = f"{(seen - first) / (now - begun):.0f} images/s" if seen > first else ""
+        self._bar.update(self._task, completed=seen, note="  ".join(filter(None, [rate, self._losses])))
+
+
+def _read_faces(
+    bar: Progress, data: list[Path], size: int, framing: Framing, on_error: OnErrorName
+) -> NDArray[np.uint8]:
     """Returns the faces (N, size, size, 3) of these sources; the bar says how many are read."""
     from faceinpaint_fast.faces import load_faces
 
     reading = bar.add_task("reading", total=None, note="faces")
-    faces = load_faces(
-        data,
-        size=size,
-        framing=framing,
-        progress=lambda count: bar.update(reading, completed=count),
-        tell=console.remark,
-    )
+    with console.warnings_as_remarks():
+        faces = load_faces(
+            data,
+            size=size,
+            framing=framing,
+            progress=lambda count: bar.update(reading, completed=count),
+            tell=console.remark,
+            on_error=on_error.value,
+        )
     bar.update(reading, total=len(faces))
     return faces
-
-
-def _shown(bar: Progress, images: int) -> Callable[[run.LogLine], None]:
-    """Returns what shows on the bar how a training run of so many images goes on."""
-    training = bar.add_task("training", total=images, note="")
-    before = None
-
-    def show(now: run.LogLine) -> None:
-        nonlocal before
-        note = "  ".join(f"{name} {loss:.3f}" for name, loss in now.losses.items())
-        if before is not None:
-            rate = (now.images - before.images) / (now.seconds - before.seconds)
-            note = f"{rate:.0f} images/s  {note}"
-        bar.update(training, completed=now.images, note=note)
-        before = now
-
-    return show
 
 
 def _compared(
@@ -229,6 +296,7 @@ def _compared(
     images: int | None,
     size: int | None,
     crop: str | None,
+    on_error: OnErrorName,
     samples: int,
     seed: int,
     device: str,
@@ -236,13 +304,12 @@ def _compared(
     """Returns a folder's model, and what `measure` finds between its samples and held-out faces."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.faces import load_faces
-    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
 
-    check_place(folder / "config.json")
     loaded = load_model(folder)
     size, framing = geometry(loaded.config, size, crop)
-    faces = load_faces(data, size=size, framing=framing, limit=images, tell=console.remark)
+    with console.warnings_as_remarks():
+        faces = load_faces(data, size=size, framing=framing, limit=images, tell=console.remark, on_error=on_error.value)
     with console.progress(transient=True) as bar:
         task = bar.add_task("comparing", total=samples)
         found = measure(
@@ -254,6 +321,18 @@ def _compared(
             progress=lambda done: bar.update(task, completed=done),
         )
     return loaded, found
+
+
+def _keep(folder: Path, model: Model, name: Literal["calibration", "frechet"], found: Any) -> None:
+    """Prints what was measured of a model, and writes it into its folder, where that can be written to."""
+    from faceinpaint_fast.models import save_measured
+
+    # first, so that nothing of the work is lost
+    print(json.dumps(found, indent=2), flush=True)
+    try:
+        save_measured(folder, model, name, found)
+    except (InputError, OSError) as error:
+        console.remark(f"{folder}: nothing was stored there: {error}")
 
 
 def _check_plot(path: Path | None) -> None:

@@ -13,7 +13,8 @@ import hashlib
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.evaluation.methods import Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
-from faceinpaint_fast.evaluation.results import Log, Record, slug
-from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.evaluation.results import Log, Record, check_writable, digest, slug, to_itself
+from faceinpaint_fast.faces import OnError, is_picture, load_faces, matched
 from faceinpaint_fast.framing import Framing
 
 MASKS = ("centre", "left", "right", "top", "bottom", "free-form", "drop-20", "drop-40", "drop-60", "drop-80")
@@ -53,6 +54,24 @@ class Evaluation:
                 raise InputError(f"masks: expected a hole with missing and with known pixels, got {name}")
 
 
+def parts(sources: Sequence[Path]) -> dict[str, list[Path]]:
+    """Returns what every data set is read from: folders or tar shards, by their names without suffix.
+
+    Single pictures are one data set by their folder's name.  Raises InputError for two data sets of one name.
+    """
+    found: dict[str, list[Path]] = {}
+    lies_in: dict[str, Path | None] = {}  # of single pictures
+    for source in matched(sources):
+        folder = source.resolve().parent if is_picture(source) else None
+        path = folder or source.resolve()
+        name = path.name if path.is_dir() else SHARD.sub("", source.name)
+        if name in found and (folder is None or lies_in[name] != folder):
+            raise InputError(f"data: expected data sets of different names, got {name} twice")
+        lies_in[name] = folder
+        found.setdefault(name, []).append(source)
+    return found
+
+
 def data_sets(
     sources: Sequence[Path],
     *,
@@ -61,19 +80,16 @@ def data_sets(
     limit: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
+    on_error: OnError = "fail",
 ) -> dict[str, NDArray[np.uint8]]:
-    """Returns the faces (N, size, size, 3) of every folder or tar shard, by its name without suffix.
+    """Returns the faces (N, size, size, 3) of every data set, by the names of `parts`.
 
-    Each is read as `load_faces` reads it; `limit` is of each.  Raises InputError for two of one name, and as
-    `load_faces` does.
+    Each is read as `load_faces` reads it; `limit` is of each.  Raises InputError as the two do.
     """
-    found: dict[str, NDArray[np.uint8]] = {}
-    for source in sources:
-        name = source.resolve().name if source.is_dir() else SHARD.sub("", source.name)
-        if name in found:
-            raise InputError(f"data: expected data sets of different names, got {name} twice")
-        found[name] = load_faces([source], size=size, framing=framing, limit=limit, progress=progress, tell=tell)
-    return found
+    return {
+        name: load_faces(part, size=size, framing=framing, limit=limit, progress=progress, tell=tell, on_error=on_error)
+        for name, part in parts(sources).items()
+    }
 
 
 def seed_of(seed: int, face: int) -> int:
@@ -92,37 +108,64 @@ def evaluate(
 ) -> None:
     """Restores the faces (N, H, W, 3) of every data set by every method, but for what is in `out` already.
 
-    `machine` goes into the headers; `progress` hears what was done, and to how many faces.  Raises InputError, before
-    any work, if `out` cannot be written to or holds results of another evaluation, and for two methods of one slug.
+    `machine` goes into the headers; `progress` hears what was done, and to how many faces.  A file of results is this
+    process's alone while it may write to it.  Raises InputError, before any work, if `out` cannot be written to, holds
+    results of another evaluation or is being written to, and for two methods of one slug.
     """
+    with ExitStack() as stack:
+        for name, faces, method, log in _begun(asked, methods, data, out, machine, stack):
+            for mask in asked.masks:
+                for first in range(0, len(faces), asked.batch):
+                    batch = range(first, min(first + asked.batch, len(faces)))
+                    missing = [face for face in batch if (mask, face) not in log.done]
+                    if missing:
+                        # the whole batch once more: with fewer neighbours the last bits of a search may differ
+                        records = _restored(method, faces, mask, batch, asked.seed, str(log.path))
+                        log.append([record for record in records if record["face"] in missing])
+                    progress(f"{name} {mask}", len(batch))
+
+
+def files(methods: Iterable[str], data: Iterable[str], out: Path) -> dict[tuple[str, str], Path]:
+    """Returns where the results of every data set and method lie; InputError for two methods of one slug."""
     slugs = {name: slug(name) for name in methods}
     if len(set(slugs.values())) < len(slugs):
-        raise InputError(f"methods: expected names whose files differ, got {', '.join(methods)}")
+        raise InputError(f"methods: expected names whose files differ, got {', '.join(slugs)}")
+    return {(each, name): out / each / f"{slugs[name]}.jsonl" for each in data for name in slugs}
+
+
+def check(methods: Iterable[str], sources: Sequence[Path], out: Path) -> None:
+    """Raises InputError as `evaluate` does for what cannot be written: asked before faces are read, not after."""
+    for path in files(methods, parts(sources), out).values():
+        check_writable(path)
+
+
+def _begun(
+    asked: Evaluation,
+    methods: Mapping[str, Method],
+    data: Mapping[str, NDArray[np.uint8]],
+    out: Path,
+    machine: Mapping[str, str],
+    stack: ExitStack,
+) -> list[tuple[str, NDArray[np.uint8], Method, Log]]:
+    """Returns every run by its name, with its faces, its method and its results so far, which the stack holds."""
     runs = []
-    for set_name, faces in data.items():
-        for method_name, method in methods.items():
-            header = {
-                "method": method_name,
-                "data": set_name,
-                "first_face": hashlib.sha256(faces[0].tobytes()).hexdigest(),
-                "model": method.model,
-                "config": method.config,
-                "seed": asked.seed,
-                "batch": asked.batch,
-                "machine": machine,
-            }
-            log = Log(out / set_name / f"{slugs[method_name]}.jsonl", header)
-            runs.append((f"{set_name} {method_name}", faces, method, log))
-    for name, faces, method, log in runs:
-        for mask in asked.masks:
-            for first in range(0, len(faces), asked.batch):
-                batch = range(first, min(first + asked.batch, len(faces)))
-                missing = [face for face in batch if (mask, face) not in log.done]
-                if missing:
-                    # the whole batch once more: with fewer neighbours the last bits of a search may differ
-                    records = _restored(method, faces, mask, batch, asked.seed, str(log.path))
-                    log.append([record for record in records if record["face"] in missing])
-                progress(f"{name} {mask}", len(batch))
+    for (set_name, method_name), path in files(methods, data, out).items():
+        faces, method = data[set_name], methods[method_name]
+        header = {
+            "method": method_name,
+            "data": set_name,
+            "first_face": hashlib.sha256(faces[0].tobytes()).hexdigest(),
+            "model": method.model,
+            "config": method.config,
+            "seed": asked.seed,
+            "batch": asked.batch,
+            "machine": machine,
+        }
+        check_writable(path)
+        stack.enter_context(to_itself(path))
+        log = Log(path, header, list(map(digest, faces)))
+        runs.append((f"{set_name} {method_name}", faces, method, log))
+    return runs
 
 
 def _restored(
@@ -140,7 +183,7 @@ def _restored(
     images = np.round(255 * restored.clip(0, 1)) / 255
     for face, image, truth, hole in zip(batch, images, truths, holes, strict=True):
         figures = _rounded(quality(image, truth, hole))
-        yield {"mask": mask, "face": face, **figures, "seconds": float(f"{seconds:.3g}")}
+        yield {"mask": mask, "face": face, "pixels": digest(faces[face]), **figures, "seconds": float(f"{seconds:.3g}")}
 
 
 def _rounded(figures: Quality) -> dict[str, float | None]:

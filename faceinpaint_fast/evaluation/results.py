@@ -1,20 +1,27 @@
 """What an evaluation leaves behind: a file a data set and method, of JSON lines.
 
-    OUT/<data set>/<slug>.jsonl    a header; then {"mask", "face", "psnr", "ssim", "hole_psnr", ..., "seconds"}
+    OUT/<data set>/<slug>.jsonl    a header; then {"mask", "face", "pixels", "psnr", "ssim", ..., "seconds"}
 
 A method has a file to itself, so that several processes may fill one folder with different methods.  Its name stands in
-the header; the file is called by the name's slug.
+the header; the file is called by the name's slug.  "pixels" tells a face from others; older files have it of the first.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.files import check_place
+from faceinpaint_fast.files import check_place, named
+from faceinpaint_fast.locks import check_free, held
 
 DECIDING = ("method", "data", "first_face", "model", "seed", "batch")  # of a header, besides the config
 FIELDS = ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam", "seconds")
@@ -30,15 +37,36 @@ def slug(name: str) -> str:
     return found
 
 
+def digest(face: NDArray[np.uint8]) -> str:
+    """Returns what tells a face from others: (H, W, 3) -> 8 digits."""
+    return hashlib.sha256(face.tobytes()).hexdigest()[:8]
+
+
+def to_itself(path: Path) -> AbstractContextManager[None]:
+    """Holds a file of results for this process; see `locks.held`."""
+    return held(_lock(path), path)
+
+
+def check_writable(path: Path) -> None:
+    """Raises InputError if results cannot be written there, or another process does so."""
+    check_place(path)
+    check_free(_lock(path), path)
+
+
+def _lock(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.lock")
+
+
 class Log:
     """A file of results that only ever grows, a batch at a time; what a kill has cut short is written again.
 
     path  where it lies
     done  the masks and faces that have a record
+
+    Raises InputError if it is of another evaluation than the header says, or of other faces, whose digests are given.
     """
 
-    def __init__(self, path: Path, header: Record) -> None:
-        check_place(path)
+    def __init__(self, path: Path, header: Record, faces: Sequence[str] = ()) -> None:
         self.path = path
         self._header = json.dumps(header)
         self.done: set[tuple[str, int]] = set()
@@ -47,6 +75,11 @@ class Log:
             theirs, records = found
             if differing := _differences(json.loads(self._header), theirs):
                 raise InputError(f"{path}: expected results with {differing}; choose another --out, or delete the file")
+            for record in records:
+                face = record["face"]
+                if face < len(faces) and record.get("pixels", faces[face]) != faces[face]:
+                    expected = f"results of face {face} with pixels {faces[face]}"
+                    raise InputError(f"{path}: expected {expected}, got {record['pixels']}; choose another --out")
             self.done = {(record["mask"], record["face"]) for record in records}
             self._whole = path.read_bytes().rindex(b"\n") + 1
 
@@ -57,7 +90,7 @@ class Log:
             lines.insert(0, self._header)
         text = "".join(f"{line}\n" for line in lines).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        with named(self.path), self.path.open("ab") as file:
             file.truncate(self._whole)
             file.write(text)
         self._whole += len(text)

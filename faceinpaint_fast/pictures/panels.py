@@ -11,11 +11,13 @@ from faceinpaint_fast.blend.gradients import divergence, gradient_fields, merge
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.weight_map import weight_map
 
+NAMES = ("weights", "generated", "gradients", "divergence")
+
 
 def panels(
     image: NDArray[np.uint8], hole: NDArray[np.bool_], generated: NDArray[np.uint8], config: InpaintConfig
 ) -> dict[str, NDArray[np.uint8]]:
-    """Returns W, G(z^), the merged gradients and their divergence v: pictures, grey (H, W), of G(z^) (H, W, 3).
+    """Returns W, G(z^), the merged gradients and their divergence v by NAMES: grey (H, W), of G(z^) (H, W, 3).
 
     W goes from black, 1, to white, 1 + alpha.  Of the gradients, the mean over channels of the length is shown; of
     the divergence, its mean, with grey for none.
@@ -25,12 +27,13 @@ def panels(
     length = np.hypot(_padded(merged.down, axis=0), _padded(merged.right, axis=1)).mean(axis=-1)
     v = divergence(merged).mean(axis=-1)
     weights = weight_map(hole, k=config.k, alpha=config.alpha)
-    return {
-        "weights": _grey((weights - 1) / config.alpha if config.alpha else weights - 1),
-        "generated": generated,
-        "gradients": _grey(length / max(length.max(), np.finfo(float).tiny)),
-        "divergence": _grey(0.5 + v / (2 * max(abs(v).max(), np.finfo(float).tiny))),
-    }
+    pictures = (
+        _grey((weights - 1) / config.alpha if config.alpha else weights - 1),
+        generated,
+        _grey(length / max(length.max(), np.finfo(float).tiny)),
+        _grey(0.5 + v / (2 * max(abs(v).max(), np.finfo(float).tiny))),
+    )
+    return dict(zip(NAMES, pictures, strict=True))
 
 
 def _padded(differences: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:

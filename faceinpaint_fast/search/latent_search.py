@@ -20,7 +20,7 @@ from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
-from faceinpaint_fast.search.starts import around, codes
+from faceinpaint_fast.search.starts import around, beginning_at, codes
 
 TERMS = (*IMAGE_TERMS, "prior", "total")
 
@@ -66,6 +66,7 @@ class LatentSearch:
         problem: Problem,
         seeds: Sequence[int],
         *,
+        start: Tensor | None = None,
         first: int = 0,
         progress: Callable[[float], None] = lambda _: None,
     ) -> Found:
@@ -73,6 +74,7 @@ class LatentSearch:
 
         A code whose loss or gradient is not finite begins again, alone, from its seed's next draw.
 
+        start     (B, latent_size), what each image's first start is, if not its seed's
         first     the number of the first image in the caller's batch
         progress  hears the share that is done
 
@@ -83,7 +85,8 @@ class LatentSearch:
         objective = Objective(problem, self.networks.discriminator, self.config)
         prior = Prior.of(problem, self.config)
         drawn = codes(seeds, restarts, self.networks.latent_size, ATTEMPTS).to(self.device)
-        z, _, attempts = self.iterate(objective, prior, around(problem.guess, drawn), progress)
+        starts = beginning_at(start, around(problem.guess, drawn), restarts)
+        z, _, attempts = self.iterate(objective, prior, starts, progress)
         hopeless = (attempts == ATTEMPTS).nonzero()
         if len(hopeless):
             raise without_loss(first + int(hopeless[0]) // restarts)

@@ -7,7 +7,8 @@ As in "amortised" inference (Gershman and Goodman 2014), a pass of a network tak
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from faceinpaint_fast import masks
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError, ModelError
-from faceinpaint_fast.models import Model, save_encoder
+from faceinpaint_fast.models import Model, read_config, save_encoder
 from faceinpaint_fast.networks.dcgan import DCGANEncoder
 from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.search.loop import loss_and_gradient
@@ -39,6 +40,7 @@ class EncoderConfig:
     width          number of channels at half the size
     learning_rate  of Adam
     precision      "bf16" runs the convolutions in it
+    origin         SHA-256 of the encoder that it begins with, if there is one
     """
 
     width: int = 64
@@ -46,6 +48,7 @@ class EncoderConfig:
     learning_rate: float = 1e-3
     precision: Precision = "fp32"
     seed: int = 0
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         if min(self.width, self.batch) < 1 or self.seed < 0:
@@ -80,12 +83,18 @@ class Amortisation:
     """The encoder and its optimiser, one step at a time: a `run.Training`.
 
     faces  (N, H, W, 3) uint8, of the model's size; none: the generator's own samples, so that no photographs are needed
+    begin  the encoder whose weights it begins with, if there is one, of that width
     """
 
     losses: tuple[str, ...] = ("loss",)
 
     def __init__(
-        self, model: Model, faces: NDArray[np.uint8] | None, config: EncoderConfig, device: torch.device
+        self,
+        model: Model,
+        faces: NDArray[np.uint8] | None,
+        config: EncoderConfig,
+        device: torch.device,
+        begin: DCGANEncoder | None = None,
     ) -> None:
         size = model.config.size
         if faces is not None:
@@ -94,8 +103,19 @@ class Amortisation:
         self.step = 0
         torch.manual_seed(config.seed)
         self.latent_size = model.config.latent_size
-        images = {"size": size, "channels": model.config.channels}
-        encoder = DCGANEncoder(width=config.width, latent_size=self.latent_size, **images)
+        shape: dict[str, Any] = {
+            "size": size,
+            "channels": model.config.channels,
+            "latent_size": self.latent_size,
+            "width": config.width,
+        }
+        if begin is None:
+            encoder = DCGANEncoder(**shape)
+        else:
+            found = {name: getattr(begin, name) for name in shape}
+            if found != shape:
+                raise InputError(f"from: expected an encoder of {shape}, got one of {found}")
+            encoder = deepcopy(begin).train().requires_grad_(True)
         self.encoder = encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.adam = torch.optim.Adam(self.encoder.parameters(), config.learning_rate)
         self.search_config = InpaintConfig(precision=config.precision)
@@ -143,6 +163,12 @@ class Amortisation:
         self.adam.load_state_dict(state["adam"])
         self.step = state["step"]
 
+    def check_new(self, out: Path) -> None:
+        """Raises InputError if there is an encoder in the folder, unless the run begins with one."""
+        if self.config.origin is None and read_config(out).encoder_width is not None:
+            expected = "a model without an encoder, or with its run's training/encoder/state.pt"
+            raise InputError(f"{out}: expected {expected}, got an encoder alone; --from {out} begins a run with it")
+
     def save(self, out: Path, described: dict[str, Any]) -> None:
         """Writes the encoder into the folder of its model."""
         faces = None if self.faces is None else len(self.faces)
@@ -156,10 +182,17 @@ def train_encoder(
     config: EncoderConfig,
     *,
     device: torch.device,
+    begin: Model | None = None,
     **options: Any,
 ) -> None:
     """Trains an encoder for a model as `run.run` does; state and log lie in folder/training/encoder.
 
-    What is raised is as with `run.run`, and InputError for faces of another size or too few of them.
+    The run begins with the weights of the encoder of `begin`, if that is given.  What is raised is as with `run.run`,
+    and InputError for faces of another size or too few of them, and for a `begin` without an encoder of that width.
     """
-    run(Amortisation(model, faces, config, device), folder, folder / "training" / "encoder", **options)
+    encoder = None
+    if begin is not None:
+        if (encoder := begin.encoder) is None:
+            raise InputError("from: expected a model with an encoder, got one without")
+        config = replace(config, origin=begin.config.sha256["encoder"])
+    run(Amortisation(model, faces, config, device, encoder), folder, folder / "training" / "encoder", **options)

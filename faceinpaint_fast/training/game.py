@@ -7,9 +7,10 @@ point, with a gradient that does not vanish early on.  What is kept is a moving 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import write_image
-from faceinpaint_fast.models import save_model
+from faceinpaint_fast.models import Model, save_model
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, check_size
 from faceinpaint_fast.networks.protocols import to_signed, to_unit
 from faceinpaint_fast.training.run import batch_of_step, check_faces, run
@@ -43,6 +44,7 @@ class TrainConfig:
     beta1          of Adam
     ema            decay of the moving average of G's weights, a step
     precision      "bf16" runs the convolutions under autocast
+    origin         SHA-256 of the generator that it begins with, if there is one
     """
 
     size: int = 64
@@ -54,6 +56,7 @@ class TrainConfig:
     ema: float = 0.999
     precision: str = "fp32"
     seed: int = 0
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         check_size(self.size)
@@ -66,18 +69,29 @@ class TrainConfig:
 
 
 class Game:
-    """G, its average, D and their optimisers, one step at a time: a `run.Training`."""
+    """G, its average, D and their optimisers, one step at a time: a `run.Training`.
+
+    It begins with the weights of a model, if there is one, whose images are of that size and whose width it has.
+    """
 
     losses: tuple[str, ...] = ("loss_d", "loss_g")
 
-    def __init__(self, faces: NDArray[np.uint8], config: TrainConfig, device: torch.device) -> None:
+    def __init__(
+        self, faces: NDArray[np.uint8], config: TrainConfig, device: torch.device, begin: Model | None = None
+    ) -> None:
         check_faces(faces, config.batch, config.size)
         self.faces, self.config, self.device = faces, config, device
         self.step = 0
         torch.manual_seed(config.seed)
-        self._shape = {"size": config.size, "width": config.width, "channels": faces.shape[-1]}
-        self.G = self._placed(DCGANGenerator(**self._shape))
-        self.D = self._placed(DCGANDiscriminator(**self._shape))
+        shape = {"size": config.size, "width": config.width, "channels": faces.shape[-1]}
+        if begin is None:
+            G, D = DCGANGenerator(**shape), DCGANDiscriminator(**shape)
+        else:
+            found = {name: getattr(begin.config, name) for name in shape}
+            if found != shape:
+                raise InputError(f"from: expected a model of {shape}, got one of {found}")
+            G, D = deepcopy(begin.generator), deepcopy(begin.discriminator)
+        self.G, self.D = self._placed(G), self._placed(D)
         self.average = AveragedModel(self.G, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.adam_G, self.adam_D = (
             torch.optim.Adam(network.parameters(), config.learning_rate, (config.beta1, 0.999))
@@ -85,7 +99,8 @@ class Game:
         )
 
     def _placed(self, network: M) -> M:
-        return network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # a model that was loaded is frozen
+        return network.train().requires_grad_(True).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def play(self, rate: float = 1.0) -> Tensor:
         """Does a step of D and one of G at this share of the learning rate; returns their losses, (2,)."""
@@ -128,8 +143,7 @@ class Game:
 
     def averaged_generator(self) -> DCGANGenerator:
         """Returns G with the averaged weights and BatchNorm statistics that belong to them, in eval mode."""
-        G = self._placed(DCGANGenerator(**self._shape))
-        G.load_state_dict(self.average.module.state_dict())
+        G = deepcopy(cast(DCGANGenerator, self.average.module))
         rng = np.random.default_rng((self.config.seed, 2))
         update_bn((self._latent(rng, self.config.batch) for _ in range(20)), G)
         return G.eval()
@@ -155,6 +169,14 @@ class Game:
             part.load_state_dict(state[name])
         self.step = state["step"]
 
+    def check_new(self, out: Path) -> None:
+        """Raises InputError if a model is in the folder."""
+        if (out / "config.json").exists():
+            expected = "a folder without a model, or with its run's state.pt"
+            raise InputError(
+                f"{out}: expected {expected}, got a model alone; --from {out} begins a run elsewhere with it"
+            )
+
     def save(self, out: Path, described: dict[str, Any]) -> None:
         """Writes the averaged G and D as a model folder, and samples of that G into out/training/samples."""
         G = self.averaged_generator()
@@ -164,9 +186,20 @@ class Game:
         write_image(out / "training" / "samples" / f"{described['images']:09d}.png", self.sample_grid(G))
 
 
-def train(faces: NDArray[np.uint8], out: Path, config: TrainConfig, *, device: torch.device, **options: Any) -> None:
+def train(
+    faces: NDArray[np.uint8],
+    out: Path,
+    config: TrainConfig,
+    *,
+    device: torch.device,
+    begin: Model | None = None,
+    **options: Any,
+) -> None:
     """Trains a model on faces (N, size, size, 3) as `run.run` does; state and log lie in out/training.
 
-    What is raised is as with `run.run`, and InputError for faces of another size or too few of them.
+    The run begins with the weights of a model, if there is one.  What is raised is as with `run.run`, and InputError
+    for faces of another size or too few of them, and for a model of another size or width.
     """
-    run(Game(faces, config, device), out, out / "training", **options)
+    if begin is not None:
+        config = replace(config, origin=begin.config.sha256["generator"])
+    run(Game(faces, config, device, begin), out, out / "training", **options)

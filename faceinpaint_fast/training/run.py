@@ -6,11 +6,13 @@ bit for bit on the CPU.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -20,8 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast.errors import InputError, ModelError
-from faceinpaint_fast.files import write_atomically
+from faceinpaint_fast.files import named, sweep, write_atomically
 from faceinpaint_fast.framing import Framing
+from faceinpaint_fast.locks import held
 
 LOG_EVERY = 50  # steps between lines of the log
 
@@ -39,6 +42,10 @@ class Training(Protocol):
     step: int
     losses: tuple[str, ...]
 
+    @property
+    def faces(self) -> NDArray[np.uint8] | None:
+        """The faces that it learns from, (N, H, W, 3); none: the model's own samples."""
+
     def play(self, rate: float) -> Tensor:
         """Does one step at this share of the learning rate; returns its losses, (len(losses),), left on the device."""
 
@@ -47,6 +54,9 @@ class Training(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from such a state."""
+
+    def check_new(self, out: Path) -> None:
+        """Raises InputError if a new run would replace what is in the model folder `out` from elsewhere."""
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
         """Puts what has come of it into the model folder `out`, with a description of the run."""
@@ -106,66 +116,117 @@ def run(
     cooldown: int = 0,
     checkpoint_minutes: float = 5.0,
     on_progress: Callable[[LogLine], None] = lambda _: None,
+    on_step: Callable[[int], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Trains until `images` have been seen; what comes of it is in the model folder `out` from the first checkpoint on.
 
     Over the last `cooldown` of them the learning rate falls to 0 along a line.  What comes before does not depend on
     it, so that a run may be prolonged and cooled down from any checkpoint.
 
-    `folder` holds state.pt (everything a resumed run needs) and log.jsonl.  If they are there already the run
-    continues; InputError if that one was begun with another config.  Raises ModelError if a loss is no longer finite.
+    on_progress  hears each line of the log
+    on_step      hears after each step how many images have been seen
+    stopped      says after each step whether to leave it at that, with a checkpoint
+
+    `folder` holds state.pt (everything a resumed run needs) and log.jsonl, and belongs to one run at a time.  If they
+    are there already the run continues; InputError if that one was begun with another config or other faces, or is
+    finished and something else is asked for, if `out` holds a model that came from elsewhere, and while another
+    process has the folder.  Raises ModelError if a loss is no longer finite.
     """
-    batch = training.config.batch
-    elapsed = _resume(training, folder)
-    start = saved = time.monotonic()
-    losses = torch.zeros(len(training.losses), device=training.device)
-    since = 0
-    while training.step * batch < images:
-        left = images - training.step * batch
-        losses += training.play(min(1.0, left / max(cooldown, 1)))
-        since += 1
-        done = training.step * batch >= images
-        if since == LOG_EVERY or done:
-            means = dict(zip(training.losses, (losses / since).tolist(), strict=True))
-            line = LogLine(training.step * batch, elapsed + time.monotonic() - start, means)
-            _log(folder, line)
-            on_progress(line)
-            losses.zero_()
-            since = 0
-        # between lines of the log, so that a resumed run writes the same lines
-        if done or (since == 0 and time.monotonic() - saved > 60 * checkpoint_minutes):
-            _save(training, out, folder, cooldown, elapsed + time.monotonic() - start)
-            saved = time.monotonic()
+    if not (folder / "state.pt").exists():
+        training.check_new(out)
+    with held(folder / "lock", folder):
+        for place in (out, folder, folder / "samples"):
+            sweep(place)
+        past = _resume(training, folder, images, cooldown)
+        losses = torch.tensor(past.losses, dtype=torch.float32, device=training.device)
+        since, seen, stop = past.since, _seen(training), False
+        start = saved = time.monotonic()
+        while seen < images and not stop:
+            losses += training.play(min(1.0, (images - seen) / max(cooldown, 1)))
+            since += 1
+            seen = _seen(training)
+            on_step(seen)
+            stop = stopped()
+            seconds = past.seconds + time.monotonic() - start
+            if since == LOG_EVERY or seen >= images:
+                line = LogLine(seen, seconds, dict(zip(training.losses, (losses / since).tolist(), strict=True)))
+                _log(folder, line)
+                on_progress(line)
+                losses.zero_()
+                since = 0
+            # by the clock with a line of the log alone
+            due = since == 0 and time.monotonic() - saved > 60 * checkpoint_minutes
+            if due or stop or seen >= images:
+                _save(training, out, folder, replace(past, seconds=seconds, since=since, losses=losses.tolist()))
+                saved = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Past:
+    """What state.pt says of a run beside what is trained.
+
+    faces    which they are
+    seconds  spent
+    since    steps since the last line of the log
+    losses   their sums over these steps
+    """
+
+    faces: str
+    cooldown: int
+    seconds: float
+    since: int
+    losses: list[float]
+
+
+def _seen(training: Training) -> int:
+    return training.step * cast(int, training.config.batch)
 
 
 def _log(folder: Path, line: LogLine) -> None:
-    if not np.isfinite(list(line.losses.values())).all():
-        raise ModelError(f"{folder}: expected finite losses, got {line}: the last checkpoint is kept")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log.jsonl").open("a") as log:
-        log.write(json.dumps({"images": line.images, "seconds": line.seconds} | line.losses) + "\n")
+    _check_finite(folder, line.losses)
+    log = folder / "log.jsonl"
+    with named(log), log.open("a") as file:
+        file.write(json.dumps({"images": line.images, "seconds": line.seconds} | line.losses) + "\n")
 
 
-def _save(training: Training, out: Path, folder: Path, cooldown: int, seconds: float) -> None:
-    config = asdict(training.config)
-    seen = training.step * training.config.batch
-    training.save(out, config | {"images": seen, "cooldown": cooldown, "seconds": round(seconds)})
-    state = training.state_dict() | {"config": config, "seconds": seconds}
+def _check_finite(folder: Path, losses: Mapping[str, float]) -> None:
+    if not np.isfinite(list(losses.values())).all():
+        raise ModelError(f"{folder}: expected finite losses, got {losses}: the last checkpoint is kept")
+
+
+def _save(training: Training, out: Path, folder: Path, past: _Past) -> None:
+    _check_finite(folder, dict(zip(training.losses, past.losses, strict=True)))
+    config = {name: value for name, value in asdict(training.config).items() if value is not None}
+    seen, seconds = _seen(training), round(past.seconds)
+    training.save(out, config | {"images": seen, "cooldown": past.cooldown, "seconds": seconds})
     # last: whatever a kill leaves half done above, the resumed run does again
-    write_atomically(folder / "state.pt", lambda file: torch.save(state, file))
+    _save_state(training, folder, past)
 
 
-def _resume(training: Training, folder: Path) -> float:
-    """Bring the training to the last checkpoint; seconds spent until then."""
-    path = folder / "state.pt"
+def _save_state(training: Training, folder: Path, past: _Past) -> None:
+    state = BytesIO()
+    torch.save(training.state_dict() | {"config": asdict(training.config)} | asdict(past), state)
+    # not by torch, which hides what the system says of a full disk
+    write_atomically(folder / "state.pt", lambda file: file.write(state.getbuffer()))
+
+
+def _resume(training: Training, folder: Path, images: int, cooldown: int) -> _Past:
+    """Brings the training to the last checkpoint, or makes the first; returns how far the run is."""
+    path, faces = folder / "state.pt", _fingerprint(training.faces)
+    new = _Past(faces=faces, cooldown=cooldown, seconds=0.0, since=0, losses=[0.0] * len(training.losses))
     if not path.exists():
         (folder / "log.jsonl").unlink(missing_ok=True)
-        return 0.0
+        # at once: from now on what is in the model's folder is this run's
+        _save_state(training, folder, new)
+        return new
     try:
         state = cast(dict[str, Any], torch.load(path, map_location=training.device, weights_only=True))
         begun = _config_of(type(training.config), state["config"])
         if begun == training.config:
             training.load_state_dict(state)
+            # an older run does not say all of it
+            past = replace(new, **{each.name: state[each.name] for each in fields(_Past) if each.name in state})
     except Exception as error:
         raise ModelError(f"{path}: expected the state of a training run, got: {error}") from error
     if begun != training.config:
@@ -174,11 +235,30 @@ def _resume(training: Training, folder: Path) -> float:
         ]
         theirs, ours = (", ".join(f"{name}={getattr(c, name)}" for name in names) for c in (begun, training.config))
         raise InputError(f"{folder}: expected the config it was begun with, {theirs}, got {ours}")
-    seen = training.step * training.config.batch
+    seen = _seen(training)
+    _check_asked(folder, past, new, seen, images, training.config.batch)
     lines = [line for line in log_lines(folder / "log.jsonl") if line["images"] <= seen]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     write_atomically(folder / "log.jsonl", lambda file: file.write(text.encode()))
-    return float(state["seconds"])
+    return replace(past, cooldown=cooldown)
+
+
+def _check_asked(folder: Path, past: _Past, asked: _Past, seen: int, images: int, batch: int) -> None:
+    """Raises InputError if a run has had other faces than it is asked for, or is further than it is asked to go."""
+    if past.faces != asked.faces:
+        raise InputError(f"{folder}: expected the faces it was begun with, {past.faces}, got {asked.faces}")
+    if seen >= images + batch:
+        raise InputError(f"images: expected at least the {seen} that {folder} has seen, got {images}")
+    if seen >= images and past.cooldown != asked.cooldown:
+        expected = f"{past.cooldown}, as the run in {folder} ended, or more images"
+        raise InputError(f"cooldown: expected {expected}, got {asked.cooldown}")
+
+
+def _fingerprint(faces: NDArray[np.uint8] | None) -> str:
+    """Returns what tells faces from others."""
+    if faces is None:
+        return "the model's own samples"
+    return f"{len(faces)} with SHA-256 {hashlib.sha256(np.ascontiguousarray(faces).data).hexdigest()}"
 
 
 def _config_of(kind: type[Any], described: dict[str, Any]) -> Any:

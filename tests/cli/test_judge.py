@@ -55,7 +55,8 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, taken, model, grey
             "--model", model, "--device", "cpu", "--update", readme]  # fmt: skip
     status, said, err = faceinpaint(*line, "--table1")
     # of the first picture of each data set
-    assert (status, err) == (0, taken + taken.replace("faces/0.png", "shard.tar:4.png"))
+    first = taken + taken.replace("faces/0.png", "shard.tar:4.png")
+    assert (status, err) == (0, f"{first}faceinpaint: shard default left 100.0 %, 0:00:00 left\n")
     # two masks, three faces and two
     assert grey == [2, 1, 2, 1, 2, 2]
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.jsonl")) == [
@@ -184,8 +185,8 @@ def test_ctrl_c_costs_evaluate_one_batch(faceinpaint, faces, taken, tmp_path, mo
         (["--as", "?!"], "method: expected a name with a letter or a digit, got '?!'"),
         (["--as", "both", "--methods", "TV"], "--as: expected one method to be called 'both', got"),
         (["--update", "nowhere.md"], "nowhere.md: expected a text file to update"),
-        (["nowhere"], "nowhere: expected a folder of images or a tar file"),
-        (["--out", "face.png"], "face.png/faces/harmonic.jsonl: expected a place that can be written to"),
+        (["nowhere"], "nowhere: expected a folder of images, an image or a whole tar file"),
+        (["--out", "face.png"], "face.png/results.jsonl: expected a place that can be written to"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

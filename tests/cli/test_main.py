@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -180,6 +181,43 @@ def test_a_real_process_prints_one_line_or_a_traceback(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    "terminal",
+    [
+        {"PYTHONIOENCODING": "cp1252:strict"},
+        {"PYTHONIOENCODING": "utf-8:strict"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=str,
+)
+def test_a_terminal_need_not_have_every_sign(tmp_path, terminal):
+    """Neither for a file's name, of which a byte is no UTF-8, nor for the ± of a table."""
+    script = """
+from pathlib import Path
+import numpy as np
+from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.main import app, main
+from faceinpaint_fast.images import write_image
+@app.command()
+def say(path: Path):
+    write_image(path, np.zeros((2, 2, 3), np.uint8))
+    print(f"{path}: 1 ± 2 µs")
+    console.print_table("± µ", ["ж"], [["±"]])
+    console.print_markdown("| ± |\\n| --- |\\n| ж |\\n")
+    console.remark("± ж")
+    with console.counting_bar() as bar:
+        bar.advance(bar.add_task("±", total=1))
+main()
+"""
+    (tmp_path / "say.py").write_text(script, encoding="utf-8")
+    name = os.fsencode(tmp_path) + "/я ± \U0001f600".encode() + b"\xff.png"
+    command = [sys.executable, tmp_path / "say.py", "say", name]
+    done = subprocess.run(command, capture_output=True, env=os.environ | terminal, check=False)
+    assert (done.returncode, b"faceinpaint: " in done.stderr, b"Error" in done.stderr) == (0, True, False)
+    assert os.path.exists(name)  # noqa: PTH110 - bytes
+    assert b": 1 " in done.stdout
+
+
 def test_an_unwritable_place_is_refused_before_any_work(refused, picture, model, tmp_path):
     """Before so much as the model is looked at, which is not even there."""
     (tmp_path / "in the way").write_text("a file")
@@ -197,8 +235,62 @@ def test_an_unwritable_place_is_refused_before_any_work(refused, picture, model,
     good = tmp_path / "a.png"
     assert "expected a place" in refused(*here, "-o", good, "--save-steps", tmp_path / "in the way" / "steps")
     assert "expected a place" in refused("train", tmp_path / "nowhere", "--out", tmp_path / "in the way")
-    assert "expected a place" in refused("calibrate", tmp_path / "in the way", tmp_path / "nowhere")
-    assert "expected a place" in refused("frechet", tmp_path / "in the way", tmp_path / "nowhere")
+    assert "expected a model folder" in refused("calibrate", tmp_path / "in the way", tmp_path / "nowhere")
+    assert "expected a model folder" in refused("frechet", tmp_path / "in the way", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        (["bench", "--out", "new/PLACE"], "table.md"),
+        (["parity", "--model", "nowhere", "--out", "new/PLACE"], "table.md"),
+        (["evaluate", "nowhere", "--model", "nowhere", "--out", "PLACE"], "results"),
+        (["evaluate", "--model", "nowhere", "--out", "results", "--figures", "PLACE"], "figures"),
+        (["evaluate", "--model", "nowhere", "--figures", "new", "--update", "new/PLACE"], "README.md"),
+        (["evaluate", "--model", "nowhere", "--figures", "new/PLACE"], "fig14.png"),
+        (["export", "model", "--out", "new/PLACE"], "model.pt2"),
+        (["demo", "--model", "nowhere", "--out", "new/PLACE"], "demo.png"),
+        (["train", "nowhere", "--out", "new/PLACE"], "generator.safetensors"),
+        (["train-encoder", "new/PLACE"], "encoder.safetensors"),
+        (["inpaint", "face.png", "centre", "--model", "nowhere", "--out", "new/PLACE"], "face.png"),
+        (["inpaint", "nowhere", "centre", "-o", "a.png", "--save-steps", "new/PLACE"], "divergence.png"),
+    ],
+    ids=lambda value: "-".join(value[:1]) if isinstance(value, list) else value,
+)
+@pytest.mark.usefixtures("model")
+def test_a_protected_file_is_refused_before_any_work(refused, tmp_path, monkeypatch, line, place):
+    """Each command looks first at all that it will write: the model that it would load is not even there."""
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path / "new", tmp_path):
+        path = folder / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("<!-- evaluate: table1 -->\n<!-- end -->\n")
+        path.chmod(0o444)
+    # of a folder that is to be written into, the file in it
+    inside = place.endswith((".safetensors", "fig14.png", "divergence.png"))
+    told = [part.replace("PLACE", "" if inside else place) for part in line]
+    assert f"{place}" in (message := refused(*told))
+    assert "expected a place that can be written to" in message
+
+
+@pytest.mark.parametrize("command", ["bench", "parity", "demo"])
+def test_what_was_found_is_shown_although_it_cannot_be_written(faceinpaint, model, out, monkeypatch, command):
+    from faceinpaint_fast.benchmarks import report as benchmark
+    from faceinpaint_fast.parity import report as parity
+
+    def no_space(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_space)
+    monkeypatch.setattr(benchmark, "comparisons", lambda _: {})
+    monkeypatch.setattr(parity, "checks", lambda *_: [])
+    line, shown = {
+        "bench": (["--out", out], "what"),
+        "parity": (["--model", model, "--out", out], "0 failed"),
+        "demo": (["--model", model, "--iterations", 1, "--out", out], "dB"),
+    }[command]
+    status, said, err = faceinpaint(command, *line)
+    assert (status, shown in said, "No space left on device" in err) == (2, True, True)
 
 
 def test_a_damaged_model_is_refused(refused, picture, model, out):

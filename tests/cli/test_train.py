@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
+import shutil
+import signal
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from PIL import Image
 from rich.console import Console
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.cli import train
+from faceinpaint_fast.cli import judge, train
+from faceinpaint_fast.evaluation import protocol
 from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.framing import CELEBA_108, CELEBA_148
 from faceinpaint_fast.images import read_image, write_image
@@ -31,7 +37,10 @@ def test_train_then_calibrate_then_inpaint(
     monkeypatch.setattr(dcgan, "GRID", 2)
     model = tmp_path / "new" / "model"
     status, said, err = faceinpaint("train", faces, "--out", model, *TINY, "--images", 16, "--precision", "fp32")
-    assert (status, err) == (0, taken)
+    log = f"faceinpaint: {model}/training/log.jsonl: the losses, a line every 50 steps\n"
+    shown = r"faceinpaint: training 100\.0 %, \d+ images/s  loss_d \d\.\d+  loss_g \d\.\d+, 0:00:00 left\n"
+    assert status == 0
+    assert re.fullmatch(re.escape(taken + log) + shown, err)
     assert said.startswith(f"{model}: a model that has seen 16 images")
     training = load_model(model).config.training
     assert {key: training[key] for key in ("width", "batch", "images", "faces", "precision")} == {
@@ -127,13 +136,52 @@ def test_train_calibrate_and_frechet_refuse_data_that_are_none(refused, model, f
     (tmp_path / "empty").mkdir()
     (faces / "3.png").write_bytes(b"broken")
     for source, message in (
-        (tmp_path / "nowhere", "nowhere: expected a folder of images or a tar file"),
+        (tmp_path / "nowhere", "nowhere: expected a folder of images, an image or a whole tar file"),
         (tmp_path / "empty", "data: expected images in"),
         (faces, "3.png: expected an image file"),
     ):
         assert message in refused("train", source, "--out", tmp_path / "new", *TINY)
         assert message in refused("calibrate", model, source)
         assert message in refused("frechet", model, source)
+
+
+@pytest.mark.parametrize("command", ["train", "train-encoder", "calibrate", "frechet", "evaluate"])
+def test_every_reader_of_faces_skips_what_fails_if_asked(
+    faceinpaint, refused, faces, model, tmp_path, monkeypatch, command
+):
+    """All that fail are told at once; warnings of metadata as remarks."""
+    given, found = [], SimpleNamespace(describe=dict)
+
+    def remember(data, answer=None):
+        given.append(data)
+        return answer
+
+    monkeypatch.setattr(dcgan, "train", lambda data, *_, **__: remember(data))
+    monkeypatch.setattr(encoder, "train_encoder", lambda _, __, data, *___, **____: remember(data))
+    monkeypatch.setattr(calibration, "calibrate", lambda _, data, **__: remember(data, found))
+    monkeypatch.setattr(frechet, "frechet", lambda _, data, **__: remember(data, {}))
+    monkeypatch.setattr(protocol, "evaluate", lambda _, __, data, *___, **____: remember(data["faces"]))
+    monkeypatch.setattr(judge, "_report", lambda *_, **__: None)
+    for name in ("3.png", "5.png"):
+        (faces / name).write_bytes(b"broken")
+    (faces / "notes.txt").write_text("words")
+    image = Image.open(faces / "1.png")
+    image.save(faces / "1.webp", lossless=True, exif=b"no EXIF")
+    (faces / "1.png").unlink()
+    line = {
+        "train": [faces, "--out", tmp_path / "new"],
+        "evaluate": [faces, "--out", tmp_path / "out", "--model", model, "--methods", "harmonic"],
+    }.get(command, [model, faces])
+    message = refused(command, *line)
+    assert "got 2 that fail: " in message
+    assert "3.png: expected an image file" in message
+    assert "5.png: expected an image file" in message
+    status, _, err = faceinpaint(command, *line, "--on-error", "skip")
+    assert status == 0
+    assert len(given[0]) == 6
+    assert f"faceinpaint: skipped 2 pictures: {faces}/3.png: " in err
+    assert "faceinpaint: passed over, since no pictures: 1 .txt\n" in err
+    assert f"faceinpaint: {faces}/1.webp: its EXIF cannot be read" in err
 
 
 def test_train_on_a_full_disk_is_one_line(faceinpaint, faces, taken, tmp_path, monkeypatch):
@@ -148,7 +196,7 @@ def test_train_on_a_full_disk_is_one_line(faceinpaint, faces, taken, tmp_path, m
     assert err.count("\n") == 2
 
 
-def test_calibrate_refuses_weights_that_were_replaced_meanwhile(refused, faces, model, discriminator, monkeypatch):
+def test_calibrate_refuses_weights_that_were_replaced_meanwhile(faceinpaint, faces, model, discriminator, monkeypatch):
     """A training run that goes on in the same folder."""
 
     def replace_then_calibrate(generator, *args, **options):
@@ -159,7 +207,11 @@ def test_calibrate_refuses_weights_that_were_replaced_meanwhile(refused, faces, 
 
     calibrate = calibration.calibrate
     monkeypatch.setattr(calibration, "calibrate", replace_then_calibrate)
-    assert "expected the weights that were measured" in refused("calibrate", model, faces, "--samples", "3")
+    status, said, err = faceinpaint("calibrate", model, faces, "--samples", "3")
+    assert status == 2
+    # what was found of the old ones is shown all the same
+    assert json.loads(said)["samples"] == 3
+    assert "expected the weights that were measured" in err
     assert load_model(model).config.normalization is None
 
 
@@ -177,7 +229,8 @@ def test_train_encoder_gives_a_model_its_guess(faceinpaint, faces, taken, model,
     assert load_model(model).encoder is None
     line = ["train-encoder", model, *([faces] if with_faces else []), "--images", 8, "--batch", 4, "--width", 2]
     status, said, err = faceinpaint(*line)
-    assert (status, err) == (0, taken if with_faces else "")
+    assert status == 0
+    assert err.startswith((taken if with_faces else "") + f"faceinpaint: {model}/training/encoder/log.jsonl: ")
     assert said == f"{model}: with an encoder that has seen 8 images\n"
     assert load_model(model).encoder is not None
     described = read_config(model).encoder
@@ -200,8 +253,14 @@ def test_train_encoder_passes_every_option_on(faceinpaint, faces, model, tmp_pat
     assert loaded.config == read_config(model)
     assert shown.shape == (9, 64, 64, 3)
     assert config == encoder.EncoderConfig(width=3, batch=5, learning_rate=0.01, precision="bf16", seed=9)
-    assert callable(options.pop("on_progress"))
-    assert options == {"images": 100, "cooldown": 40, "device": torch.device("cpu"), "checkpoint_minutes": 7}
+    assert all(callable(options.pop(name)) for name in ("on_progress", "on_step", "stopped"))
+    assert options == {
+        "begin": None,
+        "images": 100,
+        "cooldown": 40,
+        "device": torch.device("cpu"),
+        "checkpoint_minutes": 7,
+    }
 
 
 def test_train_draws_its_losses_now_and_whenever_it_is_asked(faceinpaint, faces, tmp_path, monkeypatch):
@@ -284,3 +343,79 @@ def test_pictures_are_cut_to_the_model_s_framing(faceinpaint, celeba, model, mon
     assert given[0].shape == (2, 64, 64, 3)
     assert_array_equal(given[0], given[1])
     assert_array_equal(given[0], given[2])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_a_signal_makes_a_checkpoint_and_the_same_command_goes_on(faceinpaint, faces, tmp_path, monkeypatch, number):
+    monkeypatch.setattr(dcgan, "GRID", 2)
+    line = ["train", faces, "--out", tmp_path / "model", *TINY, "--images", 20, "--precision", "fp32"]
+    play = dcgan.Game.play
+
+    def interrupted(game, rate):
+        if game.step == 2:
+            os.kill(os.getpid(), number)
+        return play(game, rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dcgan.Game, "play", interrupted)
+        status, said, err = faceinpaint(*line)
+    assert (status, said) == (128 + number, "")
+    left = f"{tmp_path}/model/training: {number.name}, a checkpoint is made; the same command goes on"
+    assert f"faceinpaint: {left}\n" in err
+    assert "training 60.0 %" in err
+    assert load_model(tmp_path / "model").config.training["images"] == 12
+    assert faceinpaint(*line)[0] == 0
+    assert load_model(tmp_path / "model").config.training["images"] == 20
+
+
+def test_a_signal_while_faces_are_read_ends_it_at_once(faceinpaint, faces, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("faceinpaint_fast.faces.read_image", interrupted)
+    assert faceinpaint("train", faces, "--out", tmp_path / "model", *TINY)[0] == 143
+    assert faceinpaint("train-encoder", tmp_path / "model", faces)[0] == 2
+
+
+def test_a_model_that_was_handed_over_is_kept_and_a_new_run_begins_with_it(
+    refused, faceinpaint, faces, model, tmp_path
+):
+    new = tmp_path / "new" / "model"
+    assert "got a model alone; --from" in refused("train", faces, "--out", model, "--width", 4, "--batch", 4)
+    for asked, message in (
+        (["--width", 3], "--width: expected that of --from, 4, got 3"),
+        (["--size", 32], "--size: expected the model's, 64, got 32"),
+        (["--crop", "celeba-148"], "--crop: expected the model's, celeba-108, or x,y,side, got celeba-148"),
+    ):
+        assert message in refused("train", faces, "--out", new, "--from", model, *asked)
+    line = [faces, "--batch", 4, "--images", 8, "--device", "cpu"]
+    assert faceinpaint("train", *line, "--out", new, "--from", model)[0] == 0
+    made, given = read_config(new), read_config(model)
+    assert (made.width, made.training["origin"]) == (4, given.sha256["generator"])
+    # an encoder likewise, which lies in its model's folder
+    assert faceinpaint("train-encoder", new, *line, "--width", 2)[0] == 0
+    shutil.rmtree(new / "training" / "encoder")
+    assert "got an encoder alone; --from" in refused("train-encoder", new, *line)
+    assert "--width: expected that of --from, 2, got 3" in refused(
+        "train-encoder", new, *line, "--from", new, "--width", 3
+    )
+    before = read_config(new)
+    assert faceinpaint("train-encoder", new, *line, "--from", new)[0] == 0
+    after = read_config(new)
+    assert (after.encoder_width, after.encoder["origin"]) == (2, before.sha256["encoder"])
+
+
+@pytest.mark.parametrize("command", ["calibrate", "frechet"])
+def test_a_model_that_cannot_be_written_to_is_measured(faceinpaint, faces, taken, model, monkeypatch, command):
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(frechet, "LEAST", 3)
+    monkeypatch.setattr("faceinpaint_fast.files.check_place", refuse)
+    monkeypatch.setattr("faceinpaint_fast.models.write_atomically", refuse)
+    before = read_config(model)
+    status, said, err = faceinpaint(command, model, faces, "--samples", 3)
+    assert status == 0
+    assert json.loads(said)["samples"] == 3
+    assert err == f"{taken}faceinpaint: {model}: nothing was stored there: [Errno 30] Read-only file system\n"
+    assert read_config(model) == before

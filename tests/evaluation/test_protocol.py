@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+import re
 import shutil
 import tarfile
 
@@ -159,6 +161,21 @@ def test_data_sets_have_the_names_of_their_files(tmp_path, faces):
         data_sets([tmp_path / "shard.tar", tmp_path / "shard"], size=64, framing=CELEBA_108)
 
 
+def test_single_pictures_are_a_data_set_by_the_name_of_their_folder(tmp_path, faces):
+    for i in range(3):
+        write_image(tmp_path / "heads" / f"{i}.png", faces[i])
+    heads = tmp_path / "heads"
+    for sources in ([heads / "0.png", heads / "1.png", heads / "2.png"], [heads / "*.png"]):
+        found = data_sets(sources, size=64, framing=CELEBA_108)
+        assert list(found) == ["heads"]
+        assert_array_equal(found["heads"], faces[:3])
+    shutil.copytree(heads, tmp_path / "other" / "heads")
+    for another in (heads, tmp_path / "other" / "heads" / "0.png"):
+        for sources in ([heads / "0.png", another], [another, heads / "0.png"]):
+            with pytest.raises(InputError, match="data: expected data sets of different names, got heads twice"):
+                data_sets(sources, size=64, framing=CELEBA_108)
+
+
 def test_a_record_is_the_quality_of_the_rounded_image(faces, uninterrupted):
     header, *records = uninterrupted[1]
     assert [(record["mask"], record["face"]) for record in records] == [(m, i) for m in ASKED.masks for i in range(5)]
@@ -219,8 +236,8 @@ def test_seconds_are_a_batchs_over_its_size(faces, tmp_path, monkeypatch):
 
 def test_lines_are_short(uninterrupted):
     path = uninterrupted[0] / "heads" / "noise.jsonl"
-    # the names of the figures take 86 bytes of it
-    assert max(map(len, path.read_text().splitlines()[1:])) <= 140
+    # the names of the figures take 96 bytes of it
+    assert max(map(len, path.read_text().splitlines()[1:])) <= 160
 
 
 def test_what_is_not_finite_is_no_result(faces, tmp_path):
@@ -311,6 +328,45 @@ def test_other_faces_of_the_same_name_are_noticed_and_another_machine_is_not(fac
     method = {"noise": Method(restore=noise, config=CONFIG)}
     evaluate(ASKED, method, {"heads": faces[:6]}, tmp_path, machine={"python": "4"})
     assert len(lines(tmp_path / "heads" / "noise.jsonl")) == 1 + 2 * 6
+
+
+def test_other_faces_that_begin_with_the_same_one_are_noticed(faces, tmp_path, uninterrupted):
+    shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "heads" / "noise.jsonl"
+    before = path.read_bytes()
+    unused = Recorder()
+    with pytest.raises(
+        InputError, match=r"expected results of face 3 with pixels \w{8}, got \w{8}; choose another --out"
+    ):
+        evaluated(faces[[0, 1, 2, 4, 3, 5]], tmp_path, unused)
+    assert unused.calls == []
+    assert path.read_bytes() == before
+    # what an older version wrote says so of the first face alone
+    whole = before.decode().splitlines()
+    path.write_text("".join(f"{re.sub(r'.pixels.:[^,]*,', '', line)}\n" for line in whole))
+    evaluated(faces[:5], tmp_path, unused)
+    assert unused.calls == []
+
+
+def test_one_process_at_a_time_writes_a_file_of_results(faces, tmp_path, uninterrupted):
+    """Two that fill one folder with different methods do not meet."""
+    refused = []
+
+    def intruded(images, holes, seeds):
+        held = rf"noise\.jsonl: expected a place that nobody is writing to, got one held by process {os.getpid()} on "
+        with pytest.raises(InputError, match=held):
+            evaluated(faces[:5], tmp_path)
+        with pytest.raises(InputError, match=held):
+            protocol.check(["noise"], [tmp_path / "heads"], tmp_path)
+        other = {"other": Method(restore=noise, config=CONFIG)}
+        evaluate(ASKED, other, {"heads": faces[:1]}, tmp_path, machine=MACHINE)
+        refused.append(images)
+        return noise(images, holes, seeds)
+
+    (tmp_path / "heads").mkdir()
+    assert evaluated(faces[:5], tmp_path, intruded) == uninterrupted[1]
+    assert len(refused) == 6
+    assert sorted(path.name for path in (tmp_path / "heads").iterdir()) == ["noise.jsonl", "other.jsonl"]
 
 
 def test_a_config_is_compared_as_it_was_written(faces, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -149,6 +150,7 @@ def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
     monkeypatch.setattr(run_module, "LOG_EVERY", 2)
     before = read_config(folder).describe()
     assert load_model(folder).encoder is None
+    copy = shutil.copytree(folder, folder.with_name("copy"))
     run(folder, faces, cooldown=8)
     after = read_config(folder).describe()
     described = after.pop("encoder")
@@ -174,10 +176,47 @@ def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
     log = [json.loads(line) for line in (folder / "training" / "encoder" / "log.jsonl").read_text().splitlines()]
     assert [line["images"] for line in log] == [8, 16, 24, 32]
     # killed at any time, it goes on to the same weights
-    (folder / "training" / "encoder" / "state.pt").unlink()
-    run(folder, faces, images=16, cooldown=0)
-    run(folder, faces, cooldown=8)
-    assert read_config(folder).sha256["encoder"] == digest
+    run(copy, faces, images=16, cooldown=0)
+    run(copy, faces, cooldown=8)
+    assert read_config(copy).sha256["encoder"] == digest
+
+
+def test_an_encoder_that_came_from_elsewhere_is_not_overwritten(folder, faces):
+    run(folder, faces, images=8)
+    shutil.rmtree(folder / "training")
+    before = read_config(folder)
+    with pytest.raises(
+        InputError, match=r"expected a model without an encoder, .* got an encoder alone; --from .*model"
+    ):
+        run(folder, faces, images=16)
+    assert read_config(folder) == before
+    assert not (folder / "training").exists()
+
+
+def test_a_run_may_begin_with_an_encoder_for_other_faces(folder, faces):
+    run(folder, faces, images=8)
+    shutil.rmtree(folder / "training")
+    begin = load_model(folder)
+    options = {"begin": begin, "images": 4, "device": CPU}
+    train_encoder(folder, begin, faces[:8], TINY, **options)
+    found = load_model(folder)
+    assert found.config.encoder["origin"] == begin.config.sha256["encoder"]
+    # one step away, where a fresh one is not
+    for one, other in zip(found.encoder.parameters(), begin.encoder.parameters(), strict=True):
+        assert 0 < (one - other).abs().max() < 1.5 * TINY.learning_rate
+    # the same again is the same run, and another beginning is none of it
+    train_encoder(folder, begin, faces[:8], TINY, **options)
+    assert load_model(folder).config.sha256 == found.config.sha256
+    with pytest.raises(InputError, match=r"expected the config it was begun with, origin=\w{64}, got origin=None"):
+        run(folder, faces[:8], images=16)
+    with pytest.raises(InputError, match=r"from: expected an encoder of .*'width': 3}, got one of .*'width': 2}"):
+        train_encoder(folder, begin, faces[:8], EncoderConfig(width=3, batch=4), **options)
+
+
+def test_a_run_begins_with_no_encoder_that_is_not_there(folder, faces):
+    model = load_model(folder)
+    with pytest.raises(InputError, match="from: expected a model with an encoder, got one without"):
+        train_encoder(folder, model, faces, TINY, images=4, device=CPU, begin=model)
 
 
 def test_a_run_does_not_go_on_with_another_generator(folder, faces, generator, discriminator):

@@ -12,9 +12,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch.testing import assert_close
 
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.framing import CELEBA_148
+from faceinpaint_fast.models import load_model, save_model
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from faceinpaint_fast.training import game as dcgan
 from faceinpaint_fast.training import run as run_module
-from faceinpaint_fast.training.game import Game, TrainConfig
+from faceinpaint_fast.training.game import Game, TrainConfig, train
 
 CPU = torch.device("cpu")
 TINY = TrainConfig(width=2, batch=4, seed=5)
@@ -190,3 +193,26 @@ def test_fewer_faces_than_a_batch(faces):
 def test_faces_of_another_size_are_refused(faces):
     with pytest.raises(InputError, match="data: expected faces of 32x32 pixels, got 64x64"):
         Game(faces, dataclasses.replace(TINY, size=32), CPU)
+
+
+def test_a_run_may_begin_with_a_model_s_weights_for_other_faces(faces, tmp_path, lively):
+    first = dataclasses.replace(TINY, framing=CELEBA_148)
+    G, D = lively(DCGANGenerator(width=2, latent_size=7)), lively(DCGANDiscriminator(width=2))
+    save_model(tmp_path / "first", G, D, framing=CELEBA_148, training={})
+    begin = load_model(tmp_path / "first")
+    options = {"images": 4, "device": CPU, "begin": begin}
+    train(faces[:8], tmp_path / "next", first, **options)
+    found = load_model(tmp_path / "next")
+    assert found.config.training["origin"] == begin.config.sha256["generator"]
+    assert found.config.latent_size == 7
+    # a step of Adam away, float16 and the average aside; fresh weights are not
+    for network in ("generator", "discriminator"):
+        pairs = zip(getattr(found, network).parameters(), getattr(begin, network).parameters(), strict=True)
+        assert all((one - other).abs().max() < 0.01 for one, other in pairs)
+    assert found.config.sha256["discriminator"] != begin.config.sha256["discriminator"]
+    # the same again is the same run, and another beginning is none of it
+    train(faces[:8], tmp_path / "next", first, **options)
+    with pytest.raises(InputError, match=r"expected the config it was begun with, origin=\w{64}, got origin=None"):
+        train(faces[:8], tmp_path / "next", first, images=8, device=CPU)
+    with pytest.raises(InputError, match=r"from: expected a model of .*'width': 3.*, got one of .*'width': 2"):
+        train(faces, tmp_path / "wide", dataclasses.replace(first, width=3), **options)
