@@ -17,7 +17,7 @@ from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective
-from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam, optimiser
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
 from faceinpaint_fast.search.starts import around, beginning_at, codes
@@ -56,7 +56,8 @@ class LatentSearch:
         if device.type == "cuda" and config.iterations >= WORTH_COMPILING and taped:
             self._gradient = Compiled(self._gradient)
         self._on_device: Any = None
-        if device.type == "cuda":
+        # an optimiser without a kernel is searched with as on a CPU
+        if device.type == "cuda" and isinstance(self._optimiser, BFGS | Adam):
             from faceinpaint_fast.search.fused import Searches
 
             self._on_device = Searches(networks, self._gradient, self._optimiser, config)
