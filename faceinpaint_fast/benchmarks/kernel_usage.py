@@ -2,8 +2,8 @@
 
     python -m faceinpaint_fast.benchmarks.kernel_usage > benchmarks/results/kernels.md
 
-The largest window takes the compiler minutes, all other kernels a few for each GPU: `--window` and `--capability`, each
-as often as wanted, ask for less.
+It takes a quarter of an hour, most of it for the losses with large tiles and windows; with `--quick` about a minute: one
+GPU, the smallest tile, Wang's window.
 
 The launchers themselves run, on CPU tensors, and Triton compiles what it would have launched: nothing about a launch is
 written down twice.  Needs a process without TRITON_INTERPRET.
@@ -15,7 +15,6 @@ import math
 import subprocess
 import tempfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -39,6 +38,7 @@ from faceinpaint_fast.search import triton_steps
 from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam
 
 CAPABILITIES = (80, 90, 100)
+QUICK = (90,)
 # of matrices, and what brings them from memory while others are multiplied
 INSTRUCTIONS = ("wgmma", "tcgen05.mma", "mma.sync", "cp.async")
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
@@ -87,10 +87,10 @@ def _launch(dtype: torch.dtype, size: int) -> None:
     triton_ssim_l1.ssim(x, y, None, taps, window.pad, 1e-4, 9e-4, True)
 
 
-def _launch_tiles() -> None:
-    """The loss by every tile that there is."""
+def _launch_tiles(most: int | None) -> None:
+    """The loss by every tile that there is, or by the smallest ones."""
     tiles = triton_ssim_l1.TILES
-    for tile in sorted({tile for kernel in tiles.values() for _, tile in kernel}):
+    for tile in sorted({tile for kernel in tiles.values() for _, tile in kernel})[:most]:
         triton_ssim_l1.TILES = dict.fromkeys(tiles, ((math.inf, tile),))
         _launch(torch.float32, Window().size)
     triton_ssim_l1.TILES = tiles
@@ -178,13 +178,13 @@ def _usage(kernel: Any) -> tuple[int, int, int]:
     return fields["REG"], fields["STACK"] + fields["LOCAL"], kernel.metadata.shared
 
 
-def _usages(capability: int, windows: Sequence[int]) -> dict[str, str]:
-    """Returns what every kernel takes on a GPU of that capability, by its name; the losses' with those windows."""
+def _usages(capability: int, quick: bool) -> dict[str, str]:
+    """Returns what every kernel takes on a GPU of that capability, by its name."""
     compiled = _record()
     driver.set_active(_Absent(capability))
-    _launch_tiles()
-    for size in windows:
-        _launch(torch.float32, size)
+    _launch_tiles(1 if quick else None)
+    if not quick:
+        _launch(torch.float32, LARGEST)
     _launch(torch.bfloat16, Window().size)
     _launch_weighted_l1(torch.float32)
     _launch_weighted_l1(torch.bfloat16)
@@ -199,11 +199,12 @@ def _usages(capability: int, windows: Sequence[int]) -> dict[str, str]:
     }
 
 
-def table(capabilities: Sequence[int], windows: Sequence[int]) -> str:
-    """Returns the page: every kernel as the engine launches it, a column a GPU; the losses' with those windows."""
+def table(quick: bool) -> str:
+    """Returns the page: every kernel as the engine launches it, a column a GPU."""
+    capabilities = QUICK if quick else CAPABILITIES
     # a process each: it is Triton's compiler that takes the time
     with ProcessPoolExecutor(len(capabilities), get_context("spawn")) as processes:
-        usages = list(processes.map(partial(_usages, windows=windows), capabilities))
+        usages = list(processes.map(partial(_usages, quick=quick), capabilities))
     heads = ["kernel", *(f"sm_{capability}" for capability in capabilities)]
     rows = [[name, *(usage[name] for usage in usages)] for name in sorted(usages[0])]
     return "\n".join(
@@ -221,7 +222,5 @@ def table(capabilities: Sequence[int], windows: Sequence[int]) -> str:
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("--window", type=int, action="append", help="default: Wang's and the largest")
-    parser.add_argument("--capability", type=int, action="append", help=f"default: {CAPABILITIES}")
-    asked = parser.parse_args()
-    print(table(asked.capability or CAPABILITIES, asked.window or (Window().size, LARGEST)))
+    parser.add_argument("--quick", action="store_true", help="what the tests compare with the whole page")
+    print(table(parser.parse_args().quick))
