@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -126,12 +127,24 @@ def test_a_program_without_python_restores_what_python_restores(folder, program,
         assert_allclose(found.astype(int), expected.image.astype(int), atol=1)
         assert float(run.stdout.split()[-1]) == pytest.approx(float(expected.losses["total"]), rel=1e-3)
 
-    run = restore(np.zeros((64, 64)))
-    assert (run.returncode, run.stdout) == (2, "")
-    assert "hole.pgm: expected black and white" in run.stderr
-    run = restore(HOLES[0, :32])
-    assert run.returncode == 2
-    assert "hole.pgm: expected P5 of 64x64" in run.stderr
+    for run, told in (
+        (restore(np.zeros((64, 64))), "hole.pgm: expected black and white"),
+        (restore(HOLES[0, :32]), "hole.pgm: expected P5 of 64x64 pixels with 256 levels"),
+        (restore(HOLES[0], "7th"), "SEED: expected a whole number of up to 19 digits, got 7th"),
+        (refused(program), "usage: .*inpaint MODEL.pt2 FACE.ppm HOLE.pgm OUT.ppm \\[SEED\\]"),
+        (
+            refused(program, "nowhere.pt2", "a", "b", "c"),
+            "nowhere.pt2: expected what faceinpaint export wrote, got: .*",
+        ),
+        (refused(program, package, "nowhere.ppm", "b", "c"), "nowhere.ppm: expected P6 of .*"),
+    ):
+        assert (run.returncode, run.stdout) == (2, "")
+        # no stack trace below it
+        assert re.fullmatch(f"(.*/)?{told}\n", run.stderr)
+
+
+def refused(*line):
+    return subprocess.run(line, capture_output=True, text=True, env={"OMP_NUM_THREADS": "1"})
 
 
 def test_a_package_for_two_images(model, faces, tmp_path):
