@@ -164,9 +164,17 @@ def _warn(name: str, what: str) -> None:
 
 def check_writable(path: Path) -> None:
     """Raises InputError unless a picture could be written there: asked before the work, not after."""
+    _format_of(path)
+    check_place(path)
+
+
+def _format_of(path: Path) -> str:
+    """Returns the format that a path's extension names, or PNG for a FIFO or a device without any."""
+    if not path.suffix and path.exists() and not (path.is_file() or path.is_dir()):
+        return "PNG"
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: expected an extension among {', '.join(sorted(FORMATS))}, got {path.suffix!r}")
-    check_place(path)
+    return FORMATS[path.suffix.lower()]
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -181,7 +189,7 @@ def write_picture(path: Path, encode: Callable[[str], bytes]) -> None:
     """Writes what `encode` makes of the format that the extension names; raises InputError where that cannot be."""
     check_writable(path)
     try:
-        data = encode(FORMATS[path.suffix.lower()])
+        data = encode(_format_of(path))
         write_atomically(path, lambda file: file.write(data))
     # ValueError: more pixels a side than the format has room for
     except (OSError, ValueError) as error:
