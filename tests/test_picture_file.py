@@ -6,7 +6,6 @@ import warnings
 import zlib
 from io import BytesIO
 
-import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -17,6 +16,8 @@ from faceinpaint_fast import png
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import FORMATS, read_image
 from faceinpaint_fast.picture_file import CARRIES, PictureFile
+
+cv2 = pytest.importorskip("cv2")
 
 DESCRIPTION, ORIENTATION, EXIF_IFD, TAKEN = 0x010E, 0x0112, 0x8769, 0x9003
 # ITU-R 601

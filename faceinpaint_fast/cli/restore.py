@@ -45,19 +45,13 @@ def inpaint(
 
     The picture keeps its known pixels, its depth, transparency, colour profile and EXIF, as far as OUT's format can.
     """
-    from faceinpaint_fast import files, images
+    from faceinpaint_fast import images
     from faceinpaint_fast.picture_file import PictureFile
     from faceinpaint_fast.pictures import panels
 
-    if out in STDOUT:
-        console.check_piped(out)
-    else:
-        images.check_writable(out)
     if str(image) == hole == STDIN:
         raise InputError("-: expected a picture or a hole on stdin, got both")
-    if save_steps is not None:
-        for name in panels.NAMES:
-            files.check_place(save_steps / f"{name}.png")
+    _check(out, [] if save_steps is None else [save_steps / f"{name}.png" for name in panels.NAMES])
     with console.warnings_as_remarks():
         picture = PictureFile.read(sys.stdin.buffer, name="stdin") if str(image) == STDIN else PictureFile.read(image)
         damaged = picture.pixels
@@ -110,6 +104,18 @@ def demo(
     console.print_table(f"{config.iterations} iterations", heads, map(_figures, rows))
     images.write_image(out, demo_sheet(face, rows))
     print(f"{out}: damaged, generated, stitched, blended, original")
+
+
+def _check(out: Path, steps: list[Path]) -> None:
+    """Raises InputError unless the restored picture and its steps can be written."""
+    from faceinpaint_fast import images
+
+    if out in STDOUT:
+        console.check_piped(out)
+    else:
+        images.check_writable(out)
+    for step in steps:
+        images.check_writable(step)
 
 
 def _write(picture: PictureFile, out: Path) -> None:
