@@ -74,7 +74,7 @@ def store(path, image):
     elif path.suffix == ".tif":
         photometric = {"photometric": "rgb", "extrasamples": [2] if image.shape[-1] == 4 else []}
         photometric = {} if image.ndim == 2 else photometric
-        tifffile.imwrite(path, image, software=False, **photometric)
+        tifffile.imwrite(path, image, software=False, metadata=None, **photometric)
     else:
         Image.fromarray(image).save(path, lossless=True, exact=True)
 
