@@ -13,6 +13,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from torch._inductor import exc
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
 from faceinpaint_fast.cli.main import main
@@ -205,3 +206,23 @@ def test_what_cannot_be_exported(name, settings, message, model, tmp_path):
     with pytest.raises(InputError, match=message):
         export(model, tmp_path / name, **settings)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_a_compiler_it_says_which_one_it_looked_for(model, tmp_path):
+    none = torch._inductor.config.patch({"cpp.cxx": (None, "no-such-g++")})
+    with none, pytest.raises(InputError, match=r"export: expected a C\+\+ compiler, no-such-g\+\+ or .*, got none"):
+        export(model, tmp_path / "inpaint.pt2")
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_compiler_that_does_not_compile_is_quoted(model, tmp_path, monkeypatch, wrapped):
+    def fail(*_, **__):
+        error = exc.CppCompileError(["g++", "x.cpp"], "x.cpp: fatal error\ncannot execute cc1plus\n")
+        raise exc.InductorError(error, None) if wrapped else error
+
+    monkeypatch.setattr("faceinpaint_fast.export.traced", lambda *_: None)
+    monkeypatch.setattr("torch._inductor.aoti_compile_and_package", fail)
+    with pytest.raises(
+        InputError, match=r"export: expected a C\+\+ compiler, .* that compiles, .*\n.* execute cc1plus$"
+    ):
+        export(model, tmp_path / "inpaint.pt2")
