@@ -6,9 +6,9 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from glob import glob
 from io import BytesIO
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import EXTENSIONS, read_image
+from faceinpaint_fast.picture_folder import Passed, counts, pictures, told
 
 # eyes, nose and the corners of the mouth of scikit-image's astronaut, (x, y) in pixels
 ASTRONAUT = np.array([(203.4, 100.6), (247.4, 103.0), (226.0, 126.0), (205.0, 141.0), (243.6, 142.0)])
 FINER = 4  # times: warping alone does not guard against aliasing, averaging afterwards does
+TOLD = 10  # so many of the pictures that failed are named
+
+OnError = Literal["fail", "skip"]
 
 
 def astronaut(framing: Framing, size: int) -> NDArray[np.uint8]:
@@ -43,6 +47,7 @@ def load_faces(
     limit: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
+    on_error: OnError = "fail",
 ) -> NDArray[np.uint8]:
     """Returns the faces of folders, tar files and single pictures, in the order given: (N, size, size, 3).
 
@@ -53,24 +58,35 @@ def load_faces(
               has been cut to the square
     limit     how many faces to read, by default all
     progress  hears how many are there
-    tell      hears what was done with the first picture, in a line
+    tell      hears what was done with the first picture, in a line, and at last what was passed over or skipped
+    on_error  what a picture does that cannot be read, or is neither of that size nor has that square: "fail", or "skip"
 
-    A face takes 3 size^2 bytes of memory.  Raises InputError, naming the file, if a picture cannot be read or is
-    neither of that size nor has that square, if a tar file is not whole, and if there is no face.
+    A face takes 3 size^2 bytes of memory.  Hidden files and those with other extensions than a picture's are passed
+    over.  Raises InputError, naming the first pictures that fail, if a tar file is not whole, and if there is no face.
     """
+    if on_error not in get_args(OnError):
+        raise InputError(f"on_error: expected one of {', '.join(get_args(OnError))}, got {on_error!r}")
+    passed, failed = Passed(), list[InputError]()
+    files = chain.from_iterable(_files(source, passed) for source in matched(sources))
+    named_at_most = TOLD if on_error == "fail" else None
     # it grows where it lies, by an eighth: no face is there twice, and no picture outlives its face
     pixels, count = bytearray(), 0
-    for name, file in chain.from_iterable(map(_files, matched(sources))):
-        face, done = _fitted(read_image(file, name=name), size, framing, name)
-        if not count:
-            tell(f"{name}: {done}")
+    for face, done in islice(_fitting(files, size, framing, failed, named_at_most), limit):
+        # the others are read on for what else fails
+        if not count and not (failed and on_error == "fail"):
+            tell(done)
         pixels += face.tobytes()
         count += 1
         progress(count)
-        if count == limit:
-            break
+    if failed and on_error == "fail":
+        raise _together(failed)
+    if failed:
+        tell(f"skipped {len(failed)} pictures: {_listed(failed)}")
+    if passed:
+        tell(f"passed over, since no pictures: {told(passed)}")
     if not count:
-        raise InputError(f"data: expected images in {', '.join(map(str, sources)) or 'some source'}, got none")
+        where = ", ".join(map(str, sources)) or "some source"
+        raise InputError(f"data: expected images in {where}, got none; what counts: {', '.join(sorted(EXTENSIONS))}")
     return np.frombuffer(pixels, np.uint8).reshape(count, size, size, 3)
 
 
@@ -90,19 +106,50 @@ def is_picture(source: Path) -> bool:
     return source.suffix.lower() in EXTENSIONS and not source.is_dir()
 
 
-def _files(source: Path) -> Iterator[tuple[str, Path | BinaryIO]]:
+def _fitting(
+    files: Iterable[tuple[str, Path | BinaryIO]],
+    size: int,
+    framing: Framing,
+    failed: list[InputError],
+    most: int | None,
+) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Yields the faces of files, each with what was done; the errors of others go to `failed`, at most `most`."""
+    for name, file in files:
+        try:
+            fitted = _fitted(read_image(file, name=name), size, framing, name)
+        except InputError as error:
+            failed.append(error)
+            if len(failed) == most:
+                return
+        else:
+            yield fitted
+
+
+def _together(failed: Sequence[InputError]) -> InputError:
+    """Returns one error for all pictures that failed."""
+    if len(failed) == 1:
+        return failed[0]
+    many = f"the first {TOLD}" if len(failed) == TOLD else len(failed)
+    return InputError(f"data: expected pictures that can all be used, got {many} that fail: {_listed(failed)}")
+
+
+def _listed(failed: Sequence[InputError]) -> str:
+    """Returns the messages of the first pictures that failed."""
+    return "; ".join([*map(str, failed[:TOLD]), *([f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else [])])
+
+
+def _files(source: Path, passed: Passed) -> Iterator[tuple[str, Path | BinaryIO]]:
     """Yields the pictures of a source, each with its name."""
     if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in EXTENSIONS and path.is_file():
-                yield str(path), path
+        for path in pictures(source, passed):
+            yield str(path), path
     elif is_picture(source):
         yield str(source), source
     else:
-        yield from _members(source)
+        yield from _members(source, passed)
 
 
-def _members(source: Path) -> Iterator[tuple[str, BinaryIO]]:
+def _members(source: Path, passed: Passed) -> Iterator[tuple[str, BinaryIO]]:
     """Yields the pictures of a tar file; links are followed.
 
     Raises InputError, naming the byte, for one that is not whole: tarfile itself takes whatever is no header for the
@@ -113,7 +160,7 @@ def _members(source: Path) -> Iterator[tuple[str, BinaryIO]]:
         with tarfile.open(source) as shard:
             for member in shard:
                 place = f", byte {member.offset}"
-                if Path(member.name).suffix.lower() not in EXTENSIONS:
+                if member.isdir() or not counts(Path(member.name).parts, passed):
                     continue
                 # none of what is no file, such as a folder
                 if (content := shard.extractfile(member)) is not None:
@@ -147,10 +194,10 @@ def _fitted(image: NDArray[np.uint8], size: int, framing: Framing, name: str) ->
     """A picture as (size, size, 3), and what was done with it."""
     height, width = image.shape[:2]
     if height == width == size:
-        return image, f"{size}x{size} pixels, taken as they are"
+        return image, f"{name}: {size}x{size} pixels, taken as they are"
     place = framing.place_in(width, height)
     if place is None:
         either = f"{size}x{size} pixels, or {framing.pictures} to be cut to {framing}"
         raise InputError(f"{name}: expected {either}, got {width}x{height}")
     square = f"the square of {framing.side} pixels at {place}"
-    return framing.cut(image, size), f"{width}x{height} pixels, of which {square} is drawn with {size}x{size}"
+    return framing.cut(image, size), f"{name}: {width}x{height} pixels, of which {square} is drawn with {size}x{size}"

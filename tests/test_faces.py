@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tarfile
 import tracemalloc
 from io import BytesIO
@@ -273,3 +274,136 @@ def test_the_face_is_framed_as_the_training_data():
     # pupils where CelebA has them, at about (20, 33) and (43, 33): darker than the cheeks below by far
     for column in (20, 43):
         assert face[32:35, column - 1 : column + 2].mean() < face[42:45, column - 1 : column + 2].mean() - 0.25
+
+
+def test_hidden_and_system_files_are_passed_over_and_counted(tmp_path, faces):
+    """What macOS, Windows and file servers leave beside pictures has their extensions, and is broken as a picture."""
+    write_image(tmp_path / "folder" / "003.png", faces[3])
+    litter = ("._003.png", ".thumbnails/003.png", "__MACOSX/003.png", "@eaDir/003.png", "Thumbs.db", ".DS_Store")
+    for name in litter:
+        path = tmp_path / "folder" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"broken")
+    told = []
+    assert_array_equal(loaded([tmp_path / "folder"], tell=told.append), faces[3:4])
+    assert told[1:] == ["passed over, since no pictures: 6 hidden"]
+    members = {"./set/003.png": png(faces[3])} | {f"./set/{name}": b"broken" for name in litter}
+    assert_array_equal(loaded([shard(tmp_path / "shard.tar", members)], tell=told.append), faces[3:4])
+    assert told[3:] == ["passed over, since no pictures: 6 hidden"]
+    # what was named is taken, whatever its name is
+    hidden = tmp_path / ".hidden"
+    write_image(hidden / "a.png", faces[0])
+    assert_array_equal(loaded([hidden, hidden / "a.png"]), faces[[0, 0]])
+
+
+def test_what_is_no_picture_is_counted_by_its_extension(tmp_path, faces):
+    for name in ("a.txt", "b.txt", "c.heic", "LICENSE"):
+        (tmp_path / name).write_bytes(b"no picture")
+    os.mkfifo(tmp_path / "endless.png")
+    told = []
+    with pytest.raises(InputError, match=r"images in .*, got none; what counts: \.avif, .*\.gif, .*\.jp2, .*\.webp$"):
+        loaded([tmp_path], tell=told.append)
+    write_image(tmp_path / "a.png", faces[0])
+    assert_array_equal(loaded([tmp_path], tell=told.append), faces[:1])
+    expected = "passed over, since no pictures: 2 .txt, "
+    assert told[0].startswith(expected)
+    assert told[2].startswith(expected)
+    assert all(kind in told[2] for kind in ("1 .heic", "1 without an extension", "1 not a file"))
+
+
+@pytest.mark.parametrize("format_", ["GIF", "AVIF", "JPEG2000"])
+def test_faces_in_other_formats(tmp_path, faces, format_):
+    extension = {"GIF": ".gif", "AVIF": ".avif", "JPEG2000": ".jp2"}[format_]
+    Image.fromarray(faces[0]).save(tmp_path / f"a{extension}", format_)
+    assert abs(loaded([tmp_path])[0].astype(int) - faces[0]).mean() < 8
+
+
+def test_symbolic_links_are_followed_and_no_folder_is_entered_twice(tmp_path, faces):
+    for number, place in enumerate(("folder/a.png", "elsewhere/b.png", "elsewhere/deep/c.png")):
+        write_image(tmp_path / place, faces[number])
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    for link, target in (
+        (folder / "linked", elsewhere),
+        (folder / "linked too", elsewhere),
+        (folder / "loop", folder),
+        (elsewhere / "back", folder),
+        (elsewhere / "deep" / "up", elsewhere),
+        (folder / "itself", folder / "itself"),
+        (folder / "z.png", elsewhere / "b.png"),
+    ):
+        link.symlink_to(target)
+    assert_array_equal(loaded([folder]), faces[[0, 1, 2, 1]])
+    (folder / "gone.png").symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"gone\.png: expected an image file, got nothing"):
+        loaded([folder])
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, faces, monkeypatch):
+    """Permissions do not stop root, who may be running this."""
+    write_image(tmp_path / "a.png", faces[0])
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(InputError, match=r"closed: expected a folder that can be read, got: .*Permission denied"):
+        loaded([tmp_path])
+
+
+@pytest.fixture
+def some_broken(tmp_path, faces):
+    """A folder of three faces and of as many pictures that fail: one broken, one too small, one of another shape."""
+    for name, image in (
+        ("a", faces[0]),
+        ("c", faces[1][:1, :1]),
+        ("d", faces[2]),
+        ("e", faces[3][:32]),
+        ("f", faces[4]),
+    ):
+        write_image(tmp_path / f"{name}.png", image)
+    (tmp_path / "b.png").write_bytes(b"broken")
+    return tmp_path
+
+
+def test_all_pictures_that_fail_are_named_in_one_message(some_broken, faces):
+    with pytest.raises(InputError, match="got 3 that fail: ") as caught:
+        loaded([some_broken])
+    expected = ("b.png: expected an image file", "c.png: expected 64x64 pixels", "got 1x1", "e.png: expected 64x64")
+    assert [message for message in expected if message not in str(caught.value)] == []
+    for number in range(20):
+        (some_broken / f"0{number}.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match="got the first 10 that fail: ") as caught:
+        loaded([some_broken])
+    assert str(caught.value).count("expected an image file") == 10
+    # one that lies behind the faces that were asked for is never read
+    assert_array_equal(loaded([some_broken / "a.png", some_broken], limit=1), faces[:1])
+
+
+def test_pictures_that_fail_are_skipped_if_asked_and_counted(some_broken, faces):
+    told = []
+    assert_array_equal(loaded([some_broken], on_error="skip", tell=told.append), faces[[0, 2, 4]])
+    assert len(told) == 2
+    assert told[1].startswith(f"skipped 3 pictures: {some_broken}/b.png: expected an image file")
+    for number in range(20):
+        (some_broken / f"0{number}.png").write_bytes(b"broken")
+    assert_array_equal(loaded([some_broken], on_error="skip", tell=told.append), faces[[0, 2, 4]])
+    assert told[3].startswith("skipped 23 pictures: ")
+    assert told[3].endswith("; and 13 more")
+    for name in "adf":
+        (some_broken / f"{name}.png").unlink()
+    with pytest.raises(InputError, match=r"data: expected images in .*, got none"):
+        loaded([some_broken], on_error="skip")
+    with pytest.raises(InputError, match="on_error: expected one of fail, skip, got 'ignore'"):
+        loaded([some_broken], on_error="ignore")
+
+
+def test_a_shard_that_is_not_whole_is_never_skipped(tmp_path, faces):
+    path = shard(tmp_path / "shard.tar", {"a.png": png(faces[0]), "b.png": b"broken"})
+    assert_array_equal(loaded([path], on_error="skip"), faces[:1])
+    path.write_bytes(path.read_bytes()[:1024])
+    with pytest.raises(InputError, match=r"shard\.tar.*: expected .* a whole tar file"):
+        loaded([path], on_error="skip")

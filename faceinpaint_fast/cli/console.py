@@ -9,8 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from faceinpaint_fast.errors import InputError
+
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
+
+TOLD = 5  # warnings that are printed, of those of one piece of work
 
 
 def print_anything() -> None:
@@ -20,6 +24,12 @@ def print_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def check_piped(name: object) -> None:
+    """Raises InputError if stdout, where a picture is to go, is a terminal."""
+    if sys.stdout.isatty():
+        raise InputError(f"{name}: expected stdout to be a file or a pipe, got a terminal")
+
+
 def remark(message: object) -> None:
     """Prints a line on stderr that says whose it is."""
     print(f"faceinpaint: {message}", file=sys.stderr)
@@ -27,12 +37,15 @@ def remark(message: object) -> None:
 
 @contextmanager
 def warnings_as_remarks() -> Iterator[None]:
-    """Prints what the engine warned of, a line a warning, once the work within is done."""
+    """Prints what the engine warned of once the work within is done: the first warnings, and how many there were."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in caught:
-        remark(warning.message)
+    messages = list(dict.fromkeys(str(warning.message) for warning in caught))
+    for message in messages[:TOLD]:
+        remark(message)
+    if len(messages) > TOLD:
+        remark(f"and {len(messages) - TOLD} more warnings of the kind")
 
 
 def progress(*columns: ProgressColumn, transient: bool = False) -> Progress:

@@ -14,6 +14,8 @@ from faceinpaint_fast.cli.options import (
     Crop,
     Device,
     ModelFolder,
+    OnError,
+    OnErrorName,
     Precision,
     Report,
     Seed,
@@ -121,6 +123,7 @@ def evaluate(
     precision: Precision = "fp32",
     size: Size = None,
     crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
     settings: Settings = None,
     name: Annotated[str | None, typer.Option("--as", help="What to call the results of one method.")] = None,
     table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
@@ -148,9 +151,9 @@ def evaluate(
         chosen = _chosen(listed(methods), name, loaded, place, precision, differing)
         if figures is not None:
             config = InpaintConfig().with_settings({"precision": precision, **differing})
-            _draw_figures(figures, data or [], shape, chosen, loaded, config, place, seed)
+            _draw_figures(figures, data or [], shape, on_error, chosen, loaded, config, place, seed)
         if data and out is not None:
-            _run(asked, chosen, data, shape, faces, out, place)
+            _run(asked, chosen, data, shape, on_error, faces, out, place)
     if out is not None:
         _report(out, update or [], with_table1=table1)
 
@@ -197,6 +200,7 @@ def _run(
     methods: dict[str, Method],
     data: list[Path],
     shape: tuple[int, Framing],
+    on_error: OnErrorName,
     limit: int | None,
     out: Path,
     device: torch.device,
@@ -208,14 +212,16 @@ def _run(
     protocol.check(methods, data, out)
     with console.counting_bar() as bar:
         reading = bar.add_task("reading", total=None)
-        sets = protocol.data_sets(
-            data,
-            size=shape[0],
-            framing=shape[1],
-            limit=limit,
-            progress=lambda count: bar.update(reading, completed=count),
-            tell=console.remark,
-        )
+        with console.warnings_as_remarks():
+            sets = protocol.data_sets(
+                data,
+                size=shape[0],
+                framing=shape[1],
+                limit=limit,
+                progress=lambda count: bar.update(reading, completed=count),
+                tell=console.remark,
+                on_error=on_error.value,
+            )
         bar.update(reading, visible=False)
         task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
         protocol.evaluate(
@@ -247,6 +253,7 @@ def _draw_figures(
     folder: Path,
     data: list[Path],
     shape: tuple[int, Framing],
+    on_error: OnErrorName,
     methods: dict[str, Method],
     model: Model,
     config: InpaintConfig,
@@ -260,7 +267,8 @@ def _draw_figures(
     from faceinpaint_fast.pipeline import Inpainter
     from faceinpaint_fast.training import calibration
 
-    sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT)
+    with console.warnings_as_remarks():
+        sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT, on_error=on_error.value)
     settings = figures.FigureSettings(
         inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
         config=config,

@@ -29,6 +29,13 @@ class ConfigName(enum.StrEnum):
     paper_calibrated = "paper-calibrated"
 
 
+class OnErrorName(enum.StrEnum):
+    """What a picture of the data that fails does."""
+
+    fail = "fail"
+    skip = "skip"
+
+
 Seed = Annotated[
     int, typer.Option(min=0, max=MAX_SEED, help="Of all that is drawn at random: holes, starts, samples, weights.")
 ]
@@ -41,6 +48,9 @@ Size = Annotated[int | None, typer.Option(help="Pixels across a face; the model'
 Crop = Annotated[
     str | None,
     typer.Option(help="Square of other pictures: celeba-108, celeba-148 or x,y,side; by default the model's."),
+]
+OnError = Annotated[
+    OnErrorName, typer.Option(help="What a broken or unfitting picture does: fail, all of them told, or skip, counted.")
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, for default and paper.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from faceinpaint_fast.cli import console
-from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, Seed, Size, geometry
+from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, OnError, OnErrorName, Seed, Size, geometry
 from faceinpaint_fast.cli.signals import ending
 from faceinpaint_fast.errors import InputError
 
@@ -64,6 +64,7 @@ def train(
     begin: Begin = None,
     size: NewSize = None,
     crop: NewCrop = None,
+    on_error: OnError = OnErrorName.fail,
     width: Width = None,
     batch: Batch = 128,
     learning_rate: LearningRate = 2e-4,
@@ -106,7 +107,7 @@ def train(
         check_place(out / name)
     _check_plot(plot)
     with _run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
-        faces = _read_faces(bar, data, config.size, shown)
+        faces = _read_faces(bar, data, config.size, shown, on_error)
         game.train(faces, out, config, **run, device=place, begin=model, **heard())
     if plot is not None:
         plots.draw_curves(out, plot)
@@ -133,6 +134,7 @@ def train_encoder(
     precision: AnyPrecision = "auto",
     size: Size = None,
     crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
     checkpoint_minutes: Minutes = 5.0,
     seed: Seed = 0,
     device: Device = "auto",
@@ -158,7 +160,7 @@ def train_encoder(
     loaded = load_model(model)
     asked = geometry(loaded.config, size, crop)
     with _run_shown(images, model / "training" / "encoder" / "log.jsonl") as (bar, heard):
-        faces = _read_faces(bar, data, *asked) if data else None
+        faces = _read_faces(bar, data, *asked, on_error) if data else None
         encoder.train_encoder(model, loaded, faces, config, **run, device=place, begin=origin, **heard())
     print(f"{model}: with an encoder that has seen {images} images")
 
@@ -170,6 +172,7 @@ def calibrate(
     samples: Samples = 12_800,
     size: Size = None,
     crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
     plot: Scatter = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -179,7 +182,7 @@ def calibrate(
     from faceinpaint_fast.training import calibration
 
     _check_plot(plot)
-    loaded, found = _compared(calibration.calibrate, model, data, images, size, crop, samples, seed, device)
+    loaded, found = _compared(calibration.calibrate, model, data, images, size, crop, on_error, samples, seed, device)
     _keep(model, loaded, "calibration", found.describe())
     if plot is not None:
         plots.draw_scatter(found, plot)
@@ -192,13 +195,14 @@ def frechet(
     samples: Samples = 10_000,
     size: Size = None,
     crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Measure how far a model's faces are from held-out ones, in shape and colour, and those from each other."""
     from faceinpaint_fast.training import frechet
 
-    loaded, found = _compared(frechet.frechet, model, data, images, size, crop, samples, seed, device)
+    loaded, found = _compared(frechet.frechet, model, data, images, size, crop, on_error, samples, seed, device)
     _keep(model, loaded, "frechet", found)
 
 
@@ -265,18 +269,22 @@ class _Shown:
         self._bar.update(self._task, completed=seen, note="  ".join(filter(None, [rate, self._losses])))
 
 
-def _read_faces(bar: Progress, data: list[Path], size: int, framing: Framing) -> NDArray[np.uint8]:
+def _read_faces(
+    bar: Progress, data: list[Path], size: int, framing: Framing, on_error: OnErrorName
+) -> NDArray[np.uint8]:
     """Returns the faces (N, size, size, 3) of these sources; the bar says how many are read."""
     from faceinpaint_fast.faces import load_faces
 
     reading = bar.add_task("reading", total=None, note="faces")
-    faces = load_faces(
-        data,
-        size=size,
-        framing=framing,
-        progress=lambda count: bar.update(reading, completed=count),
-        tell=console.remark,
-    )
+    with console.warnings_as_remarks():
+        faces = load_faces(
+            data,
+            size=size,
+            framing=framing,
+            progress=lambda count: bar.update(reading, completed=count),
+            tell=console.remark,
+            on_error=on_error.value,
+        )
     bar.update(reading, total=len(faces))
     return faces
 
@@ -288,6 +296,7 @@ def _compared(
     images: int | None,
     size: int | None,
     crop: str | None,
+    on_error: OnErrorName,
     samples: int,
     seed: int,
     device: str,
@@ -299,7 +308,8 @@ def _compared(
 
     loaded = load_model(folder)
     size, framing = geometry(loaded.config, size, crop)
-    faces = load_faces(data, size=size, framing=framing, limit=images, tell=console.remark)
+    with console.warnings_as_remarks():
+        faces = load_faces(data, size=size, framing=framing, limit=images, tell=console.remark, on_error=on_error.value)
     with console.progress(transient=True) as bar:
         task = bar.add_task("comparing", total=samples)
         found = measure(

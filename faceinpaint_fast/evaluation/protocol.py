@@ -26,7 +26,7 @@ from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.evaluation.methods import Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
 from faceinpaint_fast.evaluation.results import Log, Record, check_writable, digest, slug, to_itself
-from faceinpaint_fast.faces import is_picture, load_faces, matched
+from faceinpaint_fast.faces import OnError, is_picture, load_faces, matched
 from faceinpaint_fast.framing import Framing
 
 MASKS = ("centre", "left", "right", "top", "bottom", "free-form", "drop-20", "drop-40", "drop-60", "drop-80")
@@ -80,13 +80,14 @@ def data_sets(
     limit: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
+    on_error: OnError = "fail",
 ) -> dict[str, NDArray[np.uint8]]:
     """Returns the faces (N, size, size, 3) of every data set, by the names of `parts`.
 
     Each is read as `load_faces` reads it; `limit` is of each.  Raises InputError as the two do.
     """
     return {
-        name: load_faces(part, size=size, framing=framing, limit=limit, progress=progress, tell=tell)
+        name: load_faces(part, size=size, framing=framing, limit=limit, progress=progress, tell=tell, on_error=on_error)
         for name, part in parts(sources).items()
     }
 

@@ -23,6 +23,15 @@ def test_warnings_become_remarks_after_the_work(capsys):
     assert capsys.readouterr() == ("", "faceinpaint: odd\nfaceinpaint: odder\n")
 
 
+def test_of_many_warnings_the_first_are_told_and_each_once(capsys):
+    with console.warnings_as_remarks():
+        for number in (*range(7), 0, 1):
+            warnings.warn(f"picture {number}", stacklevel=1)
+    lines = capsys.readouterr().err.splitlines()
+    expected = [f"faceinpaint: picture {number}" for number in range(console.TOLD)]
+    assert lines == [*expected, "faceinpaint: and 2 more warnings of the kind"]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_bar_shows_on_a_terminal_alone_and_never_on_stdout(capsys, monkeypatch, terminal):
     monkeypatch.setattr(Console, "is_terminal", terminal)

@@ -8,7 +8,6 @@ import os
 import struct
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -214,7 +213,7 @@ main()
     name = os.fsencode(tmp_path) + "/я ± \U0001f600".encode() + b"\xff.png"
     command = [sys.executable, tmp_path / "say.py", "say", name]
     done = subprocess.run(command, capture_output=True, env=os.environ | terminal, check=False)
-    assert (done.returncode, done.stderr.count(b"faceinpaint: ")) == (0, 1)
+    assert (done.returncode, b"faceinpaint: " in done.stderr, b"Error" in done.stderr) == (0, True, False)
     assert os.path.exists(name)  # noqa: PTH110 - bytes
     assert b": 1 " in done.stdout
 
@@ -236,8 +235,6 @@ def test_an_unwritable_place_is_refused_before_any_work(refused, picture, model,
     good = tmp_path / "a.png"
     assert "expected a place" in refused(*here, "-o", good, "--save-steps", tmp_path / "in the way" / "steps")
     assert "expected a place" in refused("train", tmp_path / "nowhere", "--out", tmp_path / "in the way")
-    assert "expected a place" in refused("calibrate", tmp_path / "in the way", tmp_path / "nowhere")
-    assert "expected a place" in refused("frechet", tmp_path / "in the way", tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -274,11 +271,10 @@ def test_a_protected_file_is_refused_before_any_work(refused, tmp_path, monkeypa
     assert "expected a place that can be written to" in message
 
 
-@pytest.mark.parametrize("command", ["bench", "parity", "demo", "calibrate", "frechet"])
-def test_what_was_found_is_shown_although_it_cannot_be_written(faceinpaint, model, faces, out, monkeypatch, command):
+@pytest.mark.parametrize("command", ["bench", "parity", "demo"])
+def test_what_was_found_is_shown_although_it_cannot_be_written(faceinpaint, model, out, monkeypatch, command):
     from faceinpaint_fast.benchmarks import report as benchmark
     from faceinpaint_fast.parity import report as parity
-    from faceinpaint_fast.training import calibration, frechet
 
     def no_space(_):
         raise OSError(28, "No space left on device")
@@ -286,15 +282,10 @@ def test_what_was_found_is_shown_although_it_cannot_be_written(faceinpaint, mode
     monkeypatch.setattr("os.fsync", no_space)
     monkeypatch.setattr(benchmark, "comparisons", lambda _: {})
     monkeypatch.setattr(parity, "checks", lambda *_: [])
-    found = SimpleNamespace(describe=lambda: {"s_min": 0.125})
-    monkeypatch.setattr(calibration, "calibrate", lambda *_, **__: found)
-    monkeypatch.setattr(frechet, "frechet", lambda *_, **__: {"hog": 0.125})
     line, shown = {
         "bench": (["--out", out], "what"),
         "parity": (["--model", model, "--out", out], "0 failed"),
         "demo": (["--model", model, "--iterations", 1, "--out", out], "dB"),
-        "calibrate": ([model, faces], "0.125"),
-        "frechet": ([model, faces], "0.125"),
     }[command]
     status, said, err = faceinpaint(command, *line)
     assert (status, shown in said, "No space left on device" in err) == (2, True, True)

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from PIL import Image
 from rich.console import Console
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.cli import train
+from faceinpaint_fast.cli import judge, train
+from faceinpaint_fast.evaluation import protocol
 from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.framing import CELEBA_108, CELEBA_148
 from faceinpaint_fast.images import read_image, write_image
@@ -141,6 +143,45 @@ def test_train_calibrate_and_frechet_refuse_data_that_are_none(refused, model, f
         assert message in refused("train", source, "--out", tmp_path / "new", *TINY)
         assert message in refused("calibrate", model, source)
         assert message in refused("frechet", model, source)
+
+
+@pytest.mark.parametrize("command", ["train", "train-encoder", "calibrate", "frechet", "evaluate"])
+def test_every_reader_of_faces_skips_what_fails_if_asked(
+    faceinpaint, refused, faces, model, tmp_path, monkeypatch, command
+):
+    """All that fail are told at once; warnings of metadata as remarks."""
+    given, found = [], SimpleNamespace(describe=dict)
+
+    def remember(data, answer=None):
+        given.append(data)
+        return answer
+
+    monkeypatch.setattr(dcgan, "train", lambda data, *_, **__: remember(data))
+    monkeypatch.setattr(encoder, "train_encoder", lambda _, __, data, *___, **____: remember(data))
+    monkeypatch.setattr(calibration, "calibrate", lambda _, data, **__: remember(data, found))
+    monkeypatch.setattr(frechet, "frechet", lambda _, data, **__: remember(data, {}))
+    monkeypatch.setattr(protocol, "evaluate", lambda _, __, data, *___, **____: remember(data["faces"]))
+    monkeypatch.setattr(judge, "_report", lambda *_, **__: None)
+    for name in ("3.png", "5.png"):
+        (faces / name).write_bytes(b"broken")
+    (faces / "notes.txt").write_text("words")
+    image = Image.open(faces / "1.png")
+    image.save(faces / "1.webp", lossless=True, exif=b"no EXIF")
+    (faces / "1.png").unlink()
+    line = {
+        "train": [faces, "--out", tmp_path / "new"],
+        "evaluate": [faces, "--out", tmp_path / "out", "--model", model, "--methods", "harmonic"],
+    }.get(command, [model, faces])
+    message = refused(command, *line)
+    assert "got 2 that fail: " in message
+    assert "3.png: expected an image file" in message
+    assert "5.png: expected an image file" in message
+    status, _, err = faceinpaint(command, *line, "--on-error", "skip")
+    assert status == 0
+    assert len(given[0]) == 6
+    assert f"faceinpaint: skipped 2 pictures: {faces}/3.png: " in err
+    assert "faceinpaint: passed over, since no pictures: 1 .txt\n" in err
+    assert f"faceinpaint: {faces}/1.webp: its EXIF cannot be read" in err
 
 
 def test_train_on_a_full_disk_is_one_line(faceinpaint, faces, taken, tmp_path, monkeypatch):
