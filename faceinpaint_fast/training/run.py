@@ -136,8 +136,7 @@ def run(
     if not (folder / "state.pt").exists():
         training.check_new(out)
     with held(folder / "lock", folder):
-        for place in (out, folder, folder / "samples"):
-            sweep(place)
+        _sweep(out, folder)
         past = _resume(training, folder, images, cooldown)
         losses = torch.tensor(past.losses, device=training.device)
         since, seen, stop = past.since, _seen(training), False
@@ -155,11 +154,15 @@ def run(
                 on_progress(line)
                 losses.zero_()
                 since = 0
-            # by the clock with a line of the log alone
             due = since == 0 and time.monotonic() - saved > 60 * checkpoint_minutes
             if due or stop or seen >= images:
                 _save(training, out, folder, replace(past, seconds=seconds, since=since, losses=losses.tolist()))
                 saved = time.monotonic()
+
+
+def _sweep(out: Path, folder: Path) -> None:
+    for place in (out, folder, folder / "samples"):
+        sweep(place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
