@@ -94,6 +94,7 @@ def train(
     run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
     for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt"):
         check_place(out / name)
+    game.check_new(out)
     _check_plot(plot)
     with run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
         faces = _read_faces(bar, data, config.size, shown, on_error)
@@ -146,6 +147,8 @@ def train_encoder(
     run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
     for name in ("config.json", "encoder.safetensors", "training/encoder/state.pt"):
         check_place(model / name)
+    if origin is None:
+        encoder.check_new(model)
     loaded = load_model(model)
     asked = geometry(loaded.config, size, crop)
     with run_shown(images, model / "training" / "encoder" / "log.jsonl") as (bar, heard):
