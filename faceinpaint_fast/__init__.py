@@ -15,4 +15,25 @@ from faceinpaint_fast.weight_map import weight_map as weight_map
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+# where the public names come from when they are asked for; type checkers read the same in __init__.pyi, which need not
+# be there when the package runs: in a zip file, or frozen into a program
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["reference"],
+    submod_attrs={
+        "blend.doors": [
+            "BiharmonicSolver",
+            "PoissonSolver",
+            "TensionSolver",
+            "biharmonic_blend",
+            "poisson_blend",
+            "tension_blend",
+        ],
+        "config": ["InpaintConfig", "Normalization"],
+        "errors": ["InputError", "ModelError"],
+        "ops": ["ssim", "weighted_l1"],
+        "pipeline": ["Inpainter", "Inpainting"],
+        "search.objective": ["context_loss", "structural_loss"],
+        "weight_map": ["weight_map"],
+    },
+)

@@ -7,6 +7,8 @@ compiles it for one device and for batches of one size.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
@@ -50,7 +52,7 @@ def export(
     The package is for the kind of processor or GPU that it was made on, and for this version of torch.  Among its
     metadata are AOTI_DEVICE_KEY, "cpu" or "cuda", latent_size, size and channels of the images, attempts (starts drawn
     an image) and the blend's tension.  Raises InputError, before any work, for an `out` that cannot be written to, a
-    batch below 1 and a config with restarts.
+    batch below 1 and a config with restarts, and where there is no C++ compiler that works.
     """
     if out.suffix != ".pt2":
         raise InputError(f"{out}: expected the extension .pt2, got {out.suffix!r}")
@@ -62,7 +64,7 @@ def export(
     metadata = {name: str(getattr(model.config, name)) for name in ("latent_size", "size", "channels")}
     metadata |= {"attempts": str(ATTEMPTS), "tension": str(config.tension)}
     package = BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _compiler():
         # torch warns of what torch does
         warnings.simplefilter("ignore")
         torch._inductor.aoti_compile_and_package(
@@ -71,6 +73,26 @@ def export(
             inductor_configs={"aot_inductor.metadata": metadata},
         )
     write_atomically(out, lambda file: file.write(package.getbuffer()))
+
+
+@contextmanager
+def _compiler() -> Iterator[None]:
+    """Raises InputError, which names the C++ compiler, where there is none or it does not compile."""
+    from torch._inductor import config, cpp_builder, exc
+
+    names = " or ".join(filter(None, config.cpp.cxx))
+    expected = f"export: expected a C++ compiler, {names} or the one that the variable CXX names"
+    try:
+        cpp_builder.get_cpp_compiler()
+    except RuntimeError as error:
+        raise InputError(f"{expected}, got none") from error
+    try:
+        yield
+    except (exc.InductorError, exc.CppCompileError) as error:
+        inner = getattr(error, "inner_exception", error)
+        if not isinstance(inner, exc.CppCompileError):
+            raise
+        raise InputError(f"{expected}, that compiles, got: {inner.output.strip()}") from error
 
 
 def traced(model: Model, config: InpaintConfig, batch: int, device: torch.device) -> ExportedProgram:

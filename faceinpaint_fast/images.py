@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from faceinpaint_fast import png
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.files import check_place, write_atomically
 
@@ -34,7 +36,6 @@ KEEPING: dict[str, dict[str, Any]] = {
 }
 # what is read, too
 EXTENSIONS = frozenset({".avif", ".gif", ".jfif", ".jp2", *FORMATS})
-PNG = b"\x89PNG\r\n\x1a\n"
 WHITE_IS_65535 = {"PNG", "PPM"}  # where Pillow has levels of 16 bits in more
 BITS_PER_SAMPLE = 258  # the TIFF tag
 
@@ -54,33 +55,36 @@ def read_grey(source: Path | str | BinaryIO, *, name: str | None = None) -> NDAr
     return np.asarray(_decode(source, name).convert("L"))
 
 
-def read_alpha(source: Path | str | BinaryIO, *, name: str | None = None) -> NDArray[np.uint8]:
-    """Returns how opaque an image file is, uint8, (H, W).
+@dataclass(frozen=True, slots=True)
+class Upright:
+    """An image file as Pillow has it, turned upright.
 
-    Raises InputError and warns as `read_image` does, and raises it for an image without transparency.
+    image  the picture, its levels of 16 bits with 65535 for white
+    exif   its EXIF, by which it is upright
+    turn   how it was turned
+    data   the file
     """
-    image = read_upright(source, name=name)[0]
-    if not image.has_transparency_data:
-        raise InputError(f"{name or source}: expected a picture with transparency, got mode {image.mode}")
-    return np.asarray(image.convert("RGBA").getchannel("A"))
+
+    image: Image.Image
+    exif: Image.Exif
+    turn: Image.Transpose | None
+    data: bytes
 
 
-def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> tuple[Image.Image, Image.Exif, bytes]:
-    """Returns an image file as Pillow has it, turned upright; its EXIF, in which it is upright; and the file itself.
-
-    Raises InputError and warns as `read_image` does.
-    """
+def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> Upright:
+    """Returns an image file; raises InputError and warns as `read_image` does."""
     name = name or str(source)
     try:
         data = Path(source).read_bytes() if isinstance(source, Path | str) else source.read()
         try:
-            return *_upright(data, name), data
+            return _upright(data, name)
         except Exception:
-            if not data.startswith(PNG) or (bare := _without_metadata(data)) == data:
+            bare = png.without_metadata(data) if data.startswith(png.SIGNATURE) else data
+            if bare == data:
                 raise
             found = _upright(bare, name)
             _warn(name, "its metadata")
-            return *found, bare
+            return found
     except FileNotFoundError:
         raise InputError(f"{name}: expected an image file, got nothing: no such file") from None
     # a broken file makes its decoder raise nearly anything: OSError, SyntaxError, struct.error, EOFError, KeyError ...
@@ -90,7 +94,7 @@ def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> t
 
 def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
     """An upright 8-bit image in mode L or RGB."""
-    image = read_upright(source, name=name)[0]
+    image = read_upright(source, name=name).image
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(as_bytes(np.asarray(image)))
     return flat(image)
@@ -114,7 +118,7 @@ def as_bytes(levels: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.floatin
     return np.round(levels.astype(np.float64) * 255 / white).astype(np.uint8)
 
 
-def _upright(data: bytes, name: str) -> tuple[Image.Image, Image.Exif]:
+def _upright(data: bytes, name: str) -> Upright:
     """Pillow's exif_transpose would also rewrite the other EXIF tags, and fail where a camera wrote them oddly."""
     with Image.open(BytesIO(data)) as image:
         # the decoder of TIFF turns the image by itself, and takes the tag away
@@ -131,7 +135,7 @@ def _upright(data: bytes, name: str) -> tuple[Image.Image, Image.Exif]:
             exif, turn = Image.Exif(), None
         deep = image.mode.startswith("I") or image.mode == "F"
         upright = _scaled(image) if deep else image.copy()
-        return (upright if turn is None else upright.transpose(turn)), exif
+        return Upright(upright if turn is None else upright.transpose(turn), exif, turn, data)
 
 
 def _scaled(image: Image.Image) -> Image.Image:
@@ -154,27 +158,23 @@ def _scaled(image: Image.Image) -> Image.Image:
     return scaled
 
 
-def _without_metadata(png: bytes) -> bytes:
-    """Returns a PNG's chunks of pixels, and its EXIF if that is whole: Pillow refuses a picture for any other."""
-    kept, start = [PNG], len(PNG)
-    while start < len(png):
-        end = start + 12 + int.from_bytes(png[start : start + 4])
-        kind, whole = png[start + 4 : start + 8], zlib.crc32(png[start + 4 : end - 4]).to_bytes(4) == png[end - 4 : end]
-        if kind[:1].isupper() or kind == b"tRNS" or (kind == b"eXIf" and whole):
-            kept.append(png[start:end])
-        start = end
-    return b"".join(kept)
-
-
 def _warn(name: str, what: str) -> None:
     warnings.warn(f"{name}: {what} cannot be read: the pixels are taken as they are", stacklevel=2)
 
 
 def check_writable(path: Path) -> None:
     """Raises InputError unless a picture could be written there: asked before the work, not after."""
+    _format_of(path)
+    check_place(path)
+
+
+def _format_of(path: Path) -> str:
+    """Returns the format that a path's extension names, or PNG for a FIFO or a device without any."""
+    if not path.suffix and path.exists() and not (path.is_file() or path.is_dir()):
+        return "PNG"
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: expected an extension among {', '.join(sorted(FORMATS))}, got {path.suffix!r}")
-    check_place(path)
+    return FORMATS[path.suffix.lower()]
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -182,12 +182,22 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
 
     WebP is lossless, JPEG of the highest quality.  Raises InputError where it cannot be written.
     """
+    write_picture(path, lambda format_: encoded(Image.fromarray(image), format_))
+
+
+def write_picture(path: Path, encode: Callable[[str], bytes]) -> None:
+    """Writes what `encode` makes of the format that the extension names; raises InputError where that cannot be."""
     check_writable(path)
-    encoded = BytesIO()
-    format_ = FORMATS[path.suffix.lower()]
     try:
-        Image.fromarray(image).save(encoded, format=format_, **KEEPING.get(format_, {}))
-        write_atomically(path, lambda file: file.write(encoded.getbuffer()))
+        data = encode(_format_of(path))
+        write_atomically(path, lambda file: file.write(data))
     # ValueError: more pixels a side than the format has room for
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a picture that can be written there, got: {error}") from error
+
+
+def encoded(image: Image.Image, format_: str, **metadata: Any) -> bytes:
+    """Returns an image as a file of a format of Pillow's, which takes the metadata by name."""
+    file = BytesIO()
+    image.save(file, format=format_, **KEEPING.get(format_, {}), **metadata)
+    return file.getvalue()

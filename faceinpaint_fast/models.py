@@ -11,6 +11,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +28,7 @@ from faceinpaint_fast.files import write_atomically
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.networks.dcgan import DCGAN, DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = files("faceinpaint_fast") / "weights"  # a Path, unless the package lies in a zip file
 ARCHITECTURE, FORMAT = "dcgan", 2
 MAX_SIZE = 4096  # pixels, channels or latent variables; far more than any DCGAN has
 # what was not said in format 1
@@ -125,8 +127,8 @@ def load_model(folder: Path | str | None = None) -> Model:
     """Returns the model of a folder, by default the shipped one; raises ModelError that says what is wrong with it."""
     if not isinstance(folder, str | PathLike | None):
         raise InputError(f"folder: expected a path, got {folder!r}")
-    folder = SHIPPED if folder is None else Path(folder)
-    config = read_config(folder)
+    place = SHIPPED if folder is None else Path(folder)
+    config = read_config(place)
     # without memory of their own: what config.json claims must not cost more than the weights that are there
     images: dict[str, Any] = {"size": config.size, "channels": config.channels, "device": "meta"}
     encoder = None
@@ -136,14 +138,14 @@ def load_model(folder: Path | str | None = None) -> Model:
         if config.encoder_width is not None:
             encoder = DCGANEncoder(**images, width=config.encoder_width, latent_size=config.latent_size)
     except InputError as error:
-        raise ModelError(f"{folder / 'config.json'}: {error}") from error
+        raise ModelError(f"{place / 'config.json'}: {error}") from error
     model = Model(generator, discriminator, encoder, config)
     for name, network in model.networks.items():
-        _load_weights(network, folder / f"{name}.safetensors", config.sha256[name])
+        _load_weights(network, place / f"{name}.safetensors", config.sha256[name])
     return model
 
 
-def read_config(folder: Path) -> ModelConfig:
+def read_config(folder: Traversable) -> ModelConfig:
     """Returns what config.json of a model folder says; raises ModelError for what describes no model."""
     path = folder / "config.json"
     try:
@@ -231,7 +233,7 @@ def _stored(tensor: Tensor) -> Tensor:
     return tensor.half() if tensor.ndim == 4 else tensor
 
 
-def _load_weights(network: nn.Module, path: Path, digest: str) -> None:
+def _load_weights(network: nn.Module, path: Traversable, digest: str) -> None:
     try:
         weights = path.read_bytes()
     except OSError as error:

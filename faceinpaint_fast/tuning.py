@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.files import write_text
 
 FORMAT = 1  # of a table; one of another means something else, and is passed over
-SHIPPED = Path(__file__).parent / "gpus"
+SHIPPED = files("faceinpaint_fast") / "gpus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,10 @@ class Table:
     card: Card
     measured: Mapping[str, str]
     choices: tuple[Choice, ...]
-    source: Path | None = field(default=None, compare=False)
+    source: Traversable | None = field(default=None, compare=False)
 
     @classmethod
-    def read(cls, path: Path) -> Table | None:
+    def read(cls, path: Traversable) -> Table | None:
         """Returns the table of a file, None if it is of another format; raises InputError if it is none at all."""
         try:
             found = json.loads(path.read_text())
@@ -118,7 +120,7 @@ def users() -> Path:
 def table_for(card: Card) -> Table | None:
     """Returns the table that serves a card, if there is any."""
     for path in (users() / card.file, SHIPPED / card.file):
-        if path.exists() and (table := Table.read(path)) is not None:
+        if path.is_file() and (table := Table.read(path)) is not None:
             return table
     return min(_shipped(), key=lambda table: card.distance(table.card), default=None)
 
@@ -130,7 +132,7 @@ def table_of(device: Any) -> Table | None:
 
 
 def _shipped() -> Iterator[Table]:
-    for path in sorted(SHIPPED.glob("*.json")):
-        table = Table.read(path)
-        if table is not None:
+    # a program that the package was frozen into may have left them out
+    for path in sorted(SHIPPED.iterdir(), key=lambda path: path.name) if SHIPPED.is_dir() else []:
+        if path.name.endswith(".json") and (table := Table.read(path)) is not None:
             yield table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from torch._inductor import exc
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
 from faceinpaint_fast.cli.main import main
@@ -125,12 +127,24 @@ def test_a_program_without_python_restores_what_python_restores(folder, program,
         assert_allclose(found.astype(int), expected.image.astype(int), atol=1)
         assert float(run.stdout.split()[-1]) == pytest.approx(float(expected.losses["total"]), rel=1e-3)
 
-    run = restore(np.zeros((64, 64)))
-    assert (run.returncode, run.stdout) == (2, "")
-    assert "hole.pgm: expected black and white" in run.stderr
-    run = restore(HOLES[0, :32])
-    assert run.returncode == 2
-    assert "hole.pgm: expected P5 of 64x64" in run.stderr
+    for run, told in (
+        (restore(np.zeros((64, 64))), "hole.pgm: expected black and white"),
+        (restore(HOLES[0, :32]), "hole.pgm: expected P5 of 64x64 pixels with 256 levels"),
+        (restore(HOLES[0], "7th"), "SEED: expected a whole number of up to 19 digits, got 7th"),
+        (refused(program), "usage: .*inpaint MODEL.pt2 FACE.ppm HOLE.pgm OUT.ppm \\[SEED\\]"),
+        (
+            refused(program, "nowhere.pt2", "a", "b", "c"),
+            "nowhere.pt2: expected what faceinpaint export wrote, got: .*",
+        ),
+        (refused(program, package, "nowhere.ppm", "b", "c"), "nowhere.ppm: expected P6 of .*"),
+    ):
+        assert (run.returncode, run.stdout) == (2, "")
+        # no stack trace below it
+        assert re.fullmatch(f"(.*/)?{told}\n", run.stderr)
+
+
+def refused(*line):
+    return subprocess.run(line, capture_output=True, text=True, env={"OMP_NUM_THREADS": "1"})
 
 
 def test_a_package_for_two_images(model, faces, tmp_path):
@@ -205,3 +219,23 @@ def test_what_cannot_be_exported(name, settings, message, model, tmp_path):
     with pytest.raises(InputError, match=message):
         export(model, tmp_path / name, **settings)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_a_compiler_it_says_which_one_it_looked_for(model, tmp_path):
+    none = torch._inductor.config.patch({"cpp.cxx": (None, "no-such-g++")})
+    with none, pytest.raises(InputError, match=r"export: expected a C\+\+ compiler, no-such-g\+\+ or .*, got none"):
+        export(model, tmp_path / "inpaint.pt2")
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_compiler_that_does_not_compile_is_quoted(model, tmp_path, monkeypatch, wrapped):
+    def fail(*_, **__):
+        error = exc.CppCompileError(["g++", "x.cpp"], "x.cpp: fatal error\ncannot execute cc1plus\n")
+        raise exc.InductorError(error, None) if wrapped else error
+
+    monkeypatch.setattr("faceinpaint_fast.export.traced", lambda *_: None)
+    monkeypatch.setattr("torch._inductor.aoti_compile_and_package", fail)
+    with pytest.raises(
+        InputError, match=r"export: expected a C\+\+ compiler, .* that compiles, .*\n.* execute cc1plus$"
+    ):
+        export(model, tmp_path / "inpaint.pt2")

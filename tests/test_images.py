@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
+import threading
 import warnings
 import zlib
 from io import BytesIO
@@ -394,6 +396,21 @@ def test_writes_grey_and_makes_folders(tmp_path, picture):
         assert image.mode == "L"
         assert_array_equal(np.asarray(image), picture[..., 0])
     assert [file.name for file in path.parent.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["fifo", "fifo.webp"])
+def test_a_picture_goes_into_a_fifo(tmp_path, picture, name):
+    """As PNG, if its name does not say what is expected."""
+    os.mkfifo(tmp_path / name)
+    check_writable(tmp_path / name)
+    heard = []
+    reader = threading.Thread(target=lambda: heard.append((tmp_path / name).read_bytes()))
+    reader.start()
+    write_image(tmp_path / name, picture)
+    reader.join()
+    with Image.open(BytesIO(heard[0])) as image:
+        assert image.format == ("PNG" if name == "fifo" else "WEBP")
+        assert_array_equal(np.asarray(image), picture)
 
 
 @pytest.mark.parametrize("name", ["a.xyz", "a", "a.txt", ".png"])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
 import faceinpaint_fast
+from faceinpaint_fast import _cpu
 
 NAMES = (
     "BiharmonicSolver",
@@ -39,6 +44,49 @@ def test_is_there_and_documented(name):
 
 def test_nothing_else_is_public():
     assert set(faceinpaint_fast.__all__) == set(NAMES)
+
+
+def test_type_checkers_read_the_same_names_of_the_same_modules():
+    """__init__.py must not need the stub when it runs: a program's freezer, a zip file, leave it out."""
+    stub = ast.parse(Path(faceinpaint_fast.__file__).with_suffix(".pyi").read_text())
+    read = {}
+    for line in stub.body:
+        if isinstance(line, ast.ImportFrom):
+            read |= {each.name: line.module for each in line.names}
+    assert set(read) == set(faceinpaint_fast.__all__)
+    del read["reference"]
+    for name, module in read.items():
+        theirs = getattr(importlib.import_module(f"faceinpaint_fast.{module}"), name)
+        assert getattr(faceinpaint_fast, name) is theirs
+
+
+def test_it_runs_from_a_zip_file_without_its_stub(tmp_path):
+    """All but the extension module, which no zip file can hold; so frozen programs have it, too."""
+    package = Path(faceinpaint_fast.__file__).parent
+    with zipfile.ZipFile(tmp_path / "package.zip", "w") as file:
+        for path in package.rglob("*"):
+            if path.is_file() and path.suffix in {".py", ".json", ".safetensors", ".cu", ".cuh"}:
+                file.write(path, path.relative_to(package.parent))
+    program = f"""
+import importlib.machinery, importlib.util, sys
+name, path = "faceinpaint_fast._cpu", {_cpu.__file__!r}
+sys.meta_path = [finder for finder in sys.meta_path if "ScikitBuild" not in type(finder).__name__]
+sys.path = [{str(tmp_path / "package.zip")!r}] + [each for each in sys.path if each != {str(package.parent)!r}]
+spec = importlib.util.spec_from_file_location(name, path)
+sys.modules[name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules[name])
+import faceinpaint_fast
+from faceinpaint_fast import tuning
+from faceinpaint_fast.blend.cuda import kernels, small
+print(faceinpaint_fast.__file__)
+inpainter = faceinpaint_fast.Inpainter.from_pretrained(device="cpu")
+print(type(inpainter).__module__, len(list(tuning._shipped())))
+print(all(path.read_text() for path in kernels.SOURCES + small.SOURCES))
+"""
+    lines = run(program).splitlines()
+    assert lines[0] == f"{tmp_path}/package.zip/faceinpaint_fast/__init__.py"
+    shipped = len(list(package.glob("gpus/*.json")))
+    assert lines[1:] == [f"faceinpaint_fast.pipeline {shipped}", "True"]
 
 
 def run(program):

@@ -8,11 +8,35 @@
 #include <fstream>
 #include <iostream>
 #include <limits>
+#include <sstream>
+#include <stdexcept>
+#include <string>
 
 #include "blend/pixels.hpp"
 #include "blend/plate.hpp"
 
 using at::Tensor;
+
+// an error of one line unless it holds; TORCH_CHECK would add where it was raised
+template <typename... Parts>
+void expect(bool holds, const Parts&... parts) {
+    if (holds) return;
+    std::ostringstream line;
+    (line << ... << parts);
+    throw std::runtime_error(line.str());
+}
+
+// of an error of libtorch's: where it was raised comes below
+std::string first_line(const std::exception& error) {
+    const std::string text = error.what();
+    return text.substr(0, text.find('\n'));
+}
+
+torch::inductor::AOTIModelPackageLoader load(const std::string& path) try {
+    return torch::inductor::AOTIModelPackageLoader(path);
+} catch (const std::exception& error) {
+    throw std::runtime_error(path + ": expected what faceinpaint export wrote, got: " + first_line(error));
+}
 
 // (size, size, channels) bytes
 Tensor read(const char* path, const std::string& format, std::int64_t size, std::int64_t channels) {
@@ -27,8 +51,8 @@ Tensor read(const char* path, const std::string& format, std::int64_t size, std:
     file.get();
     const auto pixels = at::zeros({size, size, channels}, at::kByte);
     file.read(static_cast<char*>(pixels.data_ptr()), pixels.numel());
-    TORCH_CHECK(file && magic == format && width == size && height == size && white == 255, path, ": expected ", format,
-                " of ", size, "x", size, " pixels with 256 levels");
+    expect(file.good() && magic == format && width == size && height == size && white == 255, path, ": expected ", format, " of ",
+           size, "x", size, " pixels with 256 levels");
     return pixels;
 }
 
@@ -62,31 +86,34 @@ Tensor blend(const Tensor& image, const Tensor& generated, const Tensor& hole, d
                                numbers(reached));
     const Plate plate(reinterpret_cast<const std::uint8_t*>(missing), height, width, tension);
     plate.solve(numbers(f), numbers(guidance), channels, TOLERANCE, numbers(reached));
-    TORCH_CHECK((reached <= TOLERANCE).all().item<bool>(), "blend: expected a relative residual of ", TOLERANCE);
+    expect((reached <= TOLERANCE).all().item<bool>(), "blend: expected a relative residual of ", TOLERANCE);
     const auto blended = image.clone();
     put_sums<float, float>(numbers(f), none, missing, extent, pixels(blended));
     return blended;
 }
 
 int main(int count, char** arguments) try {
-    TORCH_CHECK(count == 5 || count == 6, "usage: ", arguments[0], " MODEL.pt2 FACE.ppm HOLE.pgm OUT.ppm [SEED]");
-    torch::inductor::AOTIModelPackageLoader search(arguments[1]);
+    expect(count == 5 || count == 6, "usage: ", arguments[0], " MODEL.pt2 FACE.ppm HOLE.pgm OUT.ppm [SEED]");
+    auto search = load(arguments[1]);
     const auto metadata = search.get_metadata();
     const auto number = [&](const char* name) { return std::stoll(metadata.at(name)); };
     const auto size = number("size"), channels = number("channels");
-    TORCH_CHECK(channels == 3, arguments[1], ": expected a model of colours, got ", channels, " channels");
+    expect(channels == 3, arguments[1], ": expected a model of colours, got ", channels, " channels");
     const auto face = read(arguments[2], "P6", size, channels);
     const auto hole = read(arguments[3], "P5", size, 1).squeeze(-1) >= 128;
-    TORCH_CHECK(hole.any().item<bool>() && !hole.all().item<bool>(), arguments[3], ": expected black and white");
+    expect(hole.any().item<bool>() && !hole.all().item<bool>(), arguments[3], ": expected black and white");
 
-    const auto seed = count == 6 ? std::stoull(arguments[5]) : 0;
+    const std::string text = count == 6 ? arguments[5] : "0";
+    const bool digits = !text.empty() && text.size() < 20 && text.find_first_not_of("0123456789") == std::string::npos;
+    expect(digits, "SEED: expected a whole number of up to 19 digits, got ", text);
+    const auto seed = std::stoull(text);
     const auto start = draws(seed, number("attempts"), number("latent_size"));
     const auto image = face.permute({2, 0, 1}).to(at::kFloat).contiguous() / 255;
     std::vector<Tensor> inputs{image.unsqueeze(0), hole.to(at::kFloat).unsqueeze(0), start};
     for (auto& input : inputs) input = input.to(at::Device(metadata.at("AOTI_DEVICE_KEY")));
     const auto found = search.run(inputs);  // z^, T, the loss
     const auto loss = found[2].item<float>();
-    TORCH_CHECK(std::isfinite(loss), "expected a finite loss, got NaN from every start");
+    expect(std::isfinite(loss), "expected a finite loss, got NaN from every start");
 
     const auto generated = found[1][0].cpu().contiguous();
     const auto blended = blend(image, generated, hole, std::stod(metadata.at("tension"))).clamp(0, 1);
@@ -96,12 +123,9 @@ int main(int count, char** arguments) try {
     file << "P6\n" << size << ' ' << size << "\n255\n";
     file.write(static_cast<const char*>(restored.data_ptr()), restored.numel());
     file.close();
-    TORCH_CHECK(file, arguments[4], ": expected a place that can be written to");
+    expect(file.good(), arguments[4], ": expected a place that can be written to");
     std::cout << arguments[4] << ": loss " << loss << '\n';
-} catch (const c10::Error& error) {
-    std::cerr << error.what_without_backtrace() << '\n';
-    return 2;
 } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
+    std::cerr << first_line(error) << '\n';
     return 2;
 }

@@ -2,7 +2,7 @@
 
     python -m faceinpaint_fast.benchmarks.kernel_usage > benchmarks/results/kernels.md
 
-It takes a quarter of an hour, most of it for the losses with large tiles and windows; with `--quick` about a minute: one
+It takes a quarter of an hour, most of it for large tiles and windows of the losses; with `--quick` a minute or two: one
 GPU, the smallest tile, Wang's window.
 
 The launchers themselves run, on CPU tensors, and Triton compiles what it would have launched: nothing about a launch is

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from faceinpaint_fast.errors import InputError
+
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
@@ -20,6 +22,12 @@ def print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def check_piped(name: object) -> None:
+    """Raises InputError if stdout, where a picture is to go, is a terminal."""
+    if sys.stdout.isatty():
+        raise InputError(f"{name}: expected stdout to be a file or a pipe, got a terminal")
 
 
 def remark(message: object) -> None:

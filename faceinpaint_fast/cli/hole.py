@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,21 +14,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from faceinpaint_fast.picture_file import PictureFile
+
+STDIN = "-"
 MOST_MISSING = 0.5  # of a picture, unless its hole is named or forced
 
 Hole = Annotated[
     str,
     typer.Argument(
-        help="Picture of the hole, the lighter of its two colours = fill; centre, left, free-form, drop-80 ...;"
+        help="Picture of the hole, the lighter of its two colours = fill, -: stdin; centre, left, free-form ...;"
         " alpha, where the damaged picture is transparent; colour:red or colour:#ff0000, where it was painted over."
     ),
 ]
 
 
 def read_hole(
-    hole: str, picture: Path, image: NDArray[np.uint8], seed: int, *, invert: bool, force: bool
+    hole: str, picture: PictureFile, seed: int, *, invert: bool, force: bool
 ) -> tuple[NDArray[np.bool_], str | None]:
-    """Returns the hole (H, W) of `image`, read from `picture`, True = missing, and how much that is, in words, if read.
+    """Returns the hole (H, W) of a picture, True = missing, and how much that is, in words, unless a name says it.
 
     Raises InputError, unless forced, for what was read from a picture and is hardly meant to be a hole.
     """
@@ -36,14 +40,16 @@ def read_hole(
     kind, _, colour = hole.partition(":")
     doubt = None
     if hole == "alpha":
-        missing = masks.of_transparency(images.read_alpha(picture))
+        if picture.alpha is None:
+            raise InputError("alpha: expected a picture with transparency, got one without")
+        missing = masks.of_transparency(images.as_bytes(picture.alpha))
     elif kind in ("colour", "color") and colour:
-        missing = masks.of_colour(image, colour)
-    elif not masks.is_name(hole) and (Path(hole).exists() or Path(hole).suffix or Path(hole).name != hole):
-        levels = images.read_grey(hole)
+        missing = masks.of_colour(images.as_bytes(picture.pixels), colour)
+    elif hole == STDIN or (not masks.is_name(hole) and _is_path(hole)):
+        levels = images.read_grey(sys.stdin.buffer, name="stdin") if hole == STDIN else images.read_grey(hole)
         missing, doubt = masks.cut(levels), masks.doubt(levels)
     else:
-        missing = masks.draw(hole, image.shape[:2], seed)
+        missing = masks.draw(hole, picture.levels.shape[:2], seed)
         return ~missing if invert else missing, None
     missing = ~missing if invert else missing
     found = f"{missing.mean():.1%} of the picture to fill, {missing.sum()} of {missing.size} pixels"
@@ -54,3 +60,8 @@ def read_hole(
     if doubt and not force:
         raise InputError(f"{hole}: expected a hole in two colours, got {doubt}: {found}; --force to go on")
     return missing, f"{hole}: {found}"
+
+
+def _is_path(text: str) -> bool:
+    path = Path(text)
+    return path.exists() or path.suffix != "" or path.name != text

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faceinpaint_fast.cli import console
-from faceinpaint_fast.cli.hole import Hole, read_hole
+from faceinpaint_fast.cli.hole import STDIN, Hole, read_hole
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
+from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
     from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.picture_file import PictureFile
     from faceinpaint_fast.pictures.demonstration import Restored
+
+STDOUT = {Path("-"), Path("/dev/stdout")}
 
 
 def inpaint(
-    image: Annotated[Path, typer.Argument(help="Picture of an aligned face, of the model's size (shipped: 64x64).")],
+    image: Annotated[
+        Path, typer.Argument(help="Picture of an aligned face, of the model's size (shipped: 64x64); -: stdin.")
+    ],
     hole: Hole,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture; -: PNG to stdout.")],
     seed: Seed = 0,
     iterations: Iterations = None,
     config: Config = ConfigName.default,
@@ -30,16 +37,21 @@ def inpaint(
     force: Annotated[bool, typer.Option("--force", help="Take a hole as it is, however unlikely.")] = False,
     save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
 ) -> None:
-    """Restore the missing part of a face."""
-    from faceinpaint_fast import files, images
+    """Restore the missing part of a face.
+
+    The picture keeps its known pixels, its depth, transparency, colour profile and EXIF, as far as OUT's format can.
+    """
+    from faceinpaint_fast import images
+    from faceinpaint_fast.picture_file import PictureFile
     from faceinpaint_fast.pictures import panels
 
-    images.check_writable(out)
-    if save_steps is not None:
-        for name in panels.NAMES:
-            files.check_place(save_steps / f"{name}.png")
-    damaged = images.read_image(image)
-    missing, found = read_hole(hole, image, damaged, seed, invert=invert, force=force)
+    if str(image) == hole == STDIN:
+        raise InputError("-: expected a picture or a hole on stdin, got both")
+    _check(out, [] if save_steps is None else [save_steps / f"{name}.png" for name in panels.NAMES])
+    with console.warnings_as_remarks():
+        picture = PictureFile.read(sys.stdin.buffer, name="stdin") if str(image) == STDIN else PictureFile.read(image)
+        damaged = picture.pixels
+        missing, found = read_hole(hole, picture, seed, invert=invert, force=force)
     chosen = _config(config, iterations)
 
     # torch takes seconds to import: a mistake in the line is told before
@@ -51,11 +63,14 @@ def inpaint(
         result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
     if found:
         console.remark(found)
-    images.write_image(out, result.image)
+    _write(picture.filled(result.image, missing), out)
     if save_steps is not None:
-        for name, panel in panels.panels(damaged, missing, result.generated, chosen).items():
+        seen, generated = images.as_bytes(damaged), images.as_bytes(result.generated)
+        for name, panel in panels.panels(seen, missing, generated, chosen).items():
             images.write_image(save_steps / f"{name}.png", panel)
-    print(f"{out}: " + "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items()))
+    # stdout is the picture's, if it goes there
+    say = console.remark if out in STDOUT else print
+    say(f"{out}: " + "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items()))
 
 
 def demo(
@@ -87,6 +102,27 @@ def demo(
     console.print_table(f"{config.iterations} iterations", heads, map(_figures, rows))
     images.write_image(out, demo_sheet(face, rows))
     print(f"{out}: damaged, generated, stitched, blended, original")
+
+
+def _check(out: Path, steps: list[Path]) -> None:
+    """Raises InputError unless the restored picture and its steps can be written."""
+    from faceinpaint_fast import images
+
+    if out in STDOUT:
+        console.check_piped(out)
+    else:
+        images.check_writable(out)
+    for step in steps:
+        images.check_writable(step)
+
+
+def _write(picture: PictureFile, out: Path) -> None:
+    """Writes a picture to its file or to stdout, and says what is lost there."""
+    if out in STDOUT:
+        sys.stdout.buffer.write(picture.encoded("PNG", console.remark))
+        sys.stdout.flush()
+    else:
+        picture.write(out, console.remark)
 
 
 def _config(name: ConfigName, iterations: int | None) -> InpaintConfig:

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from faceinpaint_fast.cli.options import Device, Iterations, ModelFolder, Precision
+from faceinpaint_fast.cli.signals import ctrl_c_heeded
 
 
 def export(
@@ -25,7 +26,8 @@ def export(
     chosen = config.InpaintConfig(precision=cast("config.Precision", precision))
     if iterations is not None:
         chosen = dataclasses.replace(chosen, iterations=iterations)
-    export.export(models.load_model(model), out, config=chosen, batch=batch, device=device)
+    with ctrl_c_heeded():
+        export.export(models.load_model(model), out, config=chosen, batch=batch, device=device)
     print(f"{out}: {chosen.iterations} iterations for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
 
 

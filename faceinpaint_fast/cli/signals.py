@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+PATIENCE = 0.5  # seconds in which an interrupted work may clear up
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -61,3 +65,34 @@ def ending() -> Iterator[Ending]:
             signal.signal(number, handler)
     if found.number is not None:
         raise SystemExit(128 + found.number)
+
+
+@contextmanager
+def ctrl_c_heeded() -> Iterator[None]:
+    """Sees to it that Ctrl-C ends the process at once, whoever swallows the KeyboardInterrupt in the work within."""
+    came = threading.Event()
+
+    def end() -> None:
+        os._exit(128 + signal.SIGINT)
+
+    def notice(_number: int, _frame: FrameType | None) -> None:
+        came.set()
+        # whoever swallows it would print it, traceback and all
+        sys.unraisablehook = lambda _: None
+        last = threading.Timer(PATIENCE, end)
+        last.daemon = True
+        last.start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, notice)
+    try:
+        yield
+    # also what has come of a KeyboardInterrupt on its way
+    except BaseException:
+        if not came.is_set():
+            raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came.is_set():
+        # Python itself takes seconds to end once torch has compiled
+        end()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -14,7 +12,7 @@ import typer
 
 from faceinpaint_fast.cli import console
 from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, OnError, OnErrorName, Seed, Size, geometry
-from faceinpaint_fast.cli.signals import ending
+from faceinpaint_fast.cli.shown import run_shown
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,8 +23,7 @@ if TYPE_CHECKING:
 
     from faceinpaint_fast.config import Precision
     from faceinpaint_fast.framing import Framing
-    from faceinpaint_fast.models import Model
-    from faceinpaint_fast.training import run
+    from faceinpaint_fast.models import Model, ModelConfig
 
 Faces = Annotated[list[Path], typer.Argument(help="Folders, tar shards and pictures of aligned faces.")]
 OtherFaces = Annotated[
@@ -78,7 +75,6 @@ def train(
     """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.files import check_place
-    from faceinpaint_fast.framing import CELEBA_108, Framing
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.pictures import plots
     from faceinpaint_fast.training import game
@@ -86,16 +82,9 @@ def train(
     place = pick_device(device)
     exact = _precision(precision, place)
     model = None if begin is None else load_model(begin)
-    if model is None:
-        shown = framing = CELEBA_108 if crop is None else Framing.parse(crop)
-    else:
-        framing = model.config.framing
-        size, shown = geometry(model.config, size, crop)
-        width = _width_of(model.config.width, width)
+    shape, shown = _shape_of(None if model is None else model.config, size, crop, width)
     config = game.TrainConfig(
-        size=DEFAULT if size is None else size,
-        framing=framing,
-        width=DEFAULT if width is None else width,
+        **shape,
         batch=batch,
         learning_rate=learning_rate,
         ema=ema,
@@ -105,8 +94,9 @@ def train(
     run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
     for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt"):
         check_place(out / name)
+    game.check_new(out)
     _check_plot(plot)
-    with _run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
+    with run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
         faces = _read_faces(bar, data, config.size, shown, on_error)
         game.train(faces, out, config, **run, device=place, begin=model, **heard())
     if plot is not None:
@@ -157,9 +147,11 @@ def train_encoder(
     run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
     for name in ("config.json", "encoder.safetensors", "training/encoder/state.pt"):
         check_place(model / name)
+    if origin is None:
+        encoder.check_new(model)
     loaded = load_model(model)
     asked = geometry(loaded.config, size, crop)
-    with _run_shown(images, model / "training" / "encoder" / "log.jsonl") as (bar, heard):
+    with run_shown(images, model / "training" / "encoder" / "log.jsonl") as (bar, heard):
         faces = _read_faces(bar, data, *asked, on_error) if data else None
         encoder.train_encoder(model, loaded, faces, config, **run, device=place, begin=origin, **heard())
     print(f"{model}: with an encoder that has seen {images} images")
@@ -213,60 +205,28 @@ def _precision(name: str, device: torch.device) -> Precision:
     return cast("Precision", best_precision(device) if name == "auto" else name)
 
 
+def _shape_of(
+    model: ModelConfig | None, size: int | None, crop: str | None, width: int | None
+) -> tuple[dict[str, Any], Framing]:
+    """Returns size, framing and width of a run that begins with a model, or with none, and what pictures are cut to.
+
+    Raises InputError if others are asked for than the model's.
+    """
+    from faceinpaint_fast.framing import CELEBA_108, Framing
+
+    if model is not None:
+        size, shown = geometry(model, size, crop)
+        return {"size": size, "framing": model.framing, "width": _width_of(model.width, width)}, shown
+    shown = CELEBA_108 if crop is None else Framing.parse(crop)
+    sizes = {"size": size, "width": width}
+    return {name: DEFAULT if value is None else value for name, value in sizes.items()} | {"framing": shown}, shown
+
+
 def _width_of(model: int, asked: int | None) -> int:
     """Returns the width of the model that a run begins with; InputError if another is asked for."""
     if asked not in (None, model):
         raise InputError(f"--width: expected that of --from, {model}, got {asked}")
     return model
-
-
-@contextmanager
-def _run_shown(images: int, log: Path) -> Iterator[tuple[Progress, Callable[[], dict[str, Any]]]]:
-    """Shows how a training run of so many images goes on, and stops it between two steps when a signal says so.
-
-    Yields a bar for what comes before, and what returns the arguments of `run.run` once the run is to begin.
-    """
-    from rich.progress import TextColumn
-
-    from faceinpaint_fast.locks import check_free
-
-    check_free(log.parent / "lock", log.parent)
-    with ending() as end, console.counting_bar(TextColumn("{task.fields[note]}")) as bar:
-
-        def heard() -> dict[str, Any]:
-            end.in_steps = True
-            shown = _Shown(bar, images, log)
-            return {"on_progress": shown.line, "on_step": shown.step, "stopped": end.wanted}
-
-        yield bar, heard
-        if end.wanted():
-            console.remark(f"{log.parent}: {end.name}, a checkpoint is made; the same command goes on")
-
-
-class _Shown:
-    """A training run on a bar: images a second since it was begun or resumed, and its losses."""
-
-    def __init__(self, bar: Progress, images: int, log: Path) -> None:
-        self._bar, self._log, self._losses = bar, log, ""
-        self._task = bar.add_task("training", total=images, note="")
-        self._first: tuple[int, float] | None = None
-
-    def line(self, now: run.LogLine) -> None:
-        """Takes the losses of a line of the log."""
-        self._losses = "  ".join(f"{name} {loss:.3f}" for name, loss in now.losses.items())
-        self.step(now.images)
-
-    def step(self, seen: int) -> None:
-        """Shows how many images have been seen."""
-        from faceinpaint_fast.training import run
-
-        now = time.monotonic()
-        if self._first is None:
-            self._first = seen, now
-            console.remark(f"{self._log}: the losses, a line every {run.LOG_EVERY} steps")
-        first, begun = self._first
-        rate = f"{(seen - first) / (now - begun):.0f} images/s" if seen > first else ""
-        self._bar.update(self._task, completed=seen, note="  ".join(filter(None, [rate, self._losses])))
 
 
 def _read_faces(

@@ -28,7 +28,7 @@ from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
-from faceinpaint_fast.training.run import batch_of_step, check_faces, run
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_faces, run
 
 SIDES = get_args(masks.Side)
 
@@ -164,15 +164,21 @@ class Amortisation:
         self.step = state["step"]
 
     def check_new(self, out: Path) -> None:
-        """Raises InputError if there is an encoder in the folder, unless the run begins with one."""
-        if self.config.origin is None and read_config(out).encoder_width is not None:
-            expected = "a model without an encoder, or with its run's training/encoder/state.pt"
-            raise InputError(f"{out}: expected {expected}, got an encoder alone; --from {out} begins a run with it")
+        """Raises InputError if an encoder from elsewhere is in the folder, unless the run begins with one."""
+        if self.config.origin is None:
+            check_new(out)
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
         """Writes the encoder into the folder of its model."""
         faces = None if self.faces is None else len(self.faces)
         save_encoder(out, self.model, self.encoder, training=described | {"faces": faces})
+
+
+def check_new(folder: Path) -> None:
+    """Raises InputError if a run would overwrite a model's encoder that came from elsewhere: asked before the work."""
+    if read_config(folder).encoder_width is not None and not (folder / "training" / "encoder" / STATE).exists():
+        expected = f"a model without an encoder, or with its run's training/encoder/{STATE}"
+        raise InputError(f"{folder}: expected {expected}, got an encoder alone; --from {folder} begins a run with it")
 
 
 def train_encoder(

@@ -25,7 +25,7 @@ from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import Model, save_model
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, check_size
 from faceinpaint_fast.networks.protocols import to_signed, to_unit
-from faceinpaint_fast.training.run import batch_of_step, check_faces, run
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_faces, run
 
 GRID = 8  # the sample grid is GRID x GRID faces
 
@@ -170,12 +170,8 @@ class Game:
         self.step = state["step"]
 
     def check_new(self, out: Path) -> None:
-        """Raises InputError if a model is in the folder."""
-        if (out / "config.json").exists():
-            expected = "a folder without a model, or with its run's state.pt"
-            raise InputError(
-                f"{out}: expected {expected}, got a model alone; --from {out} begins a run elsewhere with it"
-            )
+        """Raises InputError if a model from elsewhere is in the folder."""
+        check_new(out)
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
         """Writes the averaged G and D as a model folder, and samples of that G into out/training/samples."""
@@ -184,6 +180,13 @@ class Game:
         run = {name: value for name, value in described.items() if name not in ("size", "framing")}
         save_model(out, G, self.D, framing=self.config.framing, training=run | {"faces": len(self.faces)})
         write_image(out / "training" / "samples" / f"{described['images']:09d}.png", self.sample_grid(G))
+
+
+def check_new(out: Path) -> None:
+    """Raises InputError if a run into `out` would overwrite a model that came from elsewhere: asked before the work."""
+    if (out / "config.json").exists() and not (out / "training" / STATE).exists():
+        expected = f"a folder without a model, or with its run's training/{STATE}"
+        raise InputError(f"{out}: expected {expected}, got a model alone; --from {out} begins a run elsewhere with it")
 
 
 def train(

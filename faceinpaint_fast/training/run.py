@@ -27,6 +27,7 @@ from faceinpaint_fast.framing import Framing
 from faceinpaint_fast.locks import held
 
 LOG_EVERY = 50  # steps between lines of the log
+STATE = "state.pt"  # the file that makes a folder a run's
 
 
 class Training(Protocol):
@@ -56,7 +57,7 @@ class Training(Protocol):
         """Goes on from such a state."""
 
     def check_new(self, out: Path) -> None:
-        """Raises InputError if a new run would replace what is in the model folder `out` from elsewhere."""
+        """Raises InputError if a run would overwrite what is in the model folder `out` from elsewhere."""
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
         """Puts what has come of it into the model folder `out`, with a description of the run."""
@@ -133,11 +134,9 @@ def run(
     finished and something else is asked for, if `out` holds a model that came from elsewhere, and while another
     process has the folder.  Raises ModelError if a loss is no longer finite.
     """
-    if not (folder / "state.pt").exists():
-        training.check_new(out)
+    training.check_new(out)
     with held(folder / "lock", folder):
-        for place in (out, folder, folder / "samples"):
-            sweep(place)
+        _sweep(out, folder)
         past = _resume(training, folder, images, cooldown)
         losses = torch.tensor(past.losses, dtype=torch.float32, device=training.device)
         since, seen, stop = past.since, _seen(training), False
@@ -155,11 +154,15 @@ def run(
                 on_progress(line)
                 losses.zero_()
                 since = 0
-            # by the clock with a line of the log alone
             due = since == 0 and time.monotonic() - saved > 60 * checkpoint_minutes
             if due or stop or seen >= images:
                 _save(training, out, folder, replace(past, seconds=seconds, since=since, losses=losses.tolist()))
                 saved = time.monotonic()
+
+
+def _sweep(out: Path, folder: Path) -> None:
+    for place in (out, folder, folder / "samples"):
+        sweep(place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,12 +211,12 @@ def _save_state(training: Training, folder: Path, past: _Past) -> None:
     state = BytesIO()
     torch.save(training.state_dict() | {"config": asdict(training.config)} | asdict(past), state)
     # not by torch, which hides what the system says of a full disk
-    write_atomically(folder / "state.pt", lambda file: file.write(state.getbuffer()))
+    write_atomically(folder / STATE, lambda file: file.write(state.getbuffer()))
 
 
 def _resume(training: Training, folder: Path, images: int, cooldown: int) -> _Past:
     """Brings the training to the last checkpoint, or makes the first; returns how far the run is."""
-    path, faces = folder / "state.pt", _fingerprint(training.faces)
+    path, faces = folder / STATE, _fingerprint(training.faces)
     new = _Past(faces=faces, cooldown=cooldown, seconds=0.0, since=0, losses=[0.0] * len(training.losses))
     if not path.exists():
         (folder / "log.jsonl").unlink(missing_ok=True)

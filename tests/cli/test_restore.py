@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import sys
 
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ from PIL import Image
 from skimage import data
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
+from faceinpaint_fast.cli.main import main
 from faceinpaint_fast.images import read_grey, read_image, write_image
 from faceinpaint_fast.pictures import demonstration as demo
 from faceinpaint_fast.pictures.contact_sheet import contact_sheet
+
+cv2 = pytest.importorskip("cv2")
 
 
 def test_inpaint_restores_a_face(faceinpaint, picture, face, model, out, tmp_path, restored):
@@ -176,6 +181,89 @@ def test_an_unknown_hole_is_refused(refused, picture, model, out):
 )
 def test_options_that_do_not_fit_are_refused(refused, picture, model, out, options, message):
     assert message in refused("inpaint", picture, "centre", "-o", out, "--model", model, *options)
+
+
+def on_stdin(monkeypatch, path):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+
+
+def test_a_pipe_takes_a_picture_and_gives_it_back(monkeypatch, capsysbinary, picture, face, model, restored):
+    """The picture alone is on stdout; what is said of it goes to stderr."""
+    line = ["faceinpaint", "inpaint", "-", "centre", "-o", "-", "--model", str(model), "--iterations", "1"]
+    on_stdin(monkeypatch, picture)
+    monkeypatch.setattr(sys, "argv", line)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    out, err = capsysbinary.readouterr()
+    expected = restored(model, face, masks.centre((64, 64)), iterations=1)
+    assert_array_equal(read_image(io.BytesIO(out)), expected.image)
+    assert err.splitlines()[-1].startswith(b"faceinpaint: -: discriminator ")
+
+
+def test_a_hole_may_come_from_a_pipe(faceinpaint, refused, monkeypatch, picture, face, model, out, tmp_path):
+    write_image(tmp_path / "hole.png", masks.centre((64, 64)) * np.uint8(255))
+    on_stdin(monkeypatch, tmp_path / "hole.png")
+    assert faceinpaint("inpaint", picture, "-", "-o", out, "--model", model, "--iterations", 1)[0] == 0
+    assert_array_equal((read_image(out) != face).any(axis=-1) | masks.centre((64, 64)), masks.centre((64, 64)))
+    assert "-: expected a picture or a hole on stdin, got both" in refused(
+        "inpaint", "-", "-", "-o", tmp_path / "b.png"
+    )
+    on_stdin(monkeypatch, model / "config.json")
+    line = ["--model", model, "-o", tmp_path / "b.png"]
+    assert "stdin: expected an image file" in refused("inpaint", "-", "centre", *line)
+
+
+def test_no_picture_goes_to_a_terminal(refused, monkeypatch, picture, model):
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    assert "-: expected stdout to be a file or a pipe, got a terminal" in refused(
+        "inpaint", picture, "centre", "-o", "-", "--model", model
+    )
+
+
+@pytest.mark.parametrize("kind", ["grey", "grey16", "rgb16", "rgba"])
+def test_a_picture_keeps_its_kind(faceinpaint, face, model, out, tmp_path, kind):
+    hole, grey = masks.centre((64, 64)), face[..., 1]
+    fine = face.astype(np.uint16) * 256 + np.arange(64, dtype=np.uint16)[:, None]
+    before = {
+        "grey": grey,
+        "grey16": fine[..., 1],
+        "rgb16": fine,
+        "rgba": np.dstack([face, np.where(hole, 255, 10 + grey // 2).astype(np.uint8)]),
+    }[kind]
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), before if before.ndim == 2 else before[..., [2, 1, 0, 3][: before.shape[-1]]])
+    steps = tmp_path / "steps"
+    line = ["inpaint", path, "centre", "-o", out, "--model", model, "--iterations", 1, "--save-steps", steps]
+    status, _, err = faceinpaint(*line)
+    assert (status, err) == (0, "")
+    after = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
+    after = after if after.ndim == 2 else after[..., [2, 1, 0, 3][: after.shape[-1]]]
+    assert (after.dtype, after.shape) == (before.dtype, before.shape)
+    assert_array_equal(after[~hole], before[~hole])
+    assert (after[hole] != before[hole]).mean() > 0.5
+    assert read_image(steps / "generated.png").std() > 5
+
+
+def test_what_a_format_cannot_keep_is_said_in_one_line(faceinpaint, picture, face, model, tmp_path):
+    out, hole = tmp_path / "a.jpg", masks.centre((64, 64))
+    line = ["inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 1]
+    status, said, err = faceinpaint(*line)
+    assert status == 0
+    assert said.startswith(f"{out}: ")
+    assert err.count("\n") == 1
+    assert f"faceinpaint: {out}: JPEG cannot keep known pixels" in err
+    # of a photograph the best that JPEG can
+    assert abs(read_image(out).astype(int) - face)[~hole].max() <= 3
+
+
+def test_broken_metadata_are_a_remark(faceinpaint, face, model, out, tmp_path):
+    Image.fromarray(face).save(tmp_path / "a.webp", lossless=True, exif=b"no EXIF")
+    status, _, err = faceinpaint(
+        "inpaint", tmp_path / "a.webp", "centre", "-o", out, "--model", model, "--iterations", 1
+    )
+    assert status == 0
+    assert err == (f"faceinpaint: {tmp_path}/a.webp: its EXIF cannot be read: the pixels are taken as they are\n")
 
 
 def test_demo_writes_a_contact_sheet_and_prints_figures(faceinpaint, model, out, monkeypatch):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from faceinpaint_fast.cli.signals import ENDING, ending
+from faceinpaint_fast.cli.signals import ENDING, ctrl_c_heeded, ending
 
 
 def send(number):
@@ -86,3 +88,47 @@ def test_a_terminal_that_hung_up_takes_no_last_words():
     assert status(failing(errno.EIO)) == 129
     with pytest.raises(OSError, match="No space left on device"):
         status(failing(errno.ENOSPC))
+
+
+def run(becomes):
+    """The exit status of a process that gets Ctrl-C, and what it says."""
+    program = f"""
+import os, signal
+from faceinpaint_fast.cli.signals import ctrl_c_heeded
+with ctrl_c_heeded():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        {becomes}
+    signal.pause()
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("becomes", ["pass", "raise ValueError", "raise"])
+def test_ctrl_c_ends_even_what_swallows_it(becomes):
+    """As callbacks of torch's do, and compilers that make another error of it."""
+    assert run(becomes) == (130, "")
+
+
+def test_ctrl_c_within_a_callback_is_not_printed():
+    swallowed = f"""
+import os, signal, weakref
+from faceinpaint_fast.cli.signals import ctrl_c_heeded
+class Thing: pass
+thing = Thing()
+seen = weakref.ref(thing, lambda _: os.kill(os.getpid(), {int(signal.SIGINT)}))
+with ctrl_c_heeded():
+    del thing
+    signal.pause()
+"""
+    done = subprocess.run([sys.executable, "-c", swallowed], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout + done.stderr) == (130, "")
+
+
+def test_where_no_ctrl_c_comes_nothing_is_changed():
+    with ctrl_c_heeded():
+        pass
+    with pytest.raises(ValueError, match="odd"), ctrl_c_heeded():
+        raise ValueError("odd")

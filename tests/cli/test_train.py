@@ -381,6 +381,8 @@ def test_a_model_that_was_handed_over_is_kept_and_a_new_run_begins_with_it(
     refused, faceinpaint, faces, model, tmp_path
 ):
     new = tmp_path / "new" / "model"
+    # before any face is read
+    assert "got a model alone; --from" in refused("train", tmp_path / "nowhere", "--out", model)
     assert "got a model alone; --from" in refused("train", faces, "--out", model, "--width", 4, "--batch", 4)
     for asked, message in (
         (["--width", 3], "--width: expected that of --from, 4, got 3"),

@@ -7,8 +7,8 @@ C-contiguous, and nobody checks; at the known pixels all but f and v are 0 and s
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from faceinpaint_fast.arrays import module_of
 from faceinpaint_fast.blend.planes import zeros
 
 # one text: the compiler of a running program finds no files
-SOURCES = [Path(__file__).with_name(name) for name in ("grid.cuh", "poisson.cu")]
+SOURCES = [files("faceinpaint_fast.blend.cuda") / name for name in ("grid.cuh", "poisson.cu")]
 # threads of a block, and the most of `finish`
 COLUMNS, ROWS = 32, 8
 MOST_ROWS = 32

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy as np
 from faceinpaint_fast.arrays import to_numpy
 from faceinpaint_fast.errors import InputError
 
-SOURCES = [Path(__file__).parent / "small" / f"{name}.cu" for name in ("memory", "cycle", "hole", "equation", "blend")]
+FOLDER = files("faceinpaint_fast.blend.cuda") / "small"
+SOURCES = [FOLDER / f"{name}.cu" for name in ("memory", "cycle", "hole", "equation", "blend")]
 # the most rows and columns, and the threads of a block
 THREADS = {32: 256, 64: 1024, 128: 1024}
 KINDS = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
