@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zlib
 from io import BytesIO
 
 import numpy as np
@@ -151,20 +150,6 @@ def test_a_picture_is_turned_once(tmp_path, rng, orientation, extension, dtype):
     assert_allclose(read_image(out), first, atol=1)
     assert_allclose(stored(out) / np.iinfo(dtype).max * 255, first, atol=1)
     assert opened(out).getexif().get(ORIENTATION, 1) == 1
-
-
-def test_an_interlaced_picture_of_16_bits(rng):
-    """No program at hand writes one, so this one is made by hand, without filters."""
-    expected = levels(rng, (11, 13, 3), np.uint16)
-    lines = b""
-    for x, y, right, down in png.ADAM7:
-        part = expected[y::down, x::right]
-        lines += b"".join(b"\0" + row.astype(">u2").tobytes() for row in part if row.size)
-    header = png.HEADER.pack(13, 11, 16, 2, 0, 0, 1)
-    data = png.SIGNATURE + b"".join(
-        [png.chunk(b"IHDR", header), png.chunk(b"IDAT", zlib.compress(lines)), png.chunk(b"IEND", b"")]
-    )
-    assert_array_equal(PictureFile.read(BytesIO(data)).levels, expected)
 
 
 @pytest.mark.parametrize("source", ["PNG", "JPEG", "TIFF", "WEBP"])
