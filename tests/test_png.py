@@ -64,11 +64,9 @@ def test_an_interlaced_picture_is_put_together(rng):
         part = expected[y::down, x::right]
         lines += b"".join(b"\0" + row.astype(">u2").tobytes() for row in part if row.size)
     assert_array_equal(png.read_deep(by_hand(lines, interlace=1)), expected)
-    # narrower than a pass: it has no pixel, and no line either
-    lines = b"".join(
-        b"\0" + expected[y::down, :1].astype(">u2").tobytes() for x, y, _, down in png.ADAM7 if x == 0 and y == 0
-    )
-    assert_array_equal(png.read_deep(by_hand(lines[:7], interlace=1, size=(1, 1))), expected[:1, :1])
+    # narrower than most passes, which then have no line
+    one = b"\0" + expected[0, 0].astype(">u2").tobytes()
+    assert_array_equal(png.read_deep(by_hand(one, interlace=1, size=(1, 1))), expected[:1, :1])
 
 
 def by_hand(lines: bytes, *, interlace: int = 0, size=(13, 11)) -> bytes:

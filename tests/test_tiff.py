@@ -55,14 +55,8 @@ def test_levels_are_written_with_profile_and_resolution(rng, channels):
 def test_other_files_have_no_such_levels(levels):
     """Grey, bytes, colours that have been multiplied with their alpha, no TIFF."""
     associated = written(np.dstack([levels, levels[..., 0]]), photometric="rgb", extrasamples=["assocalpha"])
-    others = (
-        written(levels[..., 0]),
-        written((levels // 256).astype(np.uint8), photometric="rgb"),
-        associated,
-        b"",
-        b"PNG",
-    )
-    for data in others:
+    grey, coarse = written(levels[..., 0]), written((levels // 256).astype(np.uint8), photometric="rgb")
+    for data in (grey, coarse, associated, b"", b"PNG"):
         assert tiff.read_deep(data) is None
 
 
@@ -73,6 +67,6 @@ def test_descriptions_are_left_out_and_pixels_are_not(levels, order):
     assert len(bare) == len(data)
     assert_array_equal(tiff.read_deep(bare)[0], levels)
     with tifffile.TiffFile(BytesIO(bare)) as file:
-        assert file.pages[0].tags.valueof("Software") == 0
+        assert file.pages[0].tags.valueof("Software") == b"\0"
     for other in (b"", b"PNG", b"II+\0"):
         assert tiff.without_metadata(other) == other
