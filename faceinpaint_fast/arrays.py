@@ -49,11 +49,15 @@ def device_of(array: Any) -> int | None:
     return array.device.id if is_cupy(array) else None
 
 
-def to_numpy(array: Any) -> NDArray[Any]:
+def to_numpy(array: Any, name: str = "array") -> NDArray[Any]:
     """Returns an array as NumPy's: a view where it lies in this machine's memory, else a copy.
 
-    Raises InputError for what NumPy cannot hold.
+    Raises InputError, which calls it by its name, for what is no array and for what NumPy cannot hold.
     """
+    if isinstance(array, str | bytes | os.PathLike):
+        raise InputError(
+            f"{name}: expected an array, got a {type(array).__name__}, {array!r}: images.read_image reads files"
+        )
     try:
         if is_torch(array):
             return array.detach().cpu().numpy()
@@ -62,19 +66,30 @@ def to_numpy(array: Any) -> NDArray[Any]:
         return np.asarray(array)
     # bfloat16 and sparse tensors, ragged lists
     except (TypeError, ValueError) as error:
-        raise InputError(f"array: expected one that NumPy can hold, got {type(array).__name__}: {error}") from error
+        raise _unheld(array, name, error) from error
 
 
-def where_it_lies(array: Any) -> Any:
-    """Returns a view of an array: CuPy's, if it lies on a CUDA device and CuPy is installed, else NumPy's."""
+def where_it_lies(array: Any, name: str = "array") -> Any:
+    """Returns a view of an array: CuPy's, if it lies on a CUDA device and CuPy is installed, else NumPy's.
+
+    Raises InputError as `to_numpy` does.
+    """
     if is_cupy(array):
         return array
     if is_torch(array) and array.is_cuda:
         with contextlib.suppress(ImportError):
             import cupy
 
-            return cupy.from_dlpack(array.detach())
-    return to_numpy(array)
+            try:
+                return cupy.from_dlpack(array.detach())
+            except (TypeError, ValueError, RuntimeError, BufferError) as error:
+                raise _unheld(array, name, error) from error
+    return to_numpy(array, name)
+
+
+def _unheld(array: Any, name: str, error: Exception) -> InputError:
+    kind = f"{array.dtype} tensor" if is_torch(array) else type(array).__name__
+    return InputError(f"{name}: expected an array that NumPy can hold, got a {kind}: {error}")
 
 
 def brought(array: Any, device: int) -> Any:
@@ -168,9 +183,10 @@ def pick_device(name: str | torch.device) -> torch.device:
     try:
         device = torch.device(name)
         # there and back: the meta device exists, but nothing ever returns from it
-        torch.empty(0, device=device).cpu()
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device: expected auto or a device at hand, got {name!r}: {error}") from None
+        torch.empty(0, dtype=torch.uint8, device=device).cpu()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"device: expected auto or a device at hand, got {name!r}: {reason}") from None
     return device
 
 

@@ -5,7 +5,8 @@ A hole is thresholded here, by `masks.as_hole`, and nowhere below: further down 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast.arrays import brought, is_cupy, is_torch, like, module_of, to_numpy, where_it_lies
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.masks import as_hole
+from faceinpaint_fast.masks import as_hole, plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class ImageBatch:
         on_device  leave images on a CUDA device there, as CuPy's, if it is installed
         to         bring them to the CUDA device of this number, as CuPy's, which is installed
         """
-        pixels = where_it_lies(images) if on_device or to is not None else to_numpy(images)
+        if isinstance(images, list | tuple) and any(is_torch(image) for image in images):
+            raise InputError(f"{name}: expected one tensor, (B, C, H, W), got a {type(images).__name__} of them")
+        pixels = where_it_lies(images, name) if on_device or to is not None else to_numpy(images, name)
         # a list of arrays, or any other object that NumPy understands, comes back as NumPy's
         example = images if is_torch(images) or is_cupy(images) else pixels
         layout = "(C, H, W) or (B, C, H, W)" if is_torch(images) else "(H, W, C) or (B, H, W, C)"
@@ -51,9 +54,30 @@ class ImageBatch:
         return cls(pixels if pixels.ndim == 4 else pixels[None], example)
 
     @property
+    def planar(self) -> bool:
+        """Whether the caller's channels come before the rows, as torch has them."""
+        return is_torch(self._example)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the caller's images."""
+        return tuple(self._example.shape)
+
+    @property
     def count(self) -> int | None:
         """The number of images; None for one without a batch axis."""
         return len(self.pixels) if self._example.ndim == 4 else None
+
+    def known_where(self, read: Callable[[], Any], name: str) -> ImageBatch:
+        """Returns the batch with finite numbers: itself, or one with 0 for NaN and Inf that nobody reads.
+
+        Raises InputError that says where there is one that is read; `read` tells, for whoever has to know, (B, H, W).
+        """
+        bad = not_finite(self.pixels)
+        if bad is None:
+            return self
+        expect_none(bad & read(), name)
+        return replace(self, pixels=np.where(bad[..., None], self.pixels.dtype.type(0), self.pixels))
 
     def unit(self) -> NDArray[Any]:
         """Returns the pixels as float, uint8 brought to [0, 1]: (B, H, W, C)."""
@@ -79,13 +103,22 @@ class ImageBatch:
 
     def laid_out(self, pixels: Any) -> Any:
         """Returns pixels (B, H, W, C) as the caller's kind of array and layout."""
-        if is_torch(self._example):
+        if self.planar:
             pixels = module_of(pixels).ascontiguousarray(np.moveaxis(pixels, -1, -3))
         return like(self.strip(pixels), self._example)
 
     def strip(self, batched: Any) -> Any:
         """Returns an array without its batch axis, if the caller's images have none."""
         return batched.reshape(batched.shape[1:]) if self.count is None else batched
+
+
+def hole_of(hole: Any, *, to: int | None = None) -> Any:
+    """Returns a caller's hole or holes as bool, without channels: NumPy's, or CuPy's on the CUDA device of that number.
+
+    Raises InputError for what is none.
+    """
+    found = to_numpy(hole, "hole") if to is None else brought(where_it_lies(hole, "hole"), to)
+    return as_hole(plane(found, planar=is_torch(hole)))
 
 
 def partly_known(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -119,18 +152,39 @@ def holes_of(hole: Any, count: int | None, height: int, width: int, *, to: int |
     They are NumPy's, or CuPy's on the CUDA device of number `to`.  Raises InputError where shapes differ and where
     nothing at all is known of an image.
     """
-    hole = as_hole(to_numpy(hole) if to is None else brought(where_it_lies(hole), to))
+    hole = hole_of(hole, to=to)
     fits = fitting(hole, count, height, width)
     partly_known(hole)
     return fits
 
 
-def check_finite(pixels: Any, holes: Any, name: str) -> None:
-    """Raises InputError, naming the first image (B, H, W, C) with NaN or Inf outside its hole, (H, W) or (B, H, W)."""
-    # one pass tells, unless the hole holds them, or the sum is too large
+def check_finite(pixels: Any, read: Any, name: str) -> None:
+    """Raises InputError that says where pixels (B, H, W, C) that are read, (B, H, W), are not finite."""
+    if (bad := not_finite(pixels)) is not None:
+        expect_none(bad & read, name)
+
+
+def not_finite(pixels: Any) -> Any | None:
+    """Returns where pixels (B, H, W, C) are not finite, (B, H, W), or None, for certain, if nowhere."""
+    # one pass tells, unless the sum is too large
     with np.errstate(all="ignore"):
         if pixels.dtype == np.uint8 or np.isfinite(pixels.sum()):
-            return
-    bad = (~np.isfinite(pixels).all(axis=-1) & ~holes).any(axis=(1, 2))
+            return None
+    return ~np.isfinite(pixels).all(axis=-1)
+
+
+def expect_none(bad: Any, name: str) -> None:
+    """Raises InputError that names the first pixel (B, H, W) which is bad, if there is one."""
     if bad.any():
-        raise InputError(f"{name}[{int(bad.argmax())}]: expected finite numbers, got NaN or Inf outside the hole")
+        image, row, column = (int(index) for index in np.unravel_index(int(bad.argmax()), bad.shape))
+        raise InputError(f"{name}[{image}]: expected finite numbers, got NaN or Inf at row {row}, column {column}")
+
+
+def with_neighbours(holes: Any) -> Any:
+    """Returns holes (B, H, W) with the pixels beside, above and below them."""
+    wider = holes.copy()
+    wider[:, 1:] |= holes[:, :-1]
+    wider[:, :-1] |= holes[:, 1:]
+    wider[:, :, 1:] |= holes[:, :, :-1]
+    wider[:, :, :-1] |= holes[:, :, 1:]
+    return wider

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, get_args
 
+from faceinpaint_fast.checks import expect_flag, expect_number, expect_positive
 from faceinpaint_fast.errors import InputError
 
 Precision = Literal["fp32", "bf16"]
@@ -33,7 +34,9 @@ class Normalization:
     def __post_init__(self) -> None:
         for low, high in (("s_min", "s_max"), ("c_min", "c_max")):
             bounds = getattr(self, low), getattr(self, high)
-            if not (math.isfinite(bounds[0]) and math.isfinite(bounds[1]) and bounds[0] < bounds[1]):
+            for bound in bounds:
+                expect_number(bound, "normalization", f"finite {low} and {high}", math.isfinite)
+            if not bounds[0] < bounds[1]:
                 raise InputError(f"normalization: expected {low} < {high}, got {bounds[0]} and {bounds[1]}")
 
 
@@ -108,13 +111,11 @@ class InpaintConfig:
         if type(self.k) is not int or self.k < 1 or self.k % 2 == 0:
             raise InputError(f"k: expected an odd integer >= 1, got {self.k!r}")
         for name in ("lambda_d", "lambda_c", "lambda_s", "lambda_z", "alpha"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise InputError(f"{name}: expected a finite number >= 0, got {getattr(self, name)}")
+            expect_number(getattr(self, name), name, "a finite number >= 0", lambda number: 0 <= number < math.inf)
         for name in ("learning_rate", "tension"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise InputError(f"{name}: expected a finite number > 0, got {getattr(self, name)}")
-        if not self.z_max > 0:
-            raise InputError(f"z_max: expected a number > 0, got {self.z_max}")
+            expect_positive(getattr(self, name), name)
+        expect_number(self.z_max, "z_max", "a number > 0", lambda number: number > 0)
+        expect_flag(self.batch_invariant, "batch_invariant")
         named = (*get_args(Unbounded), "model")
         if not (self.normalization in named or isinstance(self.normalization, Normalization)):
             expected = f"a Normalization or one of {named}"

@@ -100,7 +100,7 @@ def traced(model: Model, config: InpaintConfig, batch: int, device: torch.device
     size, channels, latent_size = model.config.size, model.config.channels, model.config.latent_size
     # a package never asks whether what it gets has the same strides
     shapes = (batch, channels, size, size), (batch, size, size), (ATTEMPTS, batch, latent_size)
-    inputs = tuple(torch.zeros(shape, device=device) for shape in shapes)
+    inputs = tuple(torch.zeros(shape, dtype=torch.float32, device=device) for shape in shapes)
     return torch.export.export(ExportedSearch(model, config, device), inputs).run_decompositions(DECOMPOSITIONS)
 
 

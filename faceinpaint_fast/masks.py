@@ -1,4 +1,4 @@
-"""Holes: what a user's mask means, read from a picture or drawn: centre, halves, rectangle, random, free-form.
+"""Holes: what a user's mask means, cut from a picture or drawn: centre, halves, rectangle, random, free-form.
 
 A hole is True, or white, where the image is missing and to be filled: the convention of every inpainting tool.
 The paper's M is its complement, 1 = known; inside the package that array is called `known`.
@@ -6,26 +6,38 @@ The paper's M is its complement, 1 = known; inside the package that array is cal
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from collections.abc import Callable
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
+from faceinpaint_fast.checks import expect_number, in_unit, whole
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.images import read_grey
 
 Side = Literal["left", "right", "top", "bottom"]
+MOST_CHANNELS = 4  # of a picture that may be a hole: grey, with or without alpha, or colours
 # one hole of each kind, as `draw` calls it, by what a caption calls it
 KINDS = {"centre": "centre", "left half": "left", "free-form": "free-form", "80 % dropped": "drop-80"}
+
+
+CENTRE = ("centre", "center")
+# of a picture of a hole: shares of its pixels.  At least 0.26 of any of 600 faces lie between their extremes, 0.16 at
+# most of masks as JPEG files of quality 30 or brought to another size.
+MOST_BETWEEN = 0.2
+MOST_LEVEL = 0.005
+FAINT = 32  # levels apart that a JPEG's noise may be
+BRUSH = 64  # levels a channel: half transparent edges, JPEG's noise
 
 
 def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
     """Returns the level from which on a pixel of `hole`, (H, W) or (B, H, W), is missing.
 
     It is 1 for bool; 0.5 for float; 128 for uint8, or 1 where an image's hole holds only 0 and 1: a number, or one an
-    image, (B, 1, 1), where images differ.  Raises InputError for any other dtype and for NaN.
+    image, (B, 1, 1), where images differ.  Raises InputError for any other dtype, for NaN and for floats that are not
+    in [0, 1].
     """
     if hole.dtype == np.bool_:
         return 1
@@ -36,8 +48,12 @@ def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
         # an image without a missing pixel is the same by either rule
         return 1 if (highest <= 1).all() else np.where(highest == 1, 1, 128)[..., None, None]
     if np.issubdtype(hole.dtype, np.floating):
-        if np.isnan(hole).any():
+        # of an array with NaN both are NaN
+        low, high = (float(hole.min()), float(hole.max())) if hole.size else (0.0, 0.0)
+        if math.isnan(low):
             raise InputError(f"{name}: expected numbers, got NaN")
+        if not in_unit(low, high):
+            raise InputError(f"{name}: expected float in [0, 1], bool or uint8, got {low:.9g} to {high:.9g}")
         return 0.5
     raise InputError(f"{name}: expected bool, uint8 or float, got {hole.dtype}")
 
@@ -48,24 +64,90 @@ def as_hole(hole: NDArray[Any], name: str = "hole") -> NDArray[np.bool_]:
     return missing
 
 
-def read_hole(source: Path | str | NDArray[Any], *, invert: bool = False) -> NDArray[np.bool_]:
-    """Returns the hole (H, W) of an image file or an array, white = fill; `invert` where black is to be filled."""
-    hole = as_hole(source if isinstance(source, np.ndarray) else read_grey(source))
-    if hole.ndim != 2:
-        raise InputError(f"hole: expected shape (H, W), got {hole.shape}")
-    return ~hole if invert else hole
+def cut(levels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Returns the lighter part of a picture of a hole, grey levels (H, W), as the hole.
+
+    It is cut halfway between its darkest and its lightest level, so that any two colours will do; one of a single level
+    is missing everywhere or nowhere, by `threshold`.
+    """
+    low, high = int(levels.min()), int(levels.max())
+    return as_hole(levels) if low == high else 2 * levels.astype(np.int64) > low + high
+
+
+def doubt(levels: NDArray[np.uint8]) -> str | None:
+    """Returns why grey levels (H, W) are no picture of a hole; None if they are one: two levels, with edges between.
+
+    Smooth edges and a JPEG's noise leave few pixels between the two levels, and none where neighbours are alike.
+    """
+    grey = levels.astype(np.int64)
+    low, high = int(grey.min()), int(grey.max())
+    spread = high - low
+    if spread < FAINT and len(np.unique(grey)) != 2:
+        return f"one level, {low}" if spread == 0 else f"levels from {low} to {high} alone"
+    between = (8 * (grey - low) > spread) & (8 * (high - grey) > spread)
+    most, least = (_filtered(levels, each).astype(np.int64) for each in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
+    third = between & (32 * (most - least) <= spread)
+    if third.mean() > MOST_LEVEL:
+        return f"a third level, {int(np.median(grey[third]))}, between {low} and {high}"
+    if between.mean() > MOST_BETWEEN:
+        return f"{between.mean():.0%} of the pixels between its darkest level, {low}, and its lightest, {high}"
+    return None
+
+
+def of_transparency(alpha: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Returns what is less than half opaque, alpha (H, W) in 0 to 255, as the hole."""
+    return alpha < 128
+
+
+def of_colour(image: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
+    """Returns what was painted over an image (H, W, 3) in a colour, a name or #rrggbb, as the hole (H, W).
+
+    That is every pixel within 64 levels of it in each channel, and its neighbours: a brush has soft edges.
+    Raises InputError for what is no colour.
+    """
+    try:
+        painted = ImageColor.getrgb(colour)[:3]
+    except ValueError:
+        raise InputError(f"colour: expected a name or #rrggbb, got {colour!r}") from None
+    near = (np.abs(image.astype(np.int64) - painted) <= BRUSH).all(axis=-1)
+    return _filtered(np.where(near, 255, 0).astype(np.uint8), ImageFilter.MaxFilter) > 0
+
+
+def _filtered(levels: NDArray[np.uint8], chosen: Callable[[int], ImageFilter.Filter]) -> NDArray[np.uint8]:
+    """Returns what a filter chooses among each pixel and its eight neighbours."""
+    return np.asarray(Image.fromarray(levels).filter(chosen(3)))
+
+
+def plane(hole: NDArray[Any], *, planar: bool, smallest: int = MOST_CHANNELS + 1) -> NDArray[Any]:
+    """Returns a hole without the channels that cv2 and PIL give it: (H, W, C) -> (H, W), (B, H, W, C) -> (B, H, W).
+
+    Any other array is returned as it is.  Raises InputError where channels differ, as those of an image do.
+
+    planar    the channels of a batch come before its rows, as torch has them: (B, C, H, W)
+    smallest  rows and columns of a picture; with fewer, (B, H, W) are holes of MOST_CHANNELS columns or fewer
+    """
+    if hole.ndim not in (3, 4):
+        return hole
+    last = np.moveaxis(hole, -3, -1) if planar and hole.ndim == 4 else hole
+    *_, height, width, channels = last.shape
+    if not 1 <= channels <= MOST_CHANNELS or min(height, width) < smallest:
+        return hole
+    # NaN, which is unlike itself, is told as such by the threshold
+    if not ((last == last[..., :1]) | (last != last)).all():
+        raise InputError(f"hole: expected one channel, or equal ones, got {hole.shape} that differ, as an image's do")
+    return last[..., 0]
 
 
 def centre(shape: tuple[int, int], size: int | None = None) -> NDArray[np.bool_]:
     """Returns a centred square of `size` pixels, by default half the shorter side, as a hole (H, W)."""
-    height, width = shape
-    size = min(height, width) // 2 if size is None else size
+    height, width = sides_of(shape)
+    size = min(height, width) // 2 if size is None else whole(size, "size")
     return rectangle(shape, top=(height - size) // 2, left=(width - size) // 2, height=size, width=size)
 
 
 def half(shape: tuple[int, int], side: Side) -> NDArray[np.bool_]:
     """Returns the left, right, top or bottom half as a hole (H, W)."""
-    height, width = shape
+    height, width = sides_of(shape)
     if side in ("left", "right"):
         left = 0 if side == "left" else width - width // 2
         return rectangle(shape, top=0, left=left, height=height, width=width // 2)
@@ -77,30 +159,30 @@ def half(shape: tuple[int, int], side: Side) -> NDArray[np.bool_]:
 
 def rectangle(shape: tuple[int, int], *, top: int, left: int, height: int, width: int) -> NDArray[np.bool_]:
     """Returns a rectangle as a hole (H, W); raises InputError unless it lies within the image."""
-    if not (0 <= top < top + height <= shape[0] and 0 <= left < left + width <= shape[1]):
+    rows, columns = sides_of(shape)
+    named = {"top": top, "left": left, "height": height, "width": width}
+    top, left, height, width = (whole(value, name) for name, value in named.items())
+    if not (0 <= top < top + height <= rows and 0 <= left < left + width <= columns):
         box = f"rows {top} to {top + height}, columns {left} to {left + width}"
-        raise InputError(f"rectangle: expected one within {shape[0]}x{shape[1]}, got {box}")
-    hole = np.zeros(shape, dtype=np.bool_)
+        raise InputError(f"rectangle: expected one within {rows}x{columns}, got {box}")
+    hole = np.zeros((rows, columns), dtype=np.bool_)
     hole[top : top + height, left : left + width] = True
     return hole
 
 
 def random_pixels(shape: tuple[int, int], fraction: float, seed: int = 0) -> NDArray[np.bool_]:
     """Returns this fraction of the pixels, rounded to a whole number, each with the same chance, as a hole (H, W)."""
-    if not 0 <= fraction <= 1:
-        raise InputError(f"fraction: expected 0 to 1, got {fraction}")
-    hole = np.zeros(shape, dtype=np.bool_)
-    dropped = np.random.default_rng(seed).permutation(hole.size)[: round(fraction * hole.size)]
+    expect_number(fraction, "fraction", "0 to 1", lambda number: 0 <= number <= 1)
+    hole = np.zeros(sides_of(shape), dtype=np.bool_)
+    dropped = _random(seed).permutation(hole.size)[: round(fraction * hole.size)]
     hole.flat[dropped] = True
     return hole
 
 
 def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDArray[np.bool_]:
     """Returns brush strokes that wander over the image as a hole (H, W); their length and width go with its size."""
-    height, width = shape
-    if strokes < 1:
-        raise InputError(f"strokes: expected >= 1, got {strokes}")
-    rng = np.random.default_rng(seed)
+    height, width = sides_of(shape)
+    strokes, rng = whole(strokes, "strokes", least=1), _random(seed)
     picture = Image.new("L", (width, height))
     draw = ImageDraw.Draw(picture)
     step, brush = min(height, width) / 5, min(height, width) / 12
@@ -117,15 +199,41 @@ def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDA
     return np.asarray(picture) > 0
 
 
+def is_name(name: str) -> bool:
+    """Returns whether `draw` knows the name."""
+    return name in (*CENTRE, *get_args(Side), "free-form") or _percent(name) is not None
+
+
+def sides_of(shape: tuple[int, int]) -> tuple[int, int]:
+    """Returns an image's height and width; raises InputError for what is not two whole numbers above 0."""
+    try:
+        height, width = shape
+    except (TypeError, ValueError):
+        raise InputError(f"shape: expected (height, width), got {shape!r}") from None
+    return whole(height, "height", least=1), whole(width, "width", least=1)
+
+
+def _random(seed: int) -> np.random.Generator:
+    return np.random.default_rng(whole(seed, "seed", least=0))
+
+
 def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
     """Returns the hole (H, W) of a name: centre, left, right, top, bottom, free-form, or drop-P for P %."""
-    if name == "centre":
+    if name in CENTRE:
         return centre(shape)
     if name in get_args(Side):
         return half(shape, cast(Side, name))
     if name == "free-form":
         return free_form(shape, seed)
-    percent = name.removeprefix("drop-")
-    if percent != name and percent.isdecimal():
-        return random_pixels(shape, int(percent) / 100, seed)
+    percent = _percent(name)
+    if percent is not None:
+        if percent > 100:
+            raise InputError(f"hole: expected drop-0 to drop-100, got {name!r}")
+        return random_pixels(shape, percent / 100, seed)
     raise InputError(f"hole: expected centre, {', '.join(get_args(Side))}, free-form or drop-PERCENT, got {name!r}")
+
+
+def _percent(name: str) -> int | None:
+    """Returns the P of drop-P."""
+    number = name.removeprefix("drop-") if isinstance(name, str) else name
+    return int(number) if number != name and number.isdecimal() else None

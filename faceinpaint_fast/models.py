@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,17 +125,18 @@ class Model:
 
 def load_model(folder: Path | str | None = None) -> Model:
     """Returns the model of a folder, by default the shipped one; raises ModelError that says what is wrong with it."""
+    if not isinstance(folder, str | PathLike | None):
+        raise InputError(f"folder: expected a path, got {folder!r}")
     place = SHIPPED if folder is None else Path(folder)
     config = read_config(place)
-    images: dict[str, Any] = {"size": config.size, "channels": config.channels}
+    # without memory of their own: what config.json claims must not cost more than the weights that are there
+    images: dict[str, Any] = {"size": config.size, "channels": config.channels, "device": "meta"}
     encoder = None
     try:
-        # without memory of their own: what config.json claims must not cost more than the weights that are there
-        with torch.device("meta"):
-            generator = DCGANGenerator(**images, width=config.width, latent_size=config.latent_size)
-            discriminator = DCGANDiscriminator(**images, width=config.width)
-            if config.encoder_width is not None:
-                encoder = DCGANEncoder(**images, width=config.encoder_width, latent_size=config.latent_size)
+        generator = DCGANGenerator(**images, width=config.width, latent_size=config.latent_size)
+        discriminator = DCGANDiscriminator(**images, width=config.width)
+        if config.encoder_width is not None:
+            encoder = DCGANEncoder(**images, width=config.encoder_width, latent_size=config.latent_size)
     except InputError as error:
         raise ModelError(f"{place / 'config.json'}: {error}") from error
     model = Model(generator, discriminator, encoder, config)
@@ -148,7 +150,7 @@ def read_config(folder: Traversable) -> ModelConfig:
     path = folder / "config.json"
     try:
         described = json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{folder}: expected a model folder, got no config.json there") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: expected JSON, got: {error}") from error

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.arrays import cupy_device, like, on_stream, pick_device, to_torch, where_it_lies
+from faceinpaint_fast.arrays import (
+    Array,
+    cupy_device,
+    is_cupy,
+    is_torch,
+    like,
+    on_stream,
+    pick_device,
+    to_numpy,
+    to_torch,
+    where_it_lies,
+)
 from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of
 from faceinpaint_fast.blend.doors import blended
+from faceinpaint_fast.checks import in_unit, whole
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.models import Model, load_model
@@ -25,9 +40,13 @@ from faceinpaint_fast.search.latent_search import TERMS, Found, LatentSearch
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.problem import Problem
 
+# OpenMP's threads do not live on in a forked process, and a loop that torch shares out would wait for them for ever
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
 
 @dataclass(frozen=True, slots=True)
-class Inpainting:
+class Inpainting(Generic[Array]):
     """The result of a restoration: the kind of array that went in, batched as it was, pictures in its layout and dtype.
 
     image      F, the restored image: the input's known pixels bit for bit, the rest blended
@@ -37,10 +56,10 @@ class Inpainting:
                "total" (Eq. 8)
     """
 
-    image: Any
-    generated: Any
-    z: Any
-    losses: dict[str, Any]
+    image: Array
+    generated: Array
+    z: Array
+    losses: dict[str, Array]
 
 
 class Inpainter:
@@ -53,7 +72,8 @@ class Inpainter:
     config         what to do, by default what works best
     device         "auto" is CUDA where there is a device, else the CPU
 
-    The modules are copied; the originals stay as they are.  An Inpainter may be called from several threads at once.
+    The modules are copied; the originals stay as they are.  An Inpainter may be called from several threads at once,
+    and be pickled and copied: modules, config and device travel.
     On a CUDA device it keeps graphs of the batch sizes that it has met, and its searches wait for each other.
     """
 
@@ -66,19 +86,28 @@ class Inpainter:
         config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
         device: str | torch.device = "auto",
     ) -> None:
-        if not isinstance(getattr(generator, "latent_size", None), int):
+        if not hasattr(generator, "latent_size"):
             raise InputError(f"generator: expected a module with a latent_size, got {type(generator).__name__}")
+        if not isinstance(config, InpaintConfig):
+            raise InputError(f"config: expected an InpaintConfig, got {config!r}")
         if config.normalization == "model":
             raise InputError("normalization: expected bounds, masked or none for networks without a model, got 'model'")
         self.config = config
         self.device = pick_device(device)
-        self.generator = frozen(generator, self.device)
-        self.discriminator = frozen(discriminator, self.device)
-        self.encoder = None if encoder is None else frozen(encoder, self.device)
-        self._networks = Networks.of(self.generator, self.discriminator, self.encoder, config, self.device)
-        self._search = LatentSearch(self._networks, config, self.device)
+        # weights of inference mode could not be differentiated through
+        with torch.inference_mode(False):
+            self.generator = frozen(generator, self.device, "generator")
+            self.discriminator = frozen(discriminator, self.device, "discriminator")
+            self.encoder = None if encoder is None else frozen(encoder, self.device, "encoder")
+            self._networks = Networks.of(self.generator, self.discriminator, self.encoder, config, self.device)
+            self._search = LatentSearch(self._networks, config, self.device)
         # on a CUDA device layers leave partial sums in memory of their own, and a search ends when it has been done
         self._one_at_a_time: Any = threading.Lock() if self.device.type == "cuda" else contextlib.nullcontext()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Returns what makes another one of it, which packs its kernels anew and has locks of its own."""
+        again = partial(type(self), encoder=self.encoder, config=self.config, device=self.device)
+        return again, (self.generator, self.discriminator)
 
     @classmethod
     def from_pretrained(
@@ -103,8 +132,7 @@ class Inpainter:
         It restores such a batch, and takes as long.  Later calls of that size compile nothing, and on a CUDA device the
         search takes no more memory from it.
         """
-        if batch < 1:
-            raise InputError(f"batch: expected >= 1, got {batch}")
+        batch = whole(batch, "batch", least=1)
         channels, height, width = self._networks.image_shape
         images = np.zeros((batch, height, width, channels), np.float32)
         self(images, masks.random_pixels((height, width), 0.5))
@@ -114,29 +142,36 @@ class Inpainter:
 
     def __call__(
         self,
-        images: Any,
+        images: Array,
         holes: Any,
         *,
         seed: int | Sequence[int] = 0,
+        start: Any = None,
         progress: Callable[[float], None] = lambda _: None,
-    ) -> Inpainting:
+    ) -> Inpainting[Array]:
         """Restores `images` where `holes` are missing.
 
         images    float in [0, 1] or uint8, of the generator's size; NumPy (H, W, 3) or (B, H, W, 3), torch (3, H, W)
                   or (B, 3, H, W); what they hold inside the hole does not matter
-        holes     (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128
+        holes     (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128; equal channels
+                  behind that, as cv2 and PIL have them, are one
         seed      of the start; one for all images, or one an image, of which alone an image's result depends
+        start     where each image's first start is instead: a code, (latent_size,), for all images, or one an image,
+                  (B, latent_size), of any library; or a former result, whose z it is.  What the search minimises, and
+                  whatever begins again, stays as it would be
         progress  hears the share that is done, up to 1
 
-        Raises InputError for what does not fit; ModelError, naming the image, if its loss cannot be kept finite.
-        Warns of a hole without a pixel: that image comes back as it is.
+        Floats that rounding has left outside [0, 1] are clipped.  Raises InputError for what does not fit, tensors that
+        want a gradient among it, as there is none through a search; ModelError, naming the image, if its loss cannot be
+        kept finite.  Warns of a hole without a pixel: that image comes back as it is.
         """
+        expect_no_gradient(images, "images")
         # on a CUDA device all is done there, if CuPy is installed
-        with on_stream(self.device):
+        with torch.inference_mode(False), on_stream(self.device):
             to = cupy_device(self.device)
             batch = ImageBatch.of(images, "images", to=to)
             damaged, missing = self._damaged(batch, holes, to)
-            found = self._found(damaged, missing, seeds_of(seed, len(damaged)), progress)
+            found = self._found(damaged, missing, seeds_of(seed, len(damaged)), self._start(start, batch), progress)
             z, generated, losses = (where_it_lies(each) for each in (found.z, found.generated, found.losses))
             generated = np.moveaxis(generated, 1, -1)
             return Inpainting(
@@ -153,26 +188,45 @@ class Inpainter:
         """
         _, height, width, channels = batch.pixels.shape
         if (channels, height, width) != self._networks.image_shape:
-            expected = self._networks.image_shape
+            channels, height, width = self._networks.image_shape
+            shape = ", ".join(map(str, (channels, height, width) if batch.planar else (height, width, channels)))
             raise InputError(
-                f"images: expected {expected[1]}x{expected[2]} pixels with {expected[0]} channels, the generator's "
-                f"size, got {height}x{width} with {channels}"
+                f"images: expected {height}x{width} pixels with {channels} channels, the generator's size, in shape "
+                f"({shape}) or (B, {shape}), got {batch.shape}"
             )
         missing = holes_of(holes, batch.count, height, width, to=to)
-        check_finite(batch.pixels, missing, "images")
+        check_finite(batch.pixels, ~missing, "images")
         damaged = np.where(missing[..., None], 0, batch.unit())
         low, high = float(damaged.min()), float(damaged.max())
-        if low < 0 or high > 1:
-            raise InputError(f"images: expected float in [0, 1] or uint8, got {low:g} to {high:g}")
+        if not in_unit(low, high):
+            raise InputError(f"images: expected float in [0, 1] or uint8, got {low:.9g} to {high:.9g}")
         if not missing.any(axis=(1, 2)).all():
             warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=3)
-        return damaged, missing
+        return damaged.clip(0, 1), missing
+
+    def _start(self, start: Any, batch: ImageBatch) -> Tensor | None:
+        """Returns the codes (B, latent_size) that the searches shall begin at, if any; InputError for what is none."""
+        if start is None:
+            return None
+        given = start.z if isinstance(start, Inpainting) else start
+        expect_no_gradient(given, "start")
+        codes = to_numpy(given, "start")
+        n = self._networks.latent_size
+        expected = [(n,)] + ([] if batch.count is None else [(batch.count, n)])
+        if codes.shape not in expected or not np.issubdtype(codes.dtype, np.floating):
+            shapes = " or ".join(map(str, expected))
+            raise InputError(f"start: expected float of shape {shapes}, got {codes.dtype} of {codes.shape}")
+        codes = codes.astype(np.float32)
+        if not np.isfinite(codes).all():
+            raise InputError("start: expected numbers that float32 holds, got NaN or Inf")
+        return to_torch(np.broadcast_to(codes, (len(batch.pixels), n)), self.device)
 
     def _found(
         self,
         damaged: Any,
         missing: Any,
         seeds: Sequence[int],
+        start: Tensor | None,
         progress: Callable[[float], None],
     ) -> Found:
         """Returns what the search finds for images whose holes hold 0, in parts where their size would change bits."""
@@ -189,7 +243,8 @@ class Inpainter:
             def heard(share: float) -> None:
                 progress((first + share * size) / count)
 
-            return self._search(problem, seeds[part], first=first, progress=heard)
+            begin = None if start is None else start[part]
+            return self._search(problem, seeds[part], start=begin, first=first, progress=heard)
 
         with self._one_at_a_time:
             parts = [part_from(first) for first in range(0, count, size)]
@@ -197,8 +252,16 @@ class Inpainter:
 
 
 def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
-    """Returns the seeds of `count` images: one serves all; InputError for another number of them."""
-    seeds = np.full(count, seed).tolist() if np.ndim(seed) == 0 else np.asarray(seed).tolist()
+    """Returns the seeds of `count` images: one serves all; InputError for another number of them, and for no seed."""
+    given: Any = to_numpy(seed).tolist() if is_torch(seed) or is_cupy(seed) or isinstance(seed, np.ndarray) else seed
+    seeds = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given] * count
     if len(seeds) != count:
         raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
-    return seeds
+    # what torch takes
+    return [whole(each, "seed", least=-(2**63), most=2**64 - 1) for each in seeds]
+
+
+def expect_no_gradient(array: Any, name: str) -> None:
+    """Raises InputError for a tensor that wants a gradient, where gradients are recorded."""
+    if is_torch(array) and array.requires_grad and torch.is_grad_enabled():
+        raise InputError(f"{name}: expected a tensor without requires_grad, for no gradient is known: detach() it")

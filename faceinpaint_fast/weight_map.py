@@ -5,16 +5,16 @@ W(p) = 1 + alpha * (sum over q in the k x k patch around p of hole(q)) / k^2
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast import _cpu, arrays, masks
+from faceinpaint_fast import _cpu, arrays, checks, masks
 from faceinpaint_fast.errors import InputError
 
 PIXELS_PER_THREAD = 1 << 20  # about 0.3 ms of work, several times what starting a thread costs
+PICTURE = 32  # rows and columns that a picture has; where there are fewer, few columns are no channels
 _COMPILED = (np.uint8, np.float32, np.float64)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -26,20 +26,20 @@ def weight_map(hole: arrays.Array, *, k: int = 7, alpha: float = 2.0) -> arrays.
 
     Patches are clipped at the image's border, the divisor stays k^2: W lies between 1 and 1 + alpha.
 
-    hole   missing where True, float >= 0.5, uint8 >= 128 (or 1 where it holds only 0 and 1); NumPy, torch or CuPy
+    hole   missing where True, float >= 0.5, uint8 >= 128 (or 1 where it holds only 0 and 1); NumPy, torch or CuPy;
+           (H, W, C) of 32 rows and columns or more, and of four channels or fewer, all equal, is (H, W)
     k      side of the patch in pixels, odd; it may exceed the image
     alpha  slope, in units of the weight of a pixel far from any hole
 
     Counts are exact and W is rounded once, to float32.  Raises InputError for a hole of another rank or dtype, an empty
-    one or one with NaN, for an even k or one below 1, and for an alpha that float32 does not hold.
+    one, an image, floats outside [0, 1] or NaN, for an even k or one below 1, and for an alpha that float32 does not
+    hold.
     """
-    pixels = arrays.to_numpy(hole)
+    pixels = masks.plane(arrays.to_numpy(hole, "hole"), planar=arrays.is_torch(hole), smallest=PICTURE)
     if pixels.ndim not in (2, 3) or pixels.size == 0:
         raise InputError(f"hole: expected shape (H, W) or (B, H, W), none of them 0, got {pixels.shape}")
-    if not isinstance(k, numbers.Integral) or k < 1 or k % 2 == 0:
-        raise InputError(f"k: expected an odd integer >= 1, got {k!r}")
-    if not isinstance(alpha, numbers.Real) or not abs(alpha) <= _FLOAT32_MAX:
-        raise InputError(f"alpha: expected a number that float32 holds, got {alpha!r}")
+    k = checks.whole(k, "k", least=1, odd=True)
+    checks.expect_number(alpha, "alpha", "a number that float32 holds", lambda number: abs(number) <= _FLOAT32_MAX)
 
     threshold = masks.threshold(pixels)
     if (pixels.dtype not in _COMPILED and pixels.dtype != np.bool_) or isinstance(threshold, np.ndarray):
@@ -49,7 +49,7 @@ def weight_map(hole: arrays.Array, *, k: int = 7, alpha: float = 2.0) -> arrays.
         pixels = pixels.view(np.uint8)
 
     height, width = pixels.shape[-2:]
-    weights = weighed(pixels.reshape(-1, height, width), threshold, *radius_and_scale(int(k), alpha, height, width))
+    weights = weighed(pixels.reshape(-1, height, width), threshold, *radius_and_scale(k, alpha, height, width))
     return arrays.like(weights.reshape(pixels.shape), hole)
 
 

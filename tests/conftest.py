@@ -123,6 +123,21 @@ def _lively(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval()
 
 
+@pytest.fixture(params=["float16", "float64", "no device"])
+def other_defaults(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
+    """What makes another dtype, or another device, torch's default until the test has ended."""
+
+    def set_them() -> None:
+        if request.param == "no device":
+            torch.set_default_device("meta")
+        else:
+            torch.set_default_dtype(getattr(torch, request.param))
+
+    yield set_them
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
 @pytest.fixture(scope="session")
 def lively() -> Callable[[torch.nn.Module], torch.nn.Module]:
     """Gives a DCGAN of any size random weights with which it has something to draw."""

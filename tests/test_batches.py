@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of
+from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of, with_neighbours
 from faceinpaint_fast.errors import InputError
 
 PATTERN = np.array([[True, False, False], [False, True, True]])
@@ -131,10 +131,13 @@ def test_strips_the_batch_axis_of_a_single_image(pixels):
         (np.zeros((4, 5, 3), np.int64), "pictures: expected float or uint8, got int64"),
         (np.zeros((4, 5, 3), bool), "pictures: expected float or uint8, got bool"),
         (torch.zeros(3, 4, 5, dtype=torch.int32), "pictures: expected float or uint8, got int32"),
-        (torch.zeros(3, 4, 5, dtype=torch.bfloat16), "expected one that NumPy can hold.*BFloat16"),
-        (torch.zeros(3, 4, 5).to_sparse(), "expected one that NumPy can hold"),
-        ([[[1.0, 2.0], [3.0]]], "expected one that NumPy can hold"),
-        ("pictures", r"pictures: expected shape"),
+        (
+            torch.zeros(3, 4, 5, dtype=torch.bfloat16),
+            r"pictures: expected an array that NumPy can hold, got a torch\.bfloat16 tensor",
+        ),
+        (torch.zeros(3, 4, 5).to_sparse(), "pictures: expected an array that NumPy can hold"),
+        ([[[1.0, 2.0], [3.0]]], "pictures: expected an array that NumPy can hold"),
+        ("face.png", r"pictures: expected an array, got a str, 'face\.png': images\.read_image reads files"),
         (None, r"pictures: expected shape"),
     ],
     ids=repr,
@@ -177,13 +180,59 @@ def test_an_empty_hole_is_nobodys_error():
     assert not holes_of(np.zeros_like(PATTERN), None, 2, 3).any()
 
 
-def test_what_is_not_finite_is_refused_outside_its_hole_alone(rng):
-    images, holes = rng.random((3, 4, 5, 3)), np.zeros((3, 4, 5), bool)
-    images[1, 2, 3, 0], images[2, 0, 0, 1] = np.nan, np.inf
-    holes[1, 2, 3] = True
-    with pytest.raises(InputError, match=r"^pictures\[2\]: expected finite numbers, got NaN or Inf outside the hole"):
-        check_finite(images, holes, "pictures")
-    holes[2, 0, 0] = True
-    check_finite(images, holes, "pictures")
+def test_what_is_not_finite_is_refused_where_it_is_read_alone(rng):
+    images, read = rng.random((3, 4, 5, 3)), np.ones((3, 4, 5), bool)
+    images[1, 2, 3, 0], images[2, 0, 4, 1] = np.nan, np.inf
+    read[1, 2, 3] = False
+    with pytest.raises(InputError, match=r"^pictures\[2\]: expected finite .* got NaN or Inf at row 0, column 4$"):
+        check_finite(images, read, "pictures")
+    read[2, 0, 4] = False
+    check_finite(images, read, "pictures")
     # a sum that overflows says nothing of its terms
-    check_finite(np.full((1, 2, 2, 3), 1e308), holes[:1, :2, :2], "pictures")
+    check_finite(np.full((1, 2, 2, 3), 1e308), read[:1, :2, :2], "pictures")
+
+
+def test_a_batch_has_0_where_nobody_reads_its_nan(rng):
+    images = rng.random((2, 4, 5, 3))
+    batch = ImageBatch.of(images, "pictures")
+    assert batch.known_where(lambda: pytest.fail("all is finite"), "pictures") is batch
+    images[1, 2, 3, 0] = np.nan
+    read = np.ones((2, 4, 5), bool)
+    with pytest.raises(InputError, match=r"^pictures\[1\]: expected .* at row 2, column 3$"):
+        batch.known_where(lambda: read, "pictures")
+    read[1, 2, 3] = False
+    assert_array_equal(batch.known_where(lambda: read, "pictures").pixels, np.where(read[..., None], images, 0))
+    assert np.isnan(images[1, 2, 3, 0])
+
+
+def test_neighbours_are_beside_above_and_below():
+    hole = np.zeros((2, 4, 5), bool)
+    hole[0, 1, 1] = hole[1, 3, 0] = True
+    expected = hole.copy()
+    for image, row, column in ((0, 0, 1), (0, 2, 1), (0, 1, 0), (0, 1, 2), (1, 2, 0), (1, 3, 1)):
+        expected[image, row, column] = True
+    assert_array_equal(with_neighbours(np.broadcast_to(hole, hole.shape)), expected)
+
+
+def test_a_hole_may_have_equal_channels(rng):
+    """As cv2 and PIL hand it over; torch's come first."""
+    holes = rng.random((2, 6, 7)) < 0.5
+    for channels in (1, 2, 3, 4):
+        pictures = np.stack([holes] * channels, axis=-1)
+        assert_array_equal(holes_of(pictures, 2, 6, 7), holes)
+        assert_array_equal(holes_of(pictures[0], None, 6, 7), holes[:1])
+        assert_array_equal(holes_of(pictures[0] * np.uint8(255), 2, 6, 7), np.stack([holes[0]] * 2))
+        assert_array_equal(holes_of(torch.from_numpy(pictures).movedim(-1, 1), 2, 6, 7), holes)
+        assert_array_equal(holes_of(torch.from_numpy(pictures[0]), None, 6, 7), holes[:1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_an_image_is_no_hole(dtype, rng):
+    image = (rng.random((6, 7, 3)) * (255 if dtype == np.uint8 else 1)).astype(dtype)
+    with pytest.raises(InputError, match=r"^hole: expected one channel, or equal ones, got \(6, 7, 3\) that differ"):
+        holes_of(image, None, 6, 7)
+
+
+def test_a_list_of_tensors_says_nothing_of_its_layout(pixels):
+    with pytest.raises(InputError, match=r"^pictures: expected one tensor, \(B, C, H, W\), got a list of them"):
+        ImageBatch.of([as_torch(image) for image in pixels], "pictures")

@@ -116,7 +116,7 @@ def test_frozen_and_by_keyword():
     ],
 )
 def test_refused(name, value):
-    with pytest.raises(InputError, match=f"^{name}: expected"):
+    with pytest.raises(InputError, match=rf"^{name}: expected"):
         InpaintConfig(**{name: value})
 
 
@@ -131,3 +131,17 @@ def test_something_must_be_minimised():
 def test_bounds_must_be_in_order(bounds):
     with pytest.raises(InputError, match="normalization: expected"):
         Normalization(*bounds)
+
+
+@pytest.mark.parametrize("value", ["0.5", None, True, [0.5]], ids=repr)
+@pytest.mark.parametrize("name", ["alpha", "lambda_d", "lambda_z", "learning_rate", "tension", "z_max"])
+def test_what_is_no_number_is_refused_by_name(name, value):
+    with pytest.raises(InputError, match=rf"^{name}: expected a .*number"):
+        InpaintConfig(**{name: value})
+
+
+def test_a_switch_and_bounds_are_checked():
+    with pytest.raises(InputError, match=r"^batch_invariant: expected True or False, got 'yes'"):
+        InpaintConfig(batch_invariant="yes")
+    with pytest.raises(InputError, match=r"^normalization: expected finite s_min and s_max, got '0'"):
+        Normalization(s_min="0", s_max=1.0, c_min=0.0, c_max=1.0)

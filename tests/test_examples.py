@@ -51,7 +51,8 @@ def test_a_generator_of_one_s_own_restores_a_face_in_thirty_lines(run, out):
         assert_array_equal(picture[~hole], face[~hole])
         # two decimals are printed
         assert quality(picture / 255, face / 255, hole).hole_psnr == pytest.approx(decibel, abs=0.006)
-    assert len((EXAMPLES / "own_generator.py").read_text().splitlines()) <= 30
+    lines = (EXAMPLES / "own_generator.py").read_text().splitlines()
+    assert sum(bool(line) for line in lines) <= 30
 
 
 def test_ssim_is_a_loss_to_learn_by(run):

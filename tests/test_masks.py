@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -9,6 +11,8 @@ from PIL import Image
 
 from faceinpaint_fast import masks
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
 
 PATTERN = np.array([[True, False, False], [False, True, True]])
 
@@ -21,7 +25,6 @@ CONVENTION = [
     (np.float16, 0.4995, 0.5),
     (np.float32, np.nextafter(np.float32(0.5), np.float32(0)), 0.5),
     (np.float64, np.nextafter(0.5, 0), 1.0),
-    (np.float32, -np.inf, np.inf),
 ]
 
 
@@ -46,6 +49,10 @@ def test_uint8_zeros_are_known():
     ("hole", "what"),
     [
         (np.array([[0.0, np.nan]]), "NaN"),
+        (np.array([[0.0, 255.0]]), "0 to 255"),
+        (np.array([[-0.25, 1.0]]), r"-0\.25 to 1"),
+        (np.array([[0.0, 1.000001]]), r"0 to 1\.000001"),
+        (np.array([[-np.inf, np.inf]], np.float16), "-inf to inf"),
         (np.array([[1.0, np.nan]], np.float32), "NaN"),
         (np.array([[0, 1]], np.int64), "int64"),
         (np.array([[0, 1]], np.uint16), "uint16"),
@@ -59,35 +66,70 @@ def test_any_other_hole_is_refused(hole, what):
         masks.as_hole(hole, "masque")
 
 
-def test_reads_a_hole_from_a_picture(tmp_path):
-    path = tmp_path / "hole.png"
-    Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)).save(path)
-    assert_array_equal(masks.read_hole(path), [[False, False, True, True]])
-    assert_array_equal(masks.read_hole(str(path), invert=True), [[True, True, False, False]])
+def noisy(hole, quality):
+    """Grey levels of a hole after a JPEG file of that quality."""
+    file = BytesIO()
+    Image.fromarray(hole * np.uint8(255)).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
 
 
-def test_reads_a_coloured_a_one_bit_and_a_labelled_picture(tmp_path):
-    path = tmp_path / "hole.png"
-    # green is lighter than half, blue and red are not
-    Image.fromarray(np.array([[[0, 255, 0], [0, 0, 255], [255, 0, 0]]], np.uint8)).save(path)
-    assert_array_equal(masks.read_hole(path), [[True, False, False]])
-    Image.fromarray(PATTERN).save(path)
-    assert_array_equal(masks.read_hole(path), PATTERN)
-    # labels 0 and 1, as segmentation tools write them
-    Image.fromarray(PATTERN.astype(np.uint8)).save(path)
-    assert_array_equal(masks.read_hole(path), PATTERN)
+@pytest.mark.parametrize("levels", [(0, 255), (0, 1), (0, 76), (38, 113), (254, 255)])
+def test_a_picture_of_two_levels_is_cut_between_them(levels):
+    picture = np.where(PATTERN, *np.array(levels[::-1], np.uint8)[:, None, None]).astype(np.uint8)
+    assert_array_equal(masks.cut(picture), PATTERN)
+    assert masks.doubt(picture) is None
 
 
-def test_reads_a_hole_from_an_array():
-    assert_array_equal(masks.read_hole(PATTERN * np.uint8(255)), PATTERN)
-    assert_array_equal(masks.read_hole(PATTERN.astype(np.float32), invert=True), ~PATTERN)
+@pytest.mark.parametrize("name", ["centre", "left", "free-form", "drop-30"])
+def test_a_hole_survives_a_jpeg_and_another_size(name):
+    hole = masks.draw(name, (64, 64), 3)
+    for quality in (95, 30):
+        assert masks.doubt(noisy(hole, quality)) is None
+    assert_array_equal(masks.cut(noisy(hole, 95)), hole)
+    if name != "drop-30":
+        smooth = np.asarray(Image.fromarray(hole * np.uint8(255)).resize((150, 150), Image.Resampling.BICUBIC))
+        assert masks.doubt(smooth) is None
+        assert masks.cut(smooth).mean() == pytest.approx(hole.mean(), abs=0.01)
 
 
-def test_refuses_a_hole_that_is_no_plane_or_no_picture(tmp_path):
-    with pytest.raises(InputError, match=r"hole: expected shape \(H, W\), got \(1, 2, 3\)"):
-        masks.read_hole(PATTERN[None])
-    with pytest.raises(InputError, match="no such file"):
-        masks.read_hole(tmp_path / "hole.png")
+def test_a_picture_of_one_level_is_a_doubtful_hole():
+    assert masks.doubt(np.zeros((4, 4), np.uint8)) == "one level, 0"
+    assert masks.doubt(np.arange(16, dtype=np.uint8).reshape(4, 4)) == "levels from 0 to 15 alone"
+
+
+def test_a_third_level_is_doubtful():
+    """The background, two classes of a segmentation, and the edges that a smaller size gives them."""
+    picture = np.zeros((64, 64), np.uint8)
+    picture[10:30, 10:30], picture[40:60, 40:60] = 255, 113
+    assert masks.doubt(picture) == "a third level, 113, between 0 and 255"
+    smaller = np.asarray(Image.fromarray(picture).resize((48, 48), Image.Resampling.BILINEAR))
+    assert "a third level" in masks.doubt(smaller)
+
+
+def test_a_photograph_is_doubtful():
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)[None].repeat(64, axis=0)
+    assert masks.doubt(ramp) == "75% of the pixels between its darkest level, 0, and its lightest, 255"
+    photograph = np.asarray(Image.fromarray(astronaut(CELEBA_108, 64)).convert("L"))
+    assert masks.doubt(photograph) is not None
+
+
+def test_what_is_more_than_half_transparent_is_missing():
+    assert_array_equal(masks.of_transparency(np.array([[0, 127, 128, 255]], np.uint8)), [[True, True, False, False]])
+
+
+@pytest.mark.parametrize("colour", ["red", "#ff0000", "#f00", "rgb(255, 0, 0)"])
+def test_what_was_painted_in_a_colour_is_missing(colour):
+    picture = np.full((16, 16, 3), (200, 150, 120), np.uint8)
+    picture[4:8, 4:8] = 255, 0, 0
+    picture[6, 8] = 240, 40, 40  # the brush's edge
+    expected = np.zeros((16, 16), bool)
+    expected[3:9, 3:9] = expected[5:8, 7:10] = True
+    assert_array_equal(masks.of_colour(picture, colour), expected)
+
+
+def test_what_is_no_colour_is_refused():
+    with pytest.raises(InputError, match="colour: expected a name or #rrggbb, got 'skin'"):
+        masks.of_colour(np.zeros((4, 4, 3), np.uint8), "skin")
 
 
 def test_centre():
@@ -201,7 +243,7 @@ def test_free_form_is_strokes_not_dust():
 def test_more_strokes_cover_more():
     cover = [np.mean([masks.free_form((64, 64), seed, strokes=n).mean() for seed in range(20)]) for n in (1, 4, 12)]
     assert cover[0] < cover[1] < cover[2]
-    with pytest.raises(InputError, match="strokes: expected >= 1, got 0"):
+    with pytest.raises(InputError, match="strokes: expected an integer >= 1, got 0"):
         masks.free_form((64, 64), strokes=0)
 
 
@@ -227,17 +269,70 @@ def test_draw_by_name():
         assert_array_equal(masks.draw(name, shape, 5), expected, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["", "center", "drop", "drop-", "drop-x", "drop--5", "drop-0.5", "80", "Left"])
+@pytest.mark.parametrize("name", ["", "middle", "drop", "drop-", "drop-x", "drop--5", "drop-0.5", "80", "Left"])
 def test_draw_an_unknown_name(name):
     with pytest.raises(InputError, match=f"hole: expected centre, .*drop-PERCENT, got '{name}'"):
         masks.draw(name, (64, 64))
 
 
+@pytest.mark.parametrize("name", [*masks.KINDS.values(), "center", "right", "drop-0", "drop-100"])
+def test_a_name_is_known(name):
+    assert masks.is_name(name)
+    assert not masks.is_name(name + ".png")
+
+
+def test_center_is_centre():
+    assert_array_equal(masks.draw("center", (9, 8)), masks.draw("centre", (9, 8)))
+
+
 def test_draw_too_many_per_cent():
-    with pytest.raises(InputError, match=r"fraction: expected 0 to 1, got 1\.01"):
+    with pytest.raises(InputError, match="hole: expected drop-0 to drop-100, got 'drop-101'"):
         masks.draw("drop-101", (64, 64))
 
 
 def test_one_hole_of_each_kind():
     holes = [masks.draw(name, (64, 64)) for name in masks.KINDS.values()]
     assert [hole.mean() for hole in holes] == pytest.approx([0.25, 0.5, 0.2, 0.8], abs=0.1)
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 8, 3), 8, None, (0, 8), (8, -1), (8.0, 8), "ab", (True, 8)], ids=repr)
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        masks.centre,
+        lambda shape: masks.half(shape, "left"),
+        lambda shape: masks.rectangle(shape, top=0, left=0, height=1, width=1),
+        lambda shape: masks.random_pixels(shape, 0.5),
+        masks.free_form,
+    ],
+    ids=["centre", "half", "rectangle", "random_pixels", "free_form"],
+)
+def test_an_image_has_a_height_and_a_width(drawn, shape):
+    with pytest.raises(InputError, match=r"^(shape|height|width): expected "):
+        drawn(shape)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None, True], ids=repr)
+@pytest.mark.parametrize("name", ["free-form", "drop-80"])
+def test_a_seed_is_a_whole_number(name, seed):
+    with pytest.raises(InputError, match=r"^seed: expected an integer >= 0, got "):
+        masks.draw(name, (8, 8), seed)
+
+
+def test_sizes_are_whole_numbers():
+    with pytest.raises(InputError, match=r"^size: expected an integer, got 3\.5"):
+        masks.centre((8, 8), 3.5)
+    with pytest.raises(InputError, match=r"^top: expected an integer, got 1\.0"):
+        masks.rectangle((8, 8), top=1.0, left=0, height=2, width=2)
+    with pytest.raises(InputError, match=r"^strokes: expected an integer >= 1, got 1.5"):
+        masks.free_form((8, 8), strokes=1.5)
+    with pytest.raises(InputError, match=r"^fraction: expected 0 to 1, got 'half'"):
+        masks.random_pixels((8, 8), "half")
+    with pytest.raises(InputError, match=r"^hole: expected centre, .* got 3"):
+        masks.draw(3, (8, 8))
+    assert_array_equal(masks.centre((np.int64(8), 8), np.uint8(2)), masks.centre((8, 8), 2))
+
+
+def test_floats_that_rounding_has_left_outside_are_holes():
+    levels = np.where(PATTERN, np.float32(1.0000001), np.float32(-1e-7))
+    assert_array_equal(masks.as_hole(levels), PATTERN)

@@ -179,7 +179,7 @@ def test_a_missing_folder(tmp_path):
 def test_an_empty_folder_and_a_file_for_a_folder(tmp_path):
     refused(tmp_path, "expected a model folder, got no config.json there")
     (tmp_path / "file").write_text("{}")
-    refused(tmp_path / "file", "expected JSON, got:.*Not a directory")
+    refused(tmp_path / "file", "expected a model folder, got no config.json there")
 
 
 @pytest.mark.parametrize(
@@ -385,3 +385,11 @@ def test_saving_leaves_nothing_but_the_model(folder):
         "generator.safetensors",
         "discriminator.safetensors",
     }
+
+
+def test_a_model_is_float32_whatever_torch_s_defaults(folder, other_defaults):
+    expected = load_model(folder).generator.state_dict()
+    other_defaults()
+    for name, tensor in load_model(folder).generator.state_dict().items():
+        assert (tensor.dtype, tensor.device) == (expected[name].dtype, torch.device("cpu"))
+        assert torch.equal(tensor, expected[name]), name

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -14,14 +17,31 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from skimage import data, transform
 from torch import nn
+from torch.nn import utils
+from torch.nn.utils import parametrizations
 
-from faceinpaint_fast import InpaintConfig, Inpainter, InputError, ModelError, Normalization, _cpu, masks, reference
+from faceinpaint_fast import (
+    InpaintConfig,
+    Inpainter,
+    Inpainting,
+    InputError,
+    ModelError,
+    Normalization,
+    _cpu,
+    masks,
+    pipeline,
+    reference,
+)
 from faceinpaint_fast.models import load_model
-from faceinpaint_fast.networks.dcgan import DCGANEncoder
+from faceinpaint_fast.networks.dcgan import DCGANEncoder, DCGANGenerator
+from faceinpaint_fast.ops.window import _taps
+from faceinpaint_fast.reference.search import search as reference_search
+from faceinpaint_fast.search import starts
 
 # small steps: docs/architecture.md says how rounding grows
 FAST = InpaintConfig(iterations=6, learning_rate=0.03, lambda_d=0.003)
 NAMES = ("centre", "left", "drop-80")
+WHERE_THERE_IS_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 HOLES = np.stack([masks.draw(name, (64, 64)) for name in NAMES])
 
 
@@ -155,7 +175,7 @@ class NoDCGAN(nn.Module):
 
     def __init__(self, inner):
         super().__init__()
-        self.inner, self.latent_size = inner, inner.latent_size
+        self.inner, self.latent_size = inner, getattr(inner, "latent_size", None)
 
     def forward(self, z):
         return self.inner(z)
@@ -289,8 +309,8 @@ def test_any_modules_that_meet_the_protocol():
 @pytest.mark.parametrize(
     ("images", "holes", "message"),
     [
-        (np.zeros((32, 32, 3)), HOLES[0], "images: expected 64x64 pixels with 3 channels, .* got 32x32 with 3"),
-        (np.zeros((64, 64, 4)), HOLES[0], "images: expected 64x64 .* got 64x64 with 4"),
+        (np.zeros((32, 32, 3)), HOLES[0], r"images: expected 64x64 pixels with 3 channels, .* got \(32, 32, 3\)"),
+        (np.zeros((64, 64, 4)), HOLES[0], r"images: expected 64x64 .* got \(64, 64, 4\)"),
         (np.zeros((64, 64)), HOLES[0], "images: expected shape"),
         (np.zeros((0, 64, 64, 3)), HOLES[0], "images: expected shape .* not empty"),
         (np.zeros((64, 64, 3), int), HOLES[0], "images: expected float or uint8, got int64"),
@@ -301,7 +321,11 @@ def test_any_modules_that_meet_the_protocol():
         (np.zeros((2, 64, 64, 3)), HOLES, r"hole: expected shape .* got \(3, 64, 64\)"),
         (np.zeros((64, 64, 3)), np.ones((64, 64)), "hole: expected at least one known pixel"),
         (np.zeros((64, 64, 3)), np.full((64, 64), np.nan), "hole: expected numbers, got NaN"),
-        (torch.zeros(64, 64, 3), HOLES[0], "images: expected 64x64"),
+        (
+            torch.zeros(64, 64, 3),
+            HOLES[0],
+            r"images: expected 64x64 .* in shape \(3, 64, 64\) or \(B, 3, 64, 64\), got \(64, 64, 3\)",
+        ),
     ],
 )
 def test_bad_input_is_named(images, holes, message, inpainter):
@@ -316,7 +340,7 @@ def test_other_bad_arguments(faces, inpainter, generator, discriminator):
         Inpainter(generator, discriminator, device="abacus")
     with pytest.raises(InputError, match="generator: expected a module with a latent_size, got DCGANDiscriminator"):
         Inpainter(discriminator, discriminator)
-    with pytest.raises(InputError, match="network: expected a torch module, got function"):
+    with pytest.raises(InputError, match="discriminator: expected a torch module, got function"):
         Inpainter(generator, lambda x: x.mean(dim=(1, 2, 3)))
     with pytest.raises(ModelError, match="expected a model folder"):
         Inpainter.from_pretrained("/nowhere")
@@ -410,7 +434,7 @@ def test_an_encoder_of_another_generator_is_refused(generator, discriminator):
 
 
 def test_a_batch_to_warm_up_for_has_images(inpainter):
-    with pytest.raises(InputError, match="batch: expected >= 1, got 0"):
+    with pytest.raises(InputError, match="batch: expected an integer >= 1, got 0"):
         inpainter.warm_up(0)
 
 
@@ -430,3 +454,297 @@ def test_threads_may_share_an_inpainter(faces, inpainter):
         found = list(pool.map(lambda seed: inpainter(faces, HOLES, seed=seed % 8), range(32)))
     for number, each in enumerate(found):
         same(each, expected[number % 8])
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1, 1.5, None, "a", True, [1.5], [[1]], ["a"]], ids=repr)
+def test_what_is_no_seed_is_refused_by_name(seed, faces, inpainter):
+    with pytest.raises(
+        InputError, match=r"^seed: expected an integer >= -9223372036854775808 and <= 1844674407370955161"
+    ):
+        inpainter(faces[0], HOLES[0], seed=seed)
+
+
+def test_seeds_may_be_any_library_s(faces, inpainter):
+    expected = inpainter(faces, HOLES, seed=[2**64 - 1, -5, 3])
+    for seeds in (np.array([2**64 - 1, 2**64 - 5, 3], np.uint64), torch.tensor([-1, -5, 3]), (-1, np.int8(-5), 3)):
+        same(inpainter(faces, HOLES, seed=seeds), expected)
+    same(inpainter(faces, HOLES, seed=torch.tensor(4)), inpainter(faces, HOLES, seed=4))
+
+
+def test_what_rounding_left_outside_0_to_1_is_clipped(faces, inpainter):
+    images = faces.copy()
+    images[:, 0], images[:, 1] = 0, 1
+    expected = inpainter(images, HOLES)
+    images[:, 0], images[:, 1] = np.float32(-1e-7), np.float32(1.0000001)
+    found = inpainter(images, HOLES)
+    assert_array_equal(found.z, expected.z)
+    assert_array_equal(found.image[HOLES], expected.image[HOLES])
+    # known pixels bit for bit all the same
+    assert_array_equal(found.image[~HOLES], images[~HOLES])
+    images[1, 1] = 1.00001
+    with pytest.raises(
+        InputError, match=r"^images: expected float in \[0, 1\] or uint8, got -1\.00000001e-07 to 1\.00001"
+    ):
+        inpainter(images, HOLES)
+
+
+def test_a_nan_is_named_by_its_place(faces, inpainter):
+    faces = faces.copy()
+    faces[2, 5, 60, 1] = np.nan
+    with pytest.raises(InputError, match=r"^images\[2\]: expected finite numbers, got NaN or Inf at row 5, column 60$"):
+        inpainter(faces, HOLES[0])
+
+
+def test_a_tensor_that_wants_a_gradient_is_refused(faces, inpainter):
+    """There is none through a search, and torch would not say so."""
+    images = torch.from_numpy(faces).movedim(-1, 1).requires_grad_()
+    with pytest.raises(InputError, match=r"^images: expected a tensor without requires_grad"):
+        inpainter(images, HOLES)
+    with pytest.raises(InputError, match=r"^start: expected a tensor without requires_grad"):
+        inpainter(faces, HOLES, start=torch.zeros(100, requires_grad=True))
+    with torch.no_grad():
+        assert_array_equal(inpainter(images, HOLES).z, inpainter(faces, HOLES).z)
+
+
+def test_other_arguments_are_checked(faces, generator, discriminator, inpainter):
+    with pytest.raises(InputError, match=r"^config: expected an InpaintConfig, got None"):
+        Inpainter(generator, discriminator, config=None)
+    with pytest.raises(InputError, match=r"^encoder: expected a torch module, got str"):
+        Inpainter(generator, discriminator, encoder="E", device="cpu")
+    with pytest.raises(InputError, match=r"^device: expected auto or a device at hand, got None"):
+        Inpainter(generator, discriminator, device=None)
+    with pytest.raises(InputError, match=r"^batch: expected an integer >= 1, got 1\.5"):
+        inpainter.warm_up(1.5)
+    with pytest.raises(InputError, match=r"^folder: expected a path, got 3"):
+        Inpainter.from_pretrained(3)
+    with pytest.raises(InputError, match=r"^images: expected an array, got a str, 'face\.png'"):
+        inpainter("face.png", HOLES[0])
+    with pytest.raises(InputError, match=r"^hole: expected an array, got a str, 'centre'"):
+        inpainter(faces[0], "centre")
+
+
+def test_a_result_is_generic_over_the_kind_of_array():
+    hints = get_type_hints(Inpainter.__call__, vars(pipeline))
+    assert hints["return"] == Inpainting[hints["images"]]
+    assert get_type_hints(Inpainting, vars(pipeline))["z"] == hints["images"]
+
+
+def test_a_search_may_begin_at_a_code(faces, generator, discriminator, encoder):
+    """In one iteration it is found itself; later it is where the reference gets to from there."""
+    start = np.random.default_rng(1).normal(size=(3, 100)).astype(np.float32)
+    one = Inpainter(generator, discriminator, config=dataclasses.replace(FAST, iterations=1), device="cpu")
+    assert_array_equal(one(faces, HOLES, start=start).z, start)
+    assert_array_equal(one(faces, HOLES, start=start[1]).z, np.stack([start[1]] * 3))
+    assert_array_equal(one(faces[1], HOLES[1], start=torch.from_numpy(start[1]).double()).z, start[1])
+    image, z0 = torch.from_numpy(faces).movedim(-1, 1).double(), torch.from_numpy(start).double()
+    networks = (copy.deepcopy(network).double() for network in (generator, discriminator))
+    config = dataclasses.replace(FAST, iterations=4, optimiser="adam")
+    found = Inpainter(generator, discriminator, encoder=encoder, config=config, device="cpu")(faces, HOLES, start=start)
+    exact = reference_search(*networks, image, HOLES, config, encoder=copy.deepcopy(encoder).double(), z0=z0)
+    assert_allclose(found.z, exact.z, atol=1e-4)
+
+
+def test_a_search_goes_on_from_a_former_result(faces, inpainter):
+    first = inpainter(faces, HOLES)
+    second = inpainter(faces, HOLES, start=first)
+    # the same loss is minimised, from there on
+    assert (second.losses["total"] < first.losses["total"]).all()
+    planes = torch.from_numpy(faces).movedim(-1, 1)
+    of_torch = inpainter(planes, HOLES, start=inpainter(planes, HOLES))
+    assert_array_equal(of_torch.z, second.z)
+    alone = inpainter(faces[0], HOLES[0])
+    same(inpainter(faces, HOLES, start=alone), inpainter(faces, HOLES, start=alone.z))
+
+
+@pytest.mark.parametrize("invariant", [False, True])
+def test_a_start_is_an_image_s_own(invariant, faces, generator, discriminator, encoder):
+    config = dataclasses.replace(FAST, restarts=2, batch_invariant=invariant)
+    inpainter = Inpainter(NoDCGAN(generator), discriminator, encoder=encoder, config=config, device="cpu")
+    start = inpainter(faces, HOLES).z
+    found = inpainter(faces, HOLES, seed=[1, 2, 3], start=start)
+    order = [2, 0, 1]
+    turned = inpainter(faces[order], HOLES[order], seed=[3, 1, 2], start=start[order])
+    for here, there in enumerate(order):
+        same(part(turned, here), part(found, there))
+
+
+@pytest.mark.parametrize(
+    ("start", "got"),
+    [
+        (np.zeros(99), r"float64 of \(99,\)"),
+        (np.zeros((2, 100)), r"float64 of \(2, 100\)"),
+        (np.zeros((3, 2, 100)), r"float64 of \(3, 2, 100\)"),
+        (np.zeros(100, int), r"int64 of \(100,\)"),
+        (np.full(100, np.nan), "NaN or Inf"),
+        (np.full(100, 1e39), "NaN or Inf"),
+        ("z", "a str, 'z'"),
+    ],
+)
+def test_what_is_no_start_is_refused_by_name(start, got, faces, inpainter):
+    with pytest.raises(InputError, match=rf"^start: expected .* got {got}"), np.errstate(over="ignore"):
+        inpainter(faces, HOLES, start=start)
+
+
+def test_a_single_image_s_start_is_a_single_code(faces, inpainter):
+    with pytest.raises(InputError, match=r"^start: expected float of shape \(100,\), got float64 of \(1, 100\)"):
+        inpainter(faces[0], HOLES[0], start=np.zeros((1, 100)))
+
+
+@pytest.mark.parametrize("network", [lambda network: network, NoDCGAN], ids=["DCGAN", "another"])
+def test_inference_mode_changes_no_bit(network, faces, generator, discriminator, encoder):
+    def made():
+        networks = (network(each) for each in (generator, discriminator))
+        return Inpainter(*networks, encoder=network(encoder), config=FAST, device="cpu")
+
+    inpainter = made()
+    expected = inpainter(faces, HOLES, seed=5)
+    images = torch.from_numpy(faces).movedim(-1, 1)
+    with torch.inference_mode():
+        starts._codes.cache_clear()
+        same(inpainter(faces, HOLES, seed=5), expected)
+        within = made()
+        within.warm_up()
+        found = within(images.clone(), HOLES, seed=5, start=torch.from_numpy(within(faces, HOLES, seed=5).z).clone())
+    same(within(faces, HOLES, seed=5), expected)
+    same(inpainter(faces, HOLES, seed=5), expected)
+    assert_array_equal(inpainter(images, HOLES, seed=5, start=expected).z, found.z)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("network", [lambda network: network, NoDCGAN], ids=["DCGAN", "another"])
+def test_networks_of_another_dtype_compute_in_it(network, dtype, faces, generator, discriminator, encoder):
+    one = dataclasses.replace(FAST, iterations=1)
+    networks = [network(each).to(dtype) for each in (generator, discriminator, encoder)]
+    found = Inpainter(*networks[:2], encoder=networks[2], config=one, device="cpu")(faces, HOLES)
+    assert found.z.dtype == found.generated.dtype == np.float32
+    if network is NoDCGAN:
+        with torch.no_grad():
+            drawn = networks[0].eval()(torch.from_numpy(found.z).to(dtype)).float()
+        assert_array_equal(found.generated, ((drawn + 1) / 2).movedim(1, -1).numpy())
+    assert {parameter.dtype for each in networks for parameter in each.parameters()} == {dtype}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    "norm", [utils.spectral_norm, utils.weight_norm, parametrizations.spectral_norm, parametrizations.weight_norm]
+)
+def test_a_dcgan_whose_weights_are_computed_is_taken_as_it_computes(norm, faces, generator, discriminator, encoder):
+    """Its layers hold what the last call left there."""
+    for network in (generator, discriminator, encoder):
+        for layer in list(network.modules()):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                norm(layer)
+        network.train()
+    # as a training step leaves them
+    generator(torch.randn(2, 100, generator=torch.Generator().manual_seed(0))).sum().backward()
+    discriminator(torch.zeros(2, 3, 64, 64)).sum().backward()
+    with torch.no_grad():
+        for network in (generator, discriminator):
+            for parameter in network.parameters():
+                parameter.mul_(1.25)
+    for network in (generator, discriminator, encoder):
+        network.eval()
+    networks = NoDCGAN(generator), NoDCGAN(discriminator)
+    expected = Inpainter(*networks, encoder=NoDCGAN(encoder), config=FAST, device="cpu")(faces, HOLES)
+    found = Inpainter(generator, discriminator, encoder=encoder, config=FAST, device="cpu")(faces, HOLES)
+    assert_allclose(found.z, expected.z, atol=1e-4)
+    assert_allclose(found.losses["discriminator"], expected.losses["discriminator"], rtol=1e-3, atol=1e-5)
+    with torch.no_grad():
+        assert_allclose(found.generated, (generator(torch.from_numpy(found.z)).movedim(1, -1) + 1) / 2, atol=1e-5)
+
+
+def test_a_network_that_a_dcgan_is_the_base_of_is_taken_as_it_computes(faces, generator, discriminator):
+    class Darker(DCGANGenerator):
+        def forward(self, z):
+            return super().forward(z) - 1
+
+    darker = Darker(width=4)
+    darker.load_state_dict(generator.state_dict())
+    assert Inpainter(darker, discriminator, config=FAST, device="cpu")(faces, HOLES).generated.max() <= 0.5
+    generator.register_forward_hook(lambda *arguments: arguments[-1] - 1)
+    assert Inpainter(generator, discriminator, config=FAST, device="cpu")(faces, HOLES).generated.max() <= 0.5
+
+
+@pytest.mark.parametrize("network", [lambda network: network, NoDCGAN], ids=["DCGAN", "another"])
+def test_an_inpainter_is_pickled_and_copied(network, faces, generator, discriminator, encoder):
+    inpainter = Inpainter(network(generator), discriminator, encoder=encoder, config=FAST, device="cpu")
+    expected = inpainter(faces, HOLES, seed=7)
+    for another in (pickle.loads(pickle.dumps(inpainter)), copy.deepcopy(inpainter), copy.copy(inpainter)):
+        assert another.config == FAST
+        assert another.device == inpainter.device
+        assert another.generator is not inpainter.generator
+        same(another(faces, HOLES, seed=7), expected)
+    same(pickle.loads(pickle.dumps(expected)), expected)
+
+
+PROCESSES = """
+import multiprocessing, os, signal, sys
+import numpy as np, torch
+from torch import nn
+from faceinpaint_fast import InpaintConfig, Inpainter, masks
+
+IMAGES = np.random.default_rng(0).random((16, 12, 64, 3)).astype(np.float32)
+
+class G(nn.Sequential):
+    latent_size = 100
+
+class D(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x)[:, 0]
+
+def restored(inpainter):
+    return inpainter(IMAGES, masks.centre((12, 64))).z
+
+if __name__ == "__main__":
+    torch.set_num_threads(4)
+    networks = G(nn.Linear(100, 2304), nn.Tanh(), nn.Unflatten(1, (3, 12, 64))), D(nn.Flatten(), nn.Linear(2304, 1))
+    inpainter = Inpainter(*networks, config=InpaintConfig(iterations=2), device="cpu")
+    expected = restored(inpainter)
+    if sys.argv[1] == "spawn":
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            assert np.allclose(pool.apply(restored, [inpainter]), expected, atol=1e-3)
+    elif not (child := os.fork()):
+        # who waits is ended
+        signal.alarm(30)
+        same = torch.get_num_threads() == 1 and np.allclose(restored(inpainter), expected, atol=1e-3)
+        os._exit(0 if same else 1)
+    else:
+        assert os.waitpid(child, 0)[1] == 0
+        assert torch.get_num_threads() == 4
+"""
+
+
+@pytest.mark.parametrize("way", ["spawn", pytest.param("fork", marks=WHERE_THERE_IS_FORK)])
+def test_an_inpainter_serves_in_another_process(way, tmp_path):
+    """In a spawned one it is made anew; in a forked one torch's threads are not there any more."""
+    script = tmp_path / "processes.py"
+    script.write_text(PROCESSES)
+    subprocess.run([sys.executable, "-W", "ignore", script, way], check=True)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        FAST,
+        dataclasses.replace(FAST, optimiser="adam", schedule="cosine", start="random", restarts=2),
+        dataclasses.replace(FAST, precision="bf16", normalization=Normalization.PAPER),
+    ],
+    ids=["default", "Adam", "bf16"],
+)
+@pytest.mark.parametrize("network", [lambda network: network, NoDCGAN], ids=["DCGAN", "another"])
+def test_torch_s_defaults_change_no_bit(network, config, faces, generator, discriminator, encoder, other_defaults):
+    networks = [network(each) for each in (generator, discriminator, encoder)]
+
+    def made():
+        return Inpainter(*networks[:2], encoder=networks[2], config=config, device="cpu")
+
+    living = made()
+    expected = living(faces, HOLES, seed=5)
+    other_defaults()
+    # what is kept of before would hide where it comes from
+    starts._codes.cache_clear()
+    _taps.cache_clear()
+    same(living(faces, HOLES, seed=5), expected)
+    same(made()(faces, HOLES, seed=5), expected)
+    planes = torch.from_numpy(faces).movedim(-1, 1)
+    assert_array_equal(living(planes, torch.from_numpy(HOLES), seed=5).z.numpy(), expected.z)

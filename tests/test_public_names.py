@@ -109,3 +109,14 @@ from faceinpaint_fast import Inpainter, poisson_blend, ssim
 def test_weight_map_stays_the_function_whatever_is_imported_first():
     program = "import faceinpaint_fast.pipeline, faceinpaint_fast; print(callable(faceinpaint_fast.weight_map))"
     assert run(program) == "True"
+
+
+@pytest.mark.parametrize("program", ["import faceinpaint_fast", "from faceinpaint_fast.cli.main import main"])
+def test_a_clone_that_was_not_built_says_how_to(program):
+    """None stands for a module that is not there."""
+    unbuilt = f"import sys; sys.modules['faceinpaint_fast._cpu'] = None; {program}"
+    done = subprocess.run([sys.executable, "-c", unbuilt], capture_output=True, text=True, check=False)
+    *_, last = done.stderr.strip().splitlines()
+    assert last.startswith("ImportError: faceinpaint_fast._cpu: expected the compiled extension, got none: ")
+    assert "python -m pip install ." in last
+    assert "circular" not in done.stderr

@@ -116,16 +116,30 @@ std::int64_t Plate::solve(double* f, const double* guidance, std::int64_t planes
         double* of_f = f + plane * size + corner;
         const bool pulled = guidance != nullptr && !trust_.empty();
         if (pulled) set_pull(guidance + plane * size + corner, pitch, work);
-        for (std::int64_t y = 0; y < height_; ++y) std::copy_n(of_f + y * pitch, width_, work.f[y]);
+        // off all known pixels and back on: rounding goes with the contrast, not with the level
+        const double level = any_known(of_f, pitch);
+        for (std::int64_t y = 0; y < height_; ++y) {
+            const float* inverse = levels_[0].inverse_diagonal.data() + y * levels_[0].pitch;
+            for (std::int64_t x = 0; x < width_; ++x) work.f[y][x] = inverse[x] != 0 ? 0 : of_f[y * pitch + x] - level;
+        }
         const auto [cycles, share] = solve(pulled, tolerance, work);
         most = std::max(most, cycles), reached[plane] = share;
         for (std::int64_t y = 0; y < height_; ++y) {
             const float* inverse = levels_[0].inverse_diagonal.data() + y * levels_[0].pitch;
             for (std::int64_t x = 0; x < width_; ++x)
-                if (inverse[x] != 0) of_f[y * pitch + x] = work.f[y][x];
+                if (inverse[x] != 0) of_f[y * pitch + x] = work.f[y][x] + level;
         }
     }
     return most;
+}
+
+double Plate::any_known(const double* f, std::int64_t pitch) const {
+    for (std::int64_t y = 0; y < height_; ++y) {
+        const float* inverse = levels_[0].inverse_diagonal.data() + y * levels_[0].pitch;
+        for (std::int64_t x = 0; x < width_; ++x)
+            if (inverse[x] == 0) return f[y * pitch + x];
+    }
+    return 0;
 }
 
 void Plate::set_pull(const double* guidance, std::int64_t pitch, Work& work) const {

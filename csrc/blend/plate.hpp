@@ -62,6 +62,9 @@ private:
     std::vector<std::uint8_t> crop(const std::uint8_t* missing);
     void set_levels(const std::uint8_t* missing);
 
+    // One of the known pixels of the part of a plane.
+    double any_known(const double* f, std::int64_t pitch) const;
+
     // Of a plane, whose part lies in the work:
     void set_pull(const double* guidance, std::int64_t pitch, Work& work) const;
     Solved solve(bool pulled, double tolerance, Work& work) const;

@@ -2,6 +2,9 @@
 
     python -m faceinpaint_fast.benchmarks.kernel_usage > benchmarks/results/kernels.md
 
+The largest window takes the compiler minutes, all other kernels a few for each GPU: `--window` and `--capability`, each
+as often as wanted, ask for less.
+
 The launchers themselves run, on CPU tensors, and Triton compiles what it would have launched: nothing about a launch is
 written down twice.  Needs a process without TRITON_INTERPRET.
 """
@@ -11,7 +14,10 @@ from __future__ import annotations
 import math
 import subprocess
 import tempfile
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -172,12 +178,13 @@ def _usage(kernel: Any) -> tuple[int, int, int]:
     return fields["REG"], fields["STACK"] + fields["LOCAL"], kernel.metadata.shared
 
 
-def _usages(capability: int) -> dict[str, str]:
-    """Returns what every kernel takes on a GPU of that capability, by its name."""
+def _usages(capability: int, windows: Sequence[int]) -> dict[str, str]:
+    """Returns what every kernel takes on a GPU of that capability, by its name; the losses' with those windows."""
     compiled = _record()
     driver.set_active(_Absent(capability))
     _launch_tiles()
-    _launch(torch.float32, LARGEST)
+    for size in windows:
+        _launch(torch.float32, size)
     _launch(torch.bfloat16, Window().size)
     _launch_weighted_l1(torch.float32)
     _launch_weighted_l1(torch.bfloat16)
@@ -192,12 +199,12 @@ def _usages(capability: int) -> dict[str, str]:
     }
 
 
-def table() -> str:
-    """Returns the page: every kernel as the engine launches it, a column a GPU."""
+def table(capabilities: Sequence[int], windows: Sequence[int]) -> str:
+    """Returns the page: every kernel as the engine launches it, a column a GPU; the losses' with those windows."""
     # a process each: it is Triton's compiler that takes the time
-    with ProcessPoolExecutor(len(CAPABILITIES), get_context("spawn")) as processes:
-        usages = list(processes.map(_usages, CAPABILITIES))
-    heads = ["kernel", *(f"sm_{capability}" for capability in CAPABILITIES)]
+    with ProcessPoolExecutor(len(capabilities), get_context("spawn")) as processes:
+        usages = list(processes.map(partial(_usages, windows=windows), capabilities))
+    heads = ["kernel", *(f"sm_{capability}" for capability in capabilities)]
     rows = [[name, *(usage[name] for usage in usages)] for name in sorted(usages[0])]
     return "\n".join(
         [
@@ -213,4 +220,8 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--window", type=int, action="append", help="default: Wang's and the largest")
+    parser.add_argument("--capability", type=int, action="append", help=f"default: {CAPABILITIES}")
+    asked = parser.parse_args()
+    print(table(asked.capability or CAPABILITIES, asked.window or (Window().size, LARGEST)))

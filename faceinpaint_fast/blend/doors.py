@@ -6,7 +6,6 @@ their slope too (blend/plate.py); a solver of a class serves any number of image
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,16 +14,16 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import Array, device_of, module_of, on_stream_of, to_numpy
-from faceinpaint_fast.batches import ImageBatch, check_finite, fitting, partly_known
+from faceinpaint_fast.batches import ImageBatch, fitting, hole_of, partly_known, with_neighbours
 from faceinpaint_fast.blend.cuda import small
 from faceinpaint_fast.blend.equation import Equation
 from faceinpaint_fast.blend.gradients import divergence, gradient_fields, merge
 from faceinpaint_fast.blend.plate import BIHARMONIC, under_tension
 from faceinpaint_fast.blend.poisson import POISSON
 from faceinpaint_fast.blend.solver import Solver
+from faceinpaint_fast.checks import expect_flag, expect_positive, whole
 from faceinpaint_fast.config import TENSION, InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.masks import as_hole
 
 TOLERANCE: float = _cpu.TOLERANCE  # relative residual
 # what the kernels read and write; others go by way of float64
@@ -41,9 +40,8 @@ class _HoleSolver:
     """What blends into a hole, or a batch of them, have in common: checks, and solvers that are set up once."""
 
     def __init__(self, hole: Any, equation: Equation, threads: int | None) -> None:
-        if threads is not None and threads < 1:
-            raise InputError(f"threads: expected >= 1, got {threads}")
-        self._hole = partly_known(as_hole(to_numpy(hole)))
+        threads = None if threads is None else whole(threads, "threads", least=1)
+        self._hole = partly_known(hole_of(hole))
         self._equation, self._threads = equation, threads
         self._prepared: dict[int | None, tuple[Any, Solver]] = {}
 
@@ -56,8 +54,7 @@ class _HoleSolver:
             raise InputError(f"{name}: expected target's shape, {into.pixels.shape}, got {beside.pixels.shape}")
         if device_of(into.pixels) != device_of(beside.pixels):
             raise InputError(f"{name}: expected an array where target lies, got {type(other).__name__}")
-        if not tolerance > 0:
-            raise InputError(f"tolerance: expected > 0, got {tolerance}")
+        expect_positive(tolerance, "tolerance")
         hole, _ = self._where_lie(into.pixels)
         return into, beside, fitting(hole, into.count, *into.pixels.shape[1:3])
 
@@ -74,16 +71,22 @@ class _HoleSolver:
         """Returns the target with what meets the equation in the hole."""
         with on_stream_of(target):
             into, out_of, holes = self._checked(target, source, "source", tolerance)
-            check_finite(into.pixels, holes, "target")
-            check_finite(out_of.pixels, np.zeros_like(holes), "source")
-            pixels = out_of.on_scale_of(into)
-            return self._filled(into, *_roles(self._equation, pixels), tolerance)
+            out_of = out_of.known_where(lambda: self._read(holes), "source")
+            return self._filled(into, holes, *_roles(self._equation, out_of.on_scale_of(into)), tolerance)
 
-    def _filled(self, into: ImageBatch, source: Any | None, guidance: Any | None, tolerance: float) -> Any:
-        hole, solver = self._where_lie(into.pixels)
-        out = solved(solver, into.pixels, source, guidance, tolerance)
-        if out.dtype != into.pixels.dtype:
-            out = np.where(hole[..., None], out, into.pixels).astype(into.pixels.dtype)
+    def _read(self, holes: Any) -> Any:
+        """Where images (B, H, W) are read: in their holes, and as far beyond as a missing pixel's equation looks."""
+        read = holes
+        for _ in range(self._equation.reach):
+            read = with_neighbours(read)
+        return read
+
+    def _filled(self, into: ImageBatch, holes: Any, source: Any | None, guidance: Any | None, tolerance: float) -> Any:
+        known = into.known_where(lambda: self._read(holes) & ~holes, "target")
+        _, solver = self._where_lie(into.pixels)
+        out = solved(solver, known.pixels, source, guidance, tolerance)
+        if out.dtype != into.pixels.dtype or known is not into:
+            out = np.where(holes[..., None], out, into.pixels).astype(into.pixels.dtype)
         return into.laid_out(out)
 
 
@@ -107,25 +110,26 @@ class PoissonSolver(_HoleSolver):
         """
         with on_stream_of(target):
             into, v, holes = self._checked(target, divergence, "divergence", tolerance)
-            check_finite(into.pixels, holes, "target")
-            check_finite(v.pixels, ~holes, "divergence")
-            return self._filled(into, None, v.pixels, tolerance)
+            return self._filled(into, holes, None, v.known_where(lambda: holes, "divergence").pixels, tolerance)
 
     def blend(self, target: Array, source: Array, *, mixed: bool = False, tolerance: float = TOLERANCE) -> Array:
         """Returns what `poisson_blend` into this hole does."""
+        expect_flag(mixed, "mixed")
         if not mixed:
             # on every edge of the hole the merged field is the source's gradient: F - S has none to follow
             return self._blended(target, source, tolerance)
         with on_stream_of(target):
             into, out_of, holes = self._checked(target, source, "source", tolerance)
-            for batch, name in ((into, "target"), (out_of, "source")):
-                check_finite(batch.pixels, np.zeros_like(holes), name)
-            T, S = into.pixels.astype(np.float64), out_of.on_scale_of(into).astype(np.float64)
+
+            def read() -> Any:
+                return self._read(holes)
+
+            T, S = into.known_where(read, "target"), out_of.known_where(read, "source").on_scale_of(into)
             fields = [
                 merge(gradient_fields(t), gradient_fields(s), hole, mixed=True)
-                for t, s, hole in zip(T, S, holes, strict=True)
+                for t, s, hole in zip(T.pixels.astype(np.float64), S.astype(np.float64), holes, strict=True)
             ]
-            return self._filled(into, None, np.stack([divergence(field) for field in fields]), tolerance)
+            return self._filled(into, holes, None, np.stack([divergence(field) for field in fields]), tolerance)
 
 
 class BiharmonicSolver(_HoleSolver):
@@ -143,8 +147,7 @@ class TensionSolver(_HoleSolver):
     """`tension_blend` into one hole or a batch of them, as PoissonSolver does it."""
 
     def __init__(self, hole: Any, *, tension: float = TENSION, threads: int | None = None) -> None:
-        if not 0 < tension < math.inf:
-            raise InputError(f"tension: expected a finite number > 0, got {tension}")
+        expect_positive(tension, "tension")
         super().__init__(hole, under_tension(tension), threads)
 
     def blend(self, target: Array, source: Array, *, tolerance: float = TOLERANCE) -> Array:

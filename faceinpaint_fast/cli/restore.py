@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.hole import STDIN, Hole, read_hole
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.picture_file import PictureFile
     from faceinpaint_fast.pictures.demonstration import Restored
 
-STDIN = "-"
 STDOUT = {Path("-"), Path("/dev/stdout")}
 
 
@@ -29,9 +26,7 @@ def inpaint(
     image: Annotated[
         Path, typer.Argument(help="Picture of an aligned face, of the model's size (shipped: 64x64); -: stdin.")
     ],
-    hole: Annotated[
-        str, typer.Argument(help="Picture of the hole, white = fill, or - for stdin; or centre, left, drop-80 ...")
-    ],
+    hole: Hole,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture; -: PNG to stdout.")],
     seed: Seed = 0,
     iterations: Iterations = None,
@@ -39,6 +34,7 @@ def inpaint(
     model: ModelFolder = None,
     device: Device = "auto",
     invert: Annotated[bool, typer.Option("--invert", help="Black = fill.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take a hole as it is, however unlikely.")] = False,
     save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
 ) -> None:
     """Restore the missing part of a face.
@@ -54,8 +50,8 @@ def inpaint(
     _check(out, [] if save_steps is None else [save_steps / f"{name}.png" for name in panels.NAMES])
     with console.warnings_as_remarks():
         picture = PictureFile.read(sys.stdin.buffer, name="stdin") if str(image) == STDIN else PictureFile.read(image)
-        damaged = picture.pixels
-        missing = _hole(hole, damaged.shape[:2], seed, invert=invert)
+        missing, found = read_hole(hole, picture, seed, invert=invert, force=force)
+    damaged = picture.pixels
     chosen = _config(config, iterations)
 
     # torch takes seconds to import: a mistake in the line is told before
@@ -65,6 +61,8 @@ def inpaint(
     with console.progress(transient=True) as bar, console.warnings_as_remarks():
         task = bar.add_task("searching", total=1.0)
         result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
+    if found:
+        console.remark(found)
     _write(picture.filled(result.image, missing), out)
     if save_steps is not None:
         seen, generated = images.as_bytes(damaged), images.as_bytes(result.generated)
@@ -125,16 +123,6 @@ def _write(picture: PictureFile, out: Path) -> None:
         sys.stdout.flush()
     else:
         picture.write(out, console.remark)
-
-
-def _hole(hole: str, shape: tuple[int, int], seed: int, *, invert: bool) -> NDArray[np.bool_]:
-    """Returns the hole (H, W) of a file, or the one of that name, drawn; bool, True = missing."""
-    from faceinpaint_fast import images, masks
-
-    if hole == STDIN:
-        return masks.read_hole(images.read_grey(sys.stdin.buffer, name="stdin"), invert=invert)
-    is_file = Path(hole).exists() or Path(hole).suffix.lower() in images.EXTENSIONS
-    return masks.read_hole(hole if is_file else masks.draw(hole, shape, seed), invert=invert)
 
 
 def _config(name: ConfigName, iterations: int | None) -> InpaintConfig:

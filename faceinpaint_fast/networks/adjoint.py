@@ -7,12 +7,11 @@ once, for either direction; autograd, in its place, reorders them anew in every 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceinpaint_fast.config import Precision
 from faceinpaint_fast.networks.dcgan import DCGAN, DCGANGenerator
@@ -35,9 +34,15 @@ def differentiable(
     `product` is what a DCGAN's layers multiply by, if not by what is best on the device.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    if isinstance(network, DCGAN):
+    if is_plain(network):
         return AdjointNetwork(network, product or product_for(device), dtype, batch_invariant=batch_invariant)
     return TapedNetwork(network, device, dtype)
+
+
+def is_plain(network: Any) -> bool:
+    """Whether a network is a DCGAN as it was made, so that its layers say what it does: a hook may do anything."""
+    hooked = any(each._forward_pre_hooks or each._forward_hooks for each in network.modules())
+    return type(network) in get_args(DCGAN) and not hooked
 
 
 def product_for(device: torch.device) -> type[Product]:
@@ -108,12 +113,13 @@ class AdjointNetwork:
 
 
 class TapedNetwork:
-    """Any network: torch.func.vjp where it is compiled, autograd's tape where it is not."""
+    """Any network, in its own dtype: torch.func.vjp where it is compiled, autograd's tape where it is not."""
 
     batch_invariant = False
 
-    def __init__(self, network: Callable[[Tensor], Tensor], device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
         self._network = network
+        self._dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
         self._autocast = partial(torch.autocast, device.type, dtype, enabled=dtype != torch.float32)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Pullback]:
@@ -128,4 +134,7 @@ class TapedNetwork:
 
     def _value(self, x: Tensor) -> Tensor:
         with self._autocast():
-            return self._network(x).float()
+            y = self._network(x.to(self._dtype))
+        if not isinstance(y, Tensor):
+            raise TypeError(f"expected a tensor, got {type(y).__name__}")
+        return y.float()

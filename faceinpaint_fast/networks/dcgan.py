@@ -9,7 +9,9 @@ logit and the sigmoid used here.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from faceinpaint_fast.errors import InputError
@@ -21,22 +23,30 @@ LATENT_SIZE = 100
 class DCGANGenerator(nn.Module):
     """DCGAN's G: (B, latent_size) -> (B, channels, size, size) in [-1, 1]."""
 
-    def __init__(self, *, size: int = 64, width: int = 64, latent_size: int = LATENT_SIZE, channels: int = 3) -> None:
+    def __init__(
+        self,
+        *,
+        size: int = 64,
+        width: int = 64,
+        latent_size: int = LATENT_SIZE,
+        channels: int = 3,
+        device: torch.device | str = "cpu",
+    ) -> None:
         super().__init__()
         self.size, self.width, self.latent_size, self.channels = size, width, latent_size, channels
-        depths = _depths(size, width)[::-1]
+        depths, made = _depths(size, width)[::-1], _made(device)
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(latent_size, depths[0], 4, bias=False),
-            nn.BatchNorm2d(depths[0]),
+            nn.ConvTranspose2d(latent_size, depths[0], 4, bias=False, **made),
+            nn.BatchNorm2d(depths[0], **made),
             nn.ReLU(inplace=True),
         ]
         for before, after in pairwise(depths):
             layers += [
-                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(after),
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False, **made),
+                nn.BatchNorm2d(after, **made),
                 nn.ReLU(inplace=True),
             ]
-        layers += [nn.ConvTranspose2d(depths[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
+        layers += [nn.ConvTranspose2d(depths[-1], channels, 4, stride=2, padding=1, **made), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise)
 
@@ -47,10 +57,12 @@ class DCGANGenerator(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """DCGAN's D: (B, channels, size, size) in [-1, 1] -> logit (B,)."""
 
-    def __init__(self, *, size: int = 64, width: int = 64, channels: int = 3) -> None:
+    def __init__(
+        self, *, size: int = 64, width: int = 64, channels: int = 3, device: torch.device | str = "cpu"
+    ) -> None:
         super().__init__()
         self.size, self.width, self.channels = size, width, channels
-        self.layers = _halving(channels, size, width, 1)
+        self.layers = _halving(channels, size, width, 1, device)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)[:, 0, 0, 0]
@@ -59,10 +71,18 @@ class DCGANDiscriminator(nn.Module):
 class DCGANEncoder(nn.Module):
     """An `Encoder` of D's layers: what is `visible` of images, (B, channels + 1, size, size) -> (B, latent_size)."""
 
-    def __init__(self, *, size: int = 64, width: int = 64, latent_size: int = LATENT_SIZE, channels: int = 3) -> None:
+    def __init__(
+        self,
+        *,
+        size: int = 64,
+        width: int = 64,
+        latent_size: int = LATENT_SIZE,
+        channels: int = 3,
+        device: torch.device | str = "cpu",
+    ) -> None:
         super().__init__()
         self.size, self.width, self.latent_size, self.channels = size, width, latent_size, channels
-        self.layers = _halving(channels + 1, size, width, latent_size)
+        self.layers = _halving(channels + 1, size, width, latent_size, device)
 
     def forward(self, seen: Tensor) -> Tensor:
         return self.layers(seen)[:, :, 0, 0]
@@ -84,17 +104,25 @@ def _depths(size: int, width: int) -> list[int]:
     return [width << i for i in range((size // 8).bit_length())]
 
 
-def _halving(inputs: int, size: int, width: int, outputs: int) -> nn.Sequential:
+def _made(device: torch.device | str) -> dict[str, Any]:
+    """Of what every layer is made, whatever torch's defaults are."""
+    return {"dtype": torch.float32, "device": device}
+
+
+def _halving(inputs: int, size: int, width: int, outputs: int, device: torch.device | str) -> nn.Sequential:
     """(B, inputs, size, size) -> (B, outputs, 1, 1)."""
-    depths = _depths(size, width)
-    layers: list[nn.Module] = [nn.Conv2d(inputs, depths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+    depths, made = _depths(size, width), _made(device)
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, depths[0], 4, stride=2, padding=1, **made),
+        nn.LeakyReLU(0.2, inplace=True),
+    ]
     for before, after in pairwise(depths):
         layers += [
-            nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(after),
+            nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False, **made),
+            nn.BatchNorm2d(after, **made),
             nn.LeakyReLU(0.2, inplace=True),
         ]
-    layers.append(nn.Conv2d(depths[-1], outputs, 4))
+    layers.append(nn.Conv2d(depths[-1], outputs, 4, **made))
     return nn.Sequential(*layers).apply(_initialise)
 
 

@@ -125,7 +125,7 @@ class PackedProduct(Product):
         dtype: torch.dtype,
         shape: tuple[int, ...],
     ) -> Tensor:
-        out = torch.empty(shape, dtype=dtype) if gate is None else gate
+        out = torch.empty(shape, dtype=dtype, device="cpu") if gate is None else gate
         threads = threads_for(len(x), IMAGES_A_THREAD[self.dtype])
         scale, bias = finish.scale.numpy(), finish.bias.numpy()
         function(numbers(x), scale, bias, finish.slope, gate is not None, threads, numbers(out))

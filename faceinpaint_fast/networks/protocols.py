@@ -76,11 +76,19 @@ def visible(images: Tensor, known: Tensor) -> Tensor:
     return torch.cat([to_signed(images) * known, known], dim=1)
 
 
-def frozen(network: Network, device: torch.device) -> Network:
-    """Returns a copy for inference alone: in eval mode, without gradients in its weights.
+def frozen(network: Network, device: torch.device, name: str = "network") -> Network:
+    """Returns a copy for inference alone: in eval mode, without gradients in its weights, of the dtype that it has.
 
-    The caller may be training the original.  Raises InputError for what is no torch module.
+    The caller may be training the original.  Raises InputError, which calls it by its name, for what is no torch module
+    and for one that cannot be copied to the device.
     """
     if not isinstance(network, nn.Module):
-        raise InputError(f"network: expected a torch module, got {type(network).__name__}")
-    return copy.deepcopy(network).to(device).eval().requires_grad_(False)
+        raise InputError(f"{name}: expected a torch module, got {type(network).__name__}")
+    # what spectral_norm's and weight_norm's hooks have computed, and will again, is part of a graph, and not copied so
+    held = (tensor for module in network.modules() for tensor in (*vars(module).values(), *module.buffers(False)))
+    computed = {id(t): t.detach().clone() for t in held if isinstance(t, Tensor) and not t.is_leaf}
+    try:
+        copied = copy.deepcopy(network, computed).to(device)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected a module that can be copied to {device}, got: {error}") from error
+    return copied.eval().requires_grad_(False)

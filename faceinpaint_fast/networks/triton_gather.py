@@ -164,7 +164,8 @@ def gathered(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     """A layer that reads channels last.  HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, in an image
-    STRIDE times as large, and with PHASES x PHASES phases of a result; of an IMAGE the phases are columns.
+    STRIDE times as large, and with PHASES x PHASES phases of a result; of an IMAGE the phases are columns.  A tile is
+    one function: its steps share what says where it lies.
     """
     tile, split = tl.program_id(0), tl.program_id(1)
     # neighbours run at the same time, and share rows in the caches
@@ -223,7 +224,7 @@ def from_image(
     GATED: tl.constexpr, DRAWN: tl.constexpr, PARTS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
     CHANNELS: tl.constexpr, PITCH: tl.constexpr, BAND: tl.constexpr,
 ):  # fmt: skip
-    """A layer that halves planar images (B, C, 2 HEIGHT, 2 WIDTH).
+    """A layer that halves planar images (B, C, 2 HEIGHT, 2 WIDTH), a tile in one function as `gathered`.
 
     A tile's windows overlap.  The band of lines that they lie in is read once, and gathered from shared memory: by its
     bytes and instructions (904 a thread) 1024 images would take an H200 125 us in bf16, not measured; 96 loads a window

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
+from faceinpaint_fast.checks import expect_positive
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.ops import cpu as cpu_kernels
 from faceinpaint_fast.ops.ssim_l1 import constants
@@ -56,14 +57,11 @@ def ssim(
     Qiang et al. 2019, Eq. 2, with population covariance, c1 = (0.01 data_range)^2, c2 = (0.03 data_range)^2.
     """
     check_pair(x, y)
-    # NaN is neither
-    if not 0 < data_range < math.inf:
-        raise InputError(f"data_range: expected a finite number > 0, got {data_range}")
+    expect_positive(data_range, "data_range")
     if reduction not in get_args(Reduction):
         raise InputError(f"reduction: expected one of {get_args(Reduction)}, got {reduction!r}")
     window = Window(size=window_size, sigma=sigma, padding=padding)
-    height, width = x.shape[-2:]
-    windows = window.positions(height), window.positions(width)
+    windows = window.positions(x.shape[-2]), window.positions(x.shape[-1])
     single = x.ndim == 3
     if single:
         x, y = x.unsqueeze(0), y.unsqueeze(0)

@@ -17,6 +17,8 @@ def check_pair(x: Any, y: Any) -> None:
         raise InputError(f"x, y: expected torch tensors, got {_kind(x)}, {_kind(y)}")
     if x.ndim not in (3, 4) or x.shape != y.shape:
         raise InputError(f"x, y: expected one shape, (C, H, W) or (B, C, H, W), got {tuple(x.shape)}, {tuple(y.shape)}")
+    if 0 in x.shape:
+        raise InputError(f"x, y: expected images that are not empty, got shape {tuple(x.shape)}")
     if not (x.is_floating_point() and y.is_floating_point()):
         raise InputError(f"x, y: expected floating dtypes, got {x.dtype}, {y.dtype}")
     if x.device != y.device:
@@ -27,6 +29,8 @@ def check_weights(name: str, weights: Any, x: Tensor) -> None:
     """A tensor beside x that nobody wants the gradient of."""
     if not isinstance(weights, Tensor):
         raise InputError(f"{name}: expected a torch tensor, got {_kind(weights)}")
+    if weights.is_complex():
+        raise InputError(f"{name}: expected real numbers, got {weights.dtype}")
     if weights.device != x.device:
         raise InputError(f"{name}: expected them on the device of x, {x.device}, got {weights.device}")
     if weights.requires_grad:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class Restorations:
         face = astronaut(model.config.framing, size) / np.float32(255)
         return cls(model, device, np.repeat(face[None], count, axis=0), np.stack(holes))
 
-    def ours(self, config: InpaintConfig, images: Sequence[int] | None = None) -> Inpainting:
+    def ours(self, config: InpaintConfig, images: Sequence[int] | None = None) -> Inpainting[Any]:
         """Restores all images, or those numbered, in this order, by the engine."""
         rows = list(range(len(self.faces)) if images is None else images)
         inpainter = Inpainter.of(self.model, config=config, device=self.device)
@@ -175,7 +176,7 @@ def searches(model: Model, device: torch.device) -> Iterator[Check]:
     yield from bits(model, device)
 
 
-def inpainting(name: str, restorations: Restorations, config: InpaintConfig, found: Inpainting) -> Iterator[Check]:
+def inpainting(name: str, restorations: Restorations, config: InpaintConfig, found: Inpainting[Any]) -> Iterator[Check]:
     """Checks what an Inpainter returned for the z that it found."""
     faces, holes = restorations.faces, restorations.holes
     G, D, *E = exact_networks(restorations.model)

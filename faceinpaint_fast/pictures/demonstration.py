@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class Restored:
 
     name: str
     hole: NDArray[np.bool_]
-    inpainting: Inpainting
+    inpainting: Inpainting[Any]
     quality: Quality
     seconds: float
 

@@ -57,7 +57,7 @@ class FigureSettings:
     methods: Mapping[str, Restore] = field(default_factory=dict)
     seed: int = 0
 
-    def restore(self, damaged: Damaged, config: InpaintConfig) -> Inpainting:
+    def restore(self, damaged: Damaged, config: InpaintConfig) -> Inpainting[Any]:
         """Restores all rows in one batch."""
         return self.inpainter(config)(damaged.images, damaged.holes, seed=self.seed)
 

@@ -60,8 +60,7 @@ def search(
     known = torch.from_numpy(~missing).to(image.device)
     # where, not a product: the hole may hold NaN
     image = torch.where(known[:, None], image, 0.0)
-    guess = torch.zeros(B, 1, cast(int, generator.latent_size)).to(image)
-    spread = 1.0
+    guess, spread = image.new_zeros(B, 1, cast(int, generator.latent_size)), 1.0
     if encoder is not None and config.start == "encoder":
         guess, spread = guessed(encoder, image, known.to(image))[:, None], SPREAD
     image, known, W = (t.repeat_interleave(R, dim=0) for t in (image, known.to(image), W))
@@ -110,7 +109,7 @@ def bfgs(losses_at: Losses, z: Tensor, config: InpaintConfig) -> tuple[Tensor, l
     A step that does not bring the descent of their eq. 3.4 is halved; `config.iterations` counts the trials too.
     """
     B, n = z.shape
-    identity = torch.eye(n).to(z)
+    identity = torch.eye(n, dtype=z.dtype, device=z.device)
     best: list[Point | None] = [None] * B
     H: list[Tensor | None] = [None] * B
     p = torch.zeros_like(z)
@@ -158,7 +157,13 @@ def starts(seed: int | Sequence[int], images: int, restarts: int, latent_size: i
     seeds = [seed] * images if isinstance(seed, int) else list(seed)
     if len(seeds) != images:
         raise ValueError(f"seed: expected one, or one for each of {images} images, got {len(seeds)}")
-    return torch.stack([torch.randn(restarts, latent_size, generator=torch.Generator().manual_seed(s)) for s in seeds])
+    return torch.stack([drawn(s, restarts, latent_size) for s in seeds])
+
+
+def drawn(seed: int, count: int, latent_size: int) -> Tensor:
+    """Codes (count, latent_size) from N(0, 1), float32 on the CPU, of a seed."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn(count, latent_size, generator=generator, dtype=torch.float32, device="cpu")
 
 
 def step_size(t: int, config: InpaintConfig) -> float:

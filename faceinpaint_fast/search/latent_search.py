@@ -17,10 +17,10 @@ from faceinpaint_fast.networks.protocols import to_unit
 from faceinpaint_fast.search.loop import Compiled, Gradient, Loop, loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective
-from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam, optimiser
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
-from faceinpaint_fast.search.starts import around, codes
+from faceinpaint_fast.search.starts import around, beginning_at, codes
 
 TERMS = (*IMAGE_TERMS, "prior", "total")
 
@@ -56,7 +56,8 @@ class LatentSearch:
         if device.type == "cuda" and config.iterations >= WORTH_COMPILING and taped:
             self._gradient = Compiled(self._gradient)
         self._on_device: Any = None
-        if device.type == "cuda":
+        # an optimiser without a kernel is searched with as on a CPU
+        if device.type == "cuda" and isinstance(self._optimiser, BFGS | Adam):
             from faceinpaint_fast.search.fused import Searches
 
             self._on_device = Searches(networks, self._gradient, self._optimiser, config)
@@ -66,6 +67,7 @@ class LatentSearch:
         problem: Problem,
         seeds: Sequence[int],
         *,
+        start: Tensor | None = None,
         first: int = 0,
         progress: Callable[[float], None] = lambda _: None,
     ) -> Found:
@@ -73,6 +75,7 @@ class LatentSearch:
 
         A code whose loss or gradient is not finite begins again, alone, from its seed's next draw.
 
+        start     (B, latent_size), what each image's first start is, if not its seed's
         first     the number of the first image in the caller's batch
         progress  hears the share that is done
 
@@ -83,7 +86,8 @@ class LatentSearch:
         objective = Objective(problem, self.networks.discriminator, self.config)
         prior = Prior.of(problem, self.config)
         drawn = codes(seeds, restarts, self.networks.latent_size, ATTEMPTS).to(self.device)
-        z, _, attempts = self.iterate(objective, prior, around(problem.guess, drawn), progress)
+        starts = beginning_at(start, around(problem.guess, drawn), restarts)
+        z, _, attempts = self.iterate(objective, prior, starts, progress)
         hopeless = (attempts == ATTEMPTS).nonzero()
         if len(hopeless):
             raise without_loss(first + int(hopeless[0]) // restarts)

@@ -104,7 +104,7 @@ class Adam:
     @classmethod
     def of(cls, config: InpaintConfig, device: torch.device | str = "cpu") -> Adam:
         """Returns Adam at the config's learning rate: constant, or going to 0 along a half cosine."""
-        age = torch.arange(config.iterations + 1, dtype=torch.float64)
+        age = torch.arange(config.iterations + 1, dtype=torch.float64, device="cpu")
         share = age[:-1] / config.iterations if config.schedule == "cosine" else torch.zeros_like(age[:-1])
         size = config.learning_rate * (1 + (math.pi * share).cos()) / 2
         size, mean, square = (each.float().to(device) for each in (size, 1 - BETA1**age, 1 - BETA2**age))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,9 +24,10 @@ def codes(seeds: Sequence[int], restarts: int, latent_size: int, attempts: int) 
 # a server draws the same few again and again
 @lru_cache(maxsize=4096)
 def _codes(seed: int, restarts: int, latent_size: int, attempts: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
+    settings: Any = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
     # one call each: a call for all would draw other numbers
-    return torch.stack([torch.randn(restarts, latent_size, generator=generator) for _ in range(attempts)])
+    return torch.stack([torch.randn(restarts, latent_size, **settings) for _ in range(attempts)])
 
 
 def around(guess: Tensor | None, codes: Tensor) -> Tensor:
@@ -34,3 +36,12 @@ def around(guess: Tensor | None, codes: Tensor) -> Tensor:
     Whatever has to begin again does so without the guess.  Where there is none the codes are returned as they are.
     """
     return codes if guess is None else torch.cat([guess + SPREAD * codes[:1], codes[1:]])
+
+
+def beginning_at(start: Tensor | None, codes: Tensor, restarts: int) -> Tensor:
+    """Returns the codes (attempts, B * restarts, latent_size) with `start` (B, latent_size) as each image's first."""
+    if start is None:
+        return codes
+    codes = codes.clone()
+    codes[0, ::restarts] = start
+    return codes

@@ -103,7 +103,7 @@ class Amortisation:
         self.step = 0
         torch.manual_seed(config.seed)
         self.latent_size = model.config.latent_size
-        shape = {
+        shape: dict[str, Any] = {
             "size": size,
             "channels": model.config.channels,
             "latent_size": self.latent_size,

@@ -139,7 +139,7 @@ def run(
         for place in (out, folder, folder / "samples"):
             sweep(place)
         past = _resume(training, folder, images, cooldown)
-        losses = torch.tensor(past.losses, device=training.device)
+        losses = torch.tensor(past.losses, dtype=torch.float32, device=training.device)
         since, seen, stop = past.since, _seen(training), False
         start = saved = time.monotonic()
         while seen < images and not stop:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
 
 from faceinpaint_fast import (
     BiharmonicSolver,
@@ -167,7 +168,7 @@ def test_the_residual_promised_is_checked(pair):
         ({"target": np.full((*SHAPE, 3), np.inf)}, r"target\[0\]: expected finite"),
         ({"target": np.zeros(SHAPE)}, "target: expected shape"),
         ({"target": np.zeros((*SHAPE, 3), int)}, "target: expected float or uint8"),
-        ({"tolerance": 0.0}, "tolerance: expected > 0"),
+        ({"tolerance": 0.0}, "tolerance: expected a finite number > 0"),
     ],
 )
 def test_bad_input_is_named(change, message, pair):
@@ -238,5 +239,80 @@ def test_a_divergence_in_records_is_followed(pair):
 
 @pytest.mark.parametrize("solver", [PoissonSolver, BiharmonicSolver, TensionSolver])
 def test_threads_are_one_at_least(solver):
-    with pytest.raises(InputError, match="threads: expected >= 1, got 0"):
+    with pytest.raises(InputError, match="threads: expected an integer >= 1, got 0"):
         solver(HOLES["centre"], threads=0)
+
+
+@pytest.mark.parametrize("blend", [poisson_blend, biharmonic_blend, tension_blend])
+def test_the_error_goes_with_the_contrast_not_with_the_level(blend, pair):
+    (target, source), hole = pair, HOLES["free-form"]
+    # 1e6 has 1e-10 between neighbours; the equation divides by an eigenvalue of about 1e-3
+    assert_allclose(blend(target + 1e6, source + 1e6, hole) - 1e6, blend(target, source, hole), rtol=0, atol=1e-6)
+
+
+BLENDS = {
+    "poisson": (poisson_blend, 1),
+    "mixed": (lambda *images: poisson_blend(*images, mixed=True), 1),
+    "biharmonic": (biharmonic_blend, 2),
+    "tension": (tension_blend, 2),
+}
+
+
+@pytest.mark.parametrize(("blend", "reach"), BLENDS.values(), ids=BLENDS)
+@pytest.mark.parametrize("hole", [HOLES["free-form"], HOLES["corner pixel"]], ids=["free-form", "corner"])
+def test_what_no_equation_reads_may_be_nan(blend, reach, hole, pair):
+    """Nor does it change a bit; known pixels come back as they are."""
+    target, source = pair
+    read = ndimage.binary_dilation(hole, iterations=reach)
+    assert not read.all()
+    expected = np.where(read[..., None], blend(target, source, hole), np.nan)
+    target[~read], source[~read] = np.nan, -np.inf
+    before = target.copy()
+    assert_array_equal(blend(target, source, hole), expected)
+    assert_array_equal(target, before)
+
+
+@pytest.mark.parametrize(("blend", "reach"), BLENDS.values(), ids=BLENDS)
+def test_a_nan_that_is_read_is_named_by_its_place(blend, reach, pair):
+    hole = one_pixel(5, 9)
+    for name, row, column in (("source", 5, 9), ("source", 5 + reach, 9), ("target", 5, 9 - reach)):
+        images = {"target": pair[0], "source": pair[1]}
+        images[name] = np.stack([images[name]] * 2)
+        images = {key: image if image.ndim == 4 else np.stack([image] * 2) for key, image in images.items()}
+        images[name][1, row, column, 2] = np.nan
+        message = rf"^{name}\[1\]: expected finite numbers, got NaN or Inf at row {row}, column {column}$"
+        with pytest.raises(InputError, match=message):
+            blend(images["target"], images["source"], hole)
+
+
+def test_what_a_divergence_holds_outside_the_hole_may_be_nan(pair):
+    v, target = pair
+    hole = HOLES["centre"]
+    expected = PoissonSolver(hole).solve(v, target)
+    assert_array_equal(PoissonSolver(hole).solve(np.where(hole[..., None], v, np.nan), target), expected)
+    v[12, 15] = np.inf
+    with pytest.raises(InputError, match=r"^divergence\[0\]: expected .* at row 12, column 15$"):
+        PoissonSolver(hole).solve(v, target)
+
+
+@pytest.mark.parametrize("value", ["1e-5", None, True, np.nan, np.inf, -1.0], ids=repr)
+def test_tolerance_and_tension_are_numbers(value, pair):
+    for blend in (poisson_blend, biharmonic_blend, tension_blend):
+        with pytest.raises(InputError, match=r"^tolerance: expected a finite number > 0, got "):
+            blend(*pair, HOLES["centre"], tolerance=value)
+    with pytest.raises(InputError, match=r"^tension: expected a finite number > 0, got "):
+        tension_blend(*pair, HOLES["centre"], tension=value)
+
+
+def test_mixed_and_threads_are_what_they_are_called(pair):
+    with pytest.raises(InputError, match=r"^mixed: expected True or False, got 'no'"):
+        poisson_blend(*pair, HOLES["centre"], mixed="no")
+    for threads in (1.5, "2", True):
+        with pytest.raises(InputError, match=r"^threads: expected an integer >= 1, got "):
+            PoissonSolver(HOLES["centre"], threads=threads)
+
+
+def test_a_hole_may_have_equal_channels(pair):
+    expected = poisson_blend(*pair, HOLES["free-form"])
+    for channels in (1, 3):
+        assert_array_equal(poisson_blend(*pair, np.stack([HOLES["free-form"]] * channels, axis=-1)), expected)

@@ -326,7 +326,7 @@ def test_what_float64_cannot_reach_is_refused_with_the_figure_reached(rng):
         ({"source": np.full((20, 30, 3), np.nan)}, r"source\[0\]: expected finite"),
         ({"target": np.full((20, 30, 3), np.inf)}, r"target\[0\]: expected finite"),
         ({"target": np.zeros((20, 30, 3), int)}, "target: expected float or uint8"),
-        ({"tolerance": 0.0}, "tolerance: expected > 0"),
+        ({"tolerance": 0.0}, "tolerance: expected a finite number > 0"),
     ],
 )
 def test_bad_input_is_named(blend, change, message, rng):

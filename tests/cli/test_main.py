@@ -235,6 +235,8 @@ def test_an_unwritable_place_is_refused_before_any_work(refused, picture, model,
     good = tmp_path / "a.png"
     assert "expected a place" in refused(*here, "-o", good, "--save-steps", tmp_path / "in the way" / "steps")
     assert "expected a place" in refused("train", tmp_path / "nowhere", "--out", tmp_path / "in the way")
+    assert "expected a model folder" in refused("calibrate", tmp_path / "in the way", tmp_path / "nowhere")
+    assert "expected a model folder" in refused("frechet", tmp_path / "in the way", tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

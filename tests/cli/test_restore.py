@@ -27,7 +27,7 @@ def test_inpaint_restores_a_face(faceinpaint, picture, face, model, out, tmp_pat
     status, said, err = faceinpaint(
         "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 3, "--device", "cpu"
     )
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, f"faceinpaint: {tmp_path}/hole.png: 11.0% of the picture to fill, 450 of 4096 pixels\n")
     expected = restored(model, face, hole)
     found = read_image(out)
     assert_array_equal(found, expected.image)
@@ -114,20 +114,20 @@ def test_save_steps_writes_the_panels_of_figure_6(faceinpaint, picture, face, mo
         assert panel.std() > 5
 
 
-def test_an_empty_hole_returns_the_input_and_says_so(faceinpaint, picture, face, model, out, tmp_path):
+def test_an_empty_hole_is_refused_unless_forced(faceinpaint, refused, picture, face, model, out, tmp_path):
     write_image(tmp_path / "hole.png", np.zeros((64, 64), np.uint8))
-    status, said, err = faceinpaint(
-        "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 1
-    )
+    asked = "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 1
+    assert refused(*asked).endswith("got one level, 0: 0.0% of the picture to fill, 0 of 4096 pixels; --force to go on")
+    status, said, err = faceinpaint(*asked, "--force")
     assert status == 0
     assert said.startswith(f"{out}: ")
-    assert err == "faceinpaint: hole: expected a missing pixel, got none: that image comes back as it is\n"
+    assert "faceinpaint: hole: expected a missing pixel, got none: that image comes back as it is\n" in err
     assert_array_equal(read_image(out), face)
 
 
 def test_a_full_hole_is_refused(refused, picture, model, out, tmp_path):
     write_image(tmp_path / "hole.png", np.full((64, 64), 255, np.uint8))
-    for hole, options in ((tmp_path / "hole.png", []), ("drop-100", []), ("drop-0", ["--invert"])):
+    for hole, options in ((tmp_path / "hole.png", ["--force"]), ("drop-100", []), ("drop-0", ["--invert"])):
         err = refused("inpaint", picture, hole, "-o", out, "--model", model, *options)
         assert "hole: expected at least one known pixel" in err
 

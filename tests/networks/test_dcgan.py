@@ -71,3 +71,20 @@ def test_no_other_size(size):
         check_size(size)
     with pytest.raises(InputError, match="size: expected one of"):
         DCGANGenerator(size=size)
+
+
+def test_torch_s_defaults_change_no_weight(other_defaults):
+    def drawn():
+        torch.manual_seed(0)
+        networks = (
+            DCGANGenerator(size=32, width=2),
+            DCGANDiscriminator(size=32, width=2),
+            DCGANEncoder(size=32, width=2),
+        )
+        return [tensor for network in networks for tensor in network.state_dict().values()]
+
+    expected = drawn()
+    other_defaults()
+    for found, before in zip(drawn(), expected, strict=True):
+        assert (found.dtype, found.device) == (before.dtype, before.device)
+        assert torch.equal(found, before)

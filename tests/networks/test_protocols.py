@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
+from torch.nn import utils
+from torch.nn.utils import parametrizations
 
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.networks.protocols import frozen, to_signed, to_unit, visible
@@ -34,3 +38,56 @@ def test_frozen_is_a_copy_in_eval_mode(generator):
 def test_frozen_refuses_what_is_no_module():
     with pytest.raises(InputError, match="network: expected a torch module, got function"):
         frozen(lambda z: z, CPU)
+    with pytest.raises(InputError, match="encoder: expected a torch module, got str"):
+        frozen("E", CPU, "encoder")
+
+
+def test_frozen_names_what_cannot_be_copied():
+    layer = torch.nn.Linear(2, 2)
+    layer.lock = threading.Lock()
+    with pytest.raises(InputError, match=r"^generator: expected a module that can be copied to cpu, got: .*lock"):
+        frozen(layer, CPU, "generator")
+    with pytest.raises(InputError, match=r"^generator: expected a module that can be copied to cpu, got: .*meta"):
+        frozen(torch.nn.Linear(2, 2, device="meta"), CPU, "generator")
+
+
+def normed(norm):
+    """A layer whose weight is computed anew at each call, after a training step."""
+    layer = norm(torch.nn.Linear(5, 4))
+    optimiser = torch.optim.SGD(layer.parameters(), 0.1)
+    layer(torch.ones(2, 5)).square().sum().backward()
+    optimiser.step()
+    return layer
+
+
+# torch says that weight_norm will go one day
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    "norm", [utils.spectral_norm, utils.weight_norm, parametrizations.spectral_norm, parametrizations.weight_norm]
+)
+def test_a_weight_that_is_computed_is_copied_as_it_computes(norm):
+    layer, x = normed(norm), torch.rand(3, 5)
+    copied = frozen(layer, CPU)
+    layer.eval()
+    assert torch.equal(copied(x), layer(x))
+    # and on its own
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(1)
+    assert not torch.equal(copied(x), layer(x))
+    assert not copied(x).requires_grad
+    assert torch.equal(frozen(copied, CPU)(x), copied(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
+def test_a_fresh_weight_norm_is_copied():
+    layer, x = utils.weight_norm(torch.nn.Linear(5, 4)), torch.rand(3, 5)
+    assert torch.equal(frozen(layer, CPU)(x), layer(x))
+
+
+def test_a_copy_made_in_inference_mode_can_be_differentiated_through():
+    with torch.inference_mode():
+        layer = torch.nn.Linear(5, 4)
+    x = torch.rand(3, 5, requires_grad=True)
+    frozen(layer, CPU)(x).sum().backward()
+    assert x.grad is not None

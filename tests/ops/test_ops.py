@@ -16,7 +16,8 @@ from faceinpaint_fast import InputError, reference
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim import ssim_map
 from faceinpaint_fast.ops.ssim_l1 import Target
-from faceinpaint_fast.ops.window import Window
+from faceinpaint_fast.ops.weight_map import weight_map
+from faceinpaint_fast.ops.window import Window, _taps
 
 OPS = torch.ops.faceinpaint_fast
 
@@ -154,6 +155,15 @@ def test_other_bad_arguments():
     x = torch.zeros(2, 3, 16, 10)
     with pytest.raises(InputError, match="at least 11"):
         ssim(x, x)
+    for shape in ((0, 3, 16, 16), (2, 0, 16, 16)):
+        empty = torch.zeros(shape)
+        for f in (ssim, lambda x, y: weighted_l1(x, y, torch.ones(16, 16))):
+            with pytest.raises(
+                InputError, match=rf"x, y: expected images that are not empty, got shape \({shape[0]}, {shape[1]},"
+            ):
+                f(empty, empty)
+    with pytest.raises(InputError, match=r"w: expected real numbers, got torch\.complex64"):
+        weighted_l1(x, x, torch.ones(16, 10, dtype=torch.complex64))
     with pytest.raises(InputError, match="data_range: expected a finite number > 0"):
         ssim(torch.zeros(1, 3, 11, 11), torch.zeros(1, 3, 11, 11), data_range=0)
     with pytest.raises(InputError, match="w: expected"):
@@ -164,6 +174,9 @@ def test_other_bad_arguments():
         ({"window_size": 4}, "window_size: expected an odd integer from 3 to 31, got 4"),
         ({"window_size": 33}, "window_size: expected an odd integer"),
         ({"sigma": 0.0}, "sigma: expected a finite number > 0"),
+        ({"sigma": "1.5"}, "sigma: expected a finite number > 0, got '1.5'"),
+        ({"data_range": None}, "data_range: expected a finite number > 0, got None"),
+        ({"data_range": True}, "data_range: expected a finite number > 0, got True"),
         ({"padding": "reflect"}, "padding: expected one of"),
     ):
         with pytest.raises(InputError, match=message):
@@ -332,3 +345,33 @@ def test_ops_are_registered_as_torch_wants_them(rng):
     for with_gradient in (True, False):
         arguments = x.detach(), t.w, t.v, t.mean, t.variance, t.share, t.taps, t.pad, t.c1, t.c2, a, a, with_gradient
         torch.library.opcheck(OPS.ssim_l1, arguments)
+
+
+def test_torch_s_defaults_change_no_bit(rng, other_defaults):
+    x, y = (torch.from_numpy(rng.random((2, 3, 13, 14)).astype(np.float32)) for _ in range(2))
+    w, images = torch.from_numpy(rng.random((13, 14)).astype(np.float32)), x.clone().requires_grad_()
+
+    def found():
+        _taps.cache_clear()
+        value = ssim(images, y, weights=w)
+        (gradient,) = torch.autograd.grad(value.sum(), images, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.square().sum(), images)
+        maps = ssim(x, y, reduction="none"), torch.func.jvp(lambda x: ssim(x, y), (x,), (y,))[1]
+        return value, gradient, second, *maps, weighted_l1(x, y, w), weight_map(w[None] > 0.5, 7, 2.0)
+
+    expected = found()
+    other_defaults()
+    for one, other in zip(found(), expected, strict=True):
+        assert one.dtype == torch.float32
+        assert torch.equal(one, other)
+
+
+def test_what_inference_mode_keeps_serves_whoever_differentiates(rng):
+    x, y = (torch.from_numpy(rng.random((1, 3, 13, 14))) for _ in range(2))
+    _taps.cache_clear()
+    with torch.inference_mode():
+        expected = ssim(x, y, reduction="none")
+    x = x.clone().requires_grad_()
+    found = ssim(x, y, reduction="none")
+    assert torch.equal(found, expected)
+    torch.autograd.grad(found.sum(), x)

@@ -31,8 +31,9 @@ def test_weights_that_are_off_by_a_bit_are_noticed(monkeypatch):
 @pytest.mark.parametrize("place", ["ssim", "l1", "gradient"])
 def test_a_loss_that_is_off_is_noticed(place, monkeypatch, failing):
     for name, outputs in {"ssim_l1": ("ssim", "l1", "gradient"), "ssim": ("ssim", "gradient")}.items():
+        kernel = getattr(_cpu, name)
 
-        def off(*arguments, kernel=getattr(_cpu, name), outputs=outputs):
+        def off(*arguments, kernel=kernel, outputs=outputs):
             kernel(*arguments)
             if place in outputs:
                 out = arguments[outputs.index(place) - len(outputs)]

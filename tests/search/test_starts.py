@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from faceinpaint_fast import reference
-from faceinpaint_fast.search.starts import SPREAD, around, codes
+from faceinpaint_fast.search.starts import SPREAD, around, beginning_at, codes
 
 
 def test_codes_depend_on_their_own_seed_alone():
@@ -27,3 +27,14 @@ def test_the_first_attempt_is_around_the_guess():
     assert_close(found[0], 7 + SPREAD * drawn[0])
     assert torch.equal(found[1:], drawn[1:])
     assert around(None, drawn) is drawn
+
+
+def test_a_search_may_begin_at_given_codes():
+    drawn = codes([1, 2], 3, 5, 4)
+    start = torch.rand(2, 5)
+    found = beginning_at(start, drawn, 3)
+    assert torch.equal(found[0, [0, 3]], start)
+    # the other restarts, and whatever begins again, are as they were
+    assert torch.equal(found[0, [1, 2, 4, 5]], drawn[0, [1, 2, 4, 5]])
+    assert torch.equal(found[1:], drawn[1:])
+    assert beginning_at(None, drawn, 3) is drawn
