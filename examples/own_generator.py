@@ -24,8 +24,6 @@ class Mixture(torch.nn.Module):
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--out", type=Path, default="restored.png", help="the picture to write: filled, restored, original")
-out = parser.parse_args().out
-images.check_writable(out)
 model = load_model()
 face = astronaut(model.config.framing, model.config.size)
 hole = masks.centre(face.shape[:2])
@@ -34,4 +32,4 @@ restored = Inpainter(Mixture(faces), model.discriminator)(face, hole).image  # o
 filled = (face * ~hole[..., None] + face[~hole].mean(axis=0) * hole[..., None]).astype("uint8")
 for name, image in (("mean colour", filled), ("restored", restored)):
     print(f"{name}: {metrics.quality(image / 255, face / 255, hole).hole_psnr:.2f} dB in the hole")
-images.write_image(out, sheet.contact_sheet([""] * 3, {"": [filled, restored, face]}))
+images.write_image(parser.parse_args().out, sheet.contact_sheet([""] * 3, {"": [filled, restored, face]}))

@@ -116,7 +116,9 @@ def _replace(path: Path, old: os.stat_result | None, write: Callable[[BinaryIO],
                 # one may not give files away, and not every system has such owners
                 with contextlib.suppress(OSError, AttributeError):
                     os.chown(partial, user, group)
-            shutil.copymode(path, partial)
+            # access lists, too, without which a mode may say more than it did; but the new file's time
+            shutil.copystat(path, partial)
+            os.utime(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceinpaint_fast import png
+from faceinpaint_fast import png, tiff
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.files import check_place, write_atomically
 
@@ -79,7 +79,7 @@ def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> U
         try:
             return _upright(data, name)
         except Exception:
-            bare = png.without_metadata(data) if data.startswith(png.SIGNATURE) else data
+            bare = png.without_metadata(data) if data.startswith(png.SIGNATURE) else tiff.without_metadata(data)
             if bare == data:
                 raise
             found = _upright(bare, name)

@@ -28,12 +28,6 @@ CARRIES = {
     "WEBP": {"exif", "icc_profile", "alpha"},
 }
 NAMES = {"dpi": "resolution", "exif": "EXIF", "icc_profile": "colour profile", "alpha": "transparency"}
-# EXIF of a TIFF lies among the tags that say how its pixels are stored; these say what they show
-DESCRIPTIVE = {
-    *(0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C),  # description, camera, ... author, computer
-    *(0x8298, 0x8769, 0x8825),  # copyright, and the tags of EXIF and of GPS
-    *range(0x9C9B, 0x9CA0),  # title, comment, author, keywords and subject as Windows has them
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +185,9 @@ def _turned(levels: NDArray[np.uint16], turn: Image.Transpose | None) -> NDArray
 def _metadata(found: Upright) -> dict[str, Any]:
     """Returns what a file says of itself, by the names of Pillow's options."""
     info, exif = found.image.info, found.exif
-    if found.data[:2] in (b"II", b"MM"):
-        for tag in exif.keys() - DESCRIPTIVE:
+    if found.data.startswith(tiff.SIGNATURES):
+        # where EXIF lies among the tags of the pixels
+        for tag in exif.keys() - tiff.DESCRIPTIVE:
             del exif[tag]
     profile = None if found.image.mode in OTHER_COLOURS else info.get("icc_profile")
     said = {"icc_profile": profile, "dpi": info.get("dpi"), "exif": exif if len(exif) else None}

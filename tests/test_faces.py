@@ -318,42 +318,6 @@ def test_faces_in_other_formats(tmp_path, faces, format_):
     assert abs(loaded([tmp_path])[0].astype(int) - faces[0]).mean() < 8
 
 
-def test_symbolic_links_are_followed_and_no_folder_is_entered_twice(tmp_path, faces):
-    for number, place in enumerate(("folder/a.png", "elsewhere/b.png", "elsewhere/deep/c.png")):
-        write_image(tmp_path / place, faces[number])
-    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
-    for link, target in (
-        (folder / "linked", elsewhere),
-        (folder / "linked too", elsewhere),
-        (folder / "loop", folder),
-        (elsewhere / "back", folder),
-        (elsewhere / "deep" / "up", elsewhere),
-        (folder / "itself", folder / "itself"),
-        (folder / "z.png", elsewhere / "b.png"),
-    ):
-        link.symlink_to(target)
-    assert_array_equal(loaded([folder]), faces[[0, 1, 2, 1]])
-    (folder / "gone.png").symlink_to("nowhere")
-    with pytest.raises(InputError, match=r"gone\.png: expected an image file, got nothing"):
-        loaded([folder])
-
-
-def test_a_folder_that_cannot_be_read_is_named(tmp_path, faces, monkeypatch):
-    """Permissions do not stop root, who may be running this."""
-    write_image(tmp_path / "a.png", faces[0])
-    (tmp_path / "closed").mkdir()
-    scan = os.scandir
-
-    def refuse(path):
-        if str(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(InputError, match=r"closed: expected a folder that can be read, got: .*Permission denied"):
-        loaded([tmp_path])
-
-
 @pytest.fixture
 def some_broken(tmp_path, faces):
     """A folder of three faces and of as many pictures that fail: one broken, one too small, one of another shape."""

@@ -120,6 +120,21 @@ def test_a_file_keeps_its_rights_and_nobody_else_has_any_meanwhile(tmp_path, mod
     assert path.read_bytes() == b"new"
 
 
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="Linux has them")
+def test_a_file_keeps_its_attributes_and_gets_a_new_time(tmp_path):
+    """Among which Linux has access lists."""
+    path, name = tmp_path / "labelled", "user.label"
+    path.write_bytes(b"old")
+    os.utime(path, (1, 1))
+    try:
+        os.setxattr(path, name, b"private")
+    except OSError as error:
+        pytest.skip(f"the file system has none: {error}")
+    put(path, b"new")
+    assert os.getxattr(path, name) == b"private"
+    assert path.stat().st_mtime > 1
+
+
 def test_a_new_file_has_the_rights_of_any_other(tmp_path):
     (tmp_path / "other").touch()
     put(tmp_path / "new", b"new")

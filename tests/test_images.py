@@ -203,6 +203,20 @@ def test_broken_pixels_of_a_png_are_refused(kind):
         read(bytes(whole))
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_broken_description_of_a_tiff_costs_no_pixel(picture, order):
+    file, description, text, beyond = BytesIO(), 270, 2, 10**6
+    tifffile.imwrite(file, picture, photometric="rgb", byteorder=order, description="words", metadata=None)
+    broken = bytearray(file.getvalue())
+    entry = broken.index(struct.pack(f"{order}HH", description, text))
+    broken[entry : entry + 12] = struct.pack(f"{order}HHII", description, text, 12, beyond)
+    # Pillow warns too
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert_array_equal(read(bytes(broken)), picture)
+    assert "picture: its metadata cannot be read: the pixels are taken as they are" in [str(w.message) for w in caught]
+
+
 @pytest.mark.parametrize("format_", ["JPEG", "WEBP"])
 def test_broken_exif_of_other_formats_costs_no_pixel(smooth, format_):
     exif = Image.Exif()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zlib
 from io import BytesIO
 
 import numpy as np
@@ -22,6 +21,8 @@ cv2 = pytest.importorskip("cv2")
 DESCRIPTION, ORIENTATION, EXIF_IFD, TAKEN = 0x010E, 0x0112, 0x8769, 0x9003
 # ITU-R 601
 LUMINANCE = (0.299, 0.587, 0.114)
+# one for all tests: it says when it was made
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.fixture
@@ -35,10 +36,6 @@ def hole():
 def fill(rng):
     """What a search may find, float32 in [0, 1]: (12, 16, 3)."""
     return rng.random((12, 16, 3), np.float32)
-
-
-def profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def exif(orientation: int = 6) -> Image.Exif:
@@ -155,31 +152,17 @@ def test_a_picture_is_turned_once(tmp_path, rng, orientation, extension, dtype):
     assert opened(out).getexif().get(ORIENTATION, 1) == 1
 
 
-def test_an_interlaced_picture_of_16_bits(rng):
-    """No program at hand writes one, so this one is made by hand, without filters."""
-    expected = levels(rng, (11, 13, 3), np.uint16)
-    lines = b""
-    for x, y, right, down in png.ADAM7:
-        part = expected[y::down, x::right]
-        lines += b"".join(b"\0" + row.astype(">u2").tobytes() for row in part if row.size)
-    header = png.HEADER.pack(13, 11, 16, 2, 0, 0, 1)
-    data = png.SIGNATURE + b"".join(
-        [png.chunk(b"IHDR", header), png.chunk(b"IDAT", zlib.compress(lines)), png.chunk(b"IEND", b"")]
-    )
-    assert_array_equal(PictureFile.read(BytesIO(data)).levels, expected)
-
-
 @pytest.mark.parametrize("source", ["PNG", "JPEG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("extension", sorted(FORMATS))
 def test_what_a_picture_says_of_itself_is_carried_over(tmp_path, rng, source, extension):
     """Every format's carried over to every other's, and what cannot be is told."""
     path, out, told = tmp_path / f"a.{source.lower()}", tmp_path / f"out{extension}", []
     image = Image.fromarray(levels(rng, (12, 16, 3), np.uint8))
-    image.save(path, source, exif=exif().tobytes(), icc_profile=profile(), dpi=(300, 300), lossless=True)
+    image.save(path, source, exif=exif().tobytes(), icc_profile=PROFILE, dpi=(300, 300), lossless=True)
     PictureFile.read(path).write(out, told.append)
     written = opened(out)
     carries = CARRIES[FORMATS[extension]]
-    assert ("icc_profile" in carries) == (written.info.get("icc_profile") == profile())
+    assert ("icc_profile" in carries) == (written.info.get("icc_profile") == PROFILE)
     said = written.getexif()
     assert ("exif" in carries) == (said.get(DESCRIPTION) == "words")
     assert ("exif" in carries) == (said.get_ifd(EXIF_IFD).get(TAKEN) == "2020:01:01 00:00:00")
@@ -312,11 +295,11 @@ def test_what_is_no_picture_and_no_place_are_refused(tmp_path, rng):
 
 def test_broken_metadata_cost_no_pixel(tmp_path, rng):
     before = levels(rng, (12, 16, 3), np.uint8)
-    Image.fromarray(before).save(tmp_path / "a.webp", lossless=True, exif=b"no EXIF", icc_profile=profile())
+    Image.fromarray(before).save(tmp_path / "a.webp", lossless=True, exif=b"no EXIF", icc_profile=PROFILE)
     with pytest.warns(UserWarning, match=r"a\.webp: its EXIF cannot be read"):
         picture = PictureFile.read(tmp_path / "a.webp")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         picture.write(tmp_path / "out.png")
     assert_array_equal(stored(tmp_path / "out.png"), before)
-    assert opened(tmp_path / "out.png").info["icc_profile"] == profile()
+    assert opened(tmp_path / "out.png").info["icc_profile"] == PROFILE

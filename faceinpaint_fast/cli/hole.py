@@ -22,7 +22,7 @@ MOST_MISSING = 0.5  # of a picture, unless its hole is named or forced
 Hole = Annotated[
     str,
     typer.Argument(
-        help="Picture of the hole, the lighter of its two colours = fill, -: stdin; centre, left, free-form ...;"
+        help="Picture of the hole, the lighter of its two colours = fill (-: stdin); centre, left, free-form, drop-80;"
         " alpha, where the damaged picture is transparent; colour:red or colour:#ff0000, where it was painted over."
     ),
 ]
@@ -31,7 +31,7 @@ Hole = Annotated[
 def read_hole(
     hole: str, picture: PictureFile, seed: int, *, invert: bool, force: bool
 ) -> tuple[NDArray[np.bool_], str | None]:
-    """Returns the hole (H, W) of a picture, True = missing, and how much that is, in words, unless a name says it.
+    """Returns the hole (H, W) of a picture, True = missing, and how much that is, in words, if it was read from one.
 
     Raises InputError, unless forced, for what was read from a picture and is hardly meant to be a hole.
     """
@@ -41,12 +41,15 @@ def read_hole(
     doubt = None
     if hole == "alpha":
         if picture.alpha is None:
-            raise InputError("alpha: expected a picture with transparency, got one without")
+            raise InputError("alpha: expected a picture with transparency, got an opaque one")
         missing = masks.of_transparency(images.as_bytes(picture.alpha))
     elif kind in ("colour", "color") and colour:
         missing = masks.of_colour(images.as_bytes(picture.pixels), colour)
-    elif hole == STDIN or (not masks.is_name(hole) and _is_path(hole)):
-        levels = images.read_grey(sys.stdin.buffer, name="stdin") if hole == STDIN else images.read_grey(hole)
+    elif hole == STDIN:
+        levels = images.read_grey(sys.stdin.buffer, name="stdin")
+        missing, doubt = masks.cut(levels), masks.doubt(levels)
+    elif not masks.is_name(hole) and (Path(hole).exists() or Path(hole).suffix or Path(hole).name != hole):
+        levels = images.read_grey(hole)
         missing, doubt = masks.cut(levels), masks.doubt(levels)
     else:
         missing = masks.draw(hole, picture.levels.shape[:2], seed)
@@ -60,8 +63,3 @@ def read_hole(
     if doubt and not force:
         raise InputError(f"{hole}: expected a hole in two colours, got {doubt}: {found}; --force to go on")
     return missing, f"{hole}: {found}"
-
-
-def _is_path(text: str) -> bool:
-    path = Path(text)
-    return path.exists() or path.suffix != "" or path.name != text

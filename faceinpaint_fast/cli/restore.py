@@ -50,8 +50,8 @@ def inpaint(
     _check(out, [] if save_steps is None else [save_steps / f"{name}.png" for name in panels.NAMES])
     with console.warnings_as_remarks():
         picture = PictureFile.read(sys.stdin.buffer, name="stdin") if str(image) == STDIN else PictureFile.read(image)
-        damaged = picture.pixels
         missing, found = read_hole(hole, picture, seed, invert=invert, force=force)
+    damaged = picture.pixels
     chosen = _config(config, iterations)
 
     # torch takes seconds to import: a mistake in the line is told before

@@ -27,7 +27,8 @@ def asked(tmp_path, drawn):
     Image.fromarray(drawn).save(tmp_path / "drawn.png")
 
     def ask(hole, *, invert=False, force=False):
-        return read_hole(str(hole), PictureFile.read(tmp_path / "drawn.png"), 0, invert=invert, force=force)
+        picture = PictureFile.read(tmp_path / "drawn.png")
+        return read_hole(str(hole), picture, 0, invert=invert, force=force)
 
     return ask
 
@@ -95,12 +96,12 @@ def test_black_strokes_on_nothing_are_one_level(asked, tmp_path):
 
 def test_a_hole_in_the_picture_s_own_transparency(drawn, tmp_path):
     opaque = np.where(HOLE, 0, 255).astype(np.uint8)
-    path = saved(tmp_path / "face.png", np.dstack([drawn, opaque]))
-    assert_array_equal(read_hole("alpha", PictureFile.read(path), 0, invert=False, force=False)[0], HOLE)
+    picture = PictureFile.read(saved(tmp_path / "face.png", np.dstack([drawn, opaque])))
+    assert_array_equal(read_hole("alpha", picture, 0, invert=False, force=False)[0], HOLE)
 
 
 def test_alpha_of_a_picture_without_any(asked):
-    with pytest.raises(InputError, match="alpha: expected a picture with transparency, got one without"):
+    with pytest.raises(InputError, match="alpha: expected a picture with transparency, got an opaque one"):
         asked("alpha")
 
 
