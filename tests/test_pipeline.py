@@ -171,14 +171,15 @@ def test_neighbours_and_order_do_not_matter(faces, inpainter):
 
 
 class NoDCGAN(nn.Module):
-    """The same network, of which nothing is known."""
+    """The same network, of which nothing is known, and which keeps what it drew last, with its graph."""
 
     def __init__(self, inner):
         super().__init__()
         self.inner, self.latent_size = inner, getattr(inner, "latent_size", None)
 
     def forward(self, z):
-        return self.inner(z)
+        drawn = self.drawn = self.inner(z)
+        return drawn
 
 
 @pytest.mark.parametrize("network", [lambda generator: generator, NoDCGAN], ids=["DCGAN", "another"])
@@ -610,10 +611,11 @@ def test_inference_mode_changes_no_bit(network, faces, generator, discriminator,
     assert_array_equal(inpainter(images, HOLES, seed=5, start=expected).z, found.z)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 @pytest.mark.parametrize("network", [lambda network: network, NoDCGAN], ids=["DCGAN", "another"])
-def test_networks_of_another_dtype_compute_in_it(network, dtype, faces, generator, discriminator, encoder):
-    one = dataclasses.replace(FAST, iterations=1)
+def test_networks_of_another_dtype_compute_in_it(network, dtype, precision, faces, generator, discriminator, encoder):
+    one = dataclasses.replace(FAST, iterations=1, precision=precision)
     networks = [network(each).to(dtype) for each in (generator, discriminator, encoder)]
     found = Inpainter(*networks[:2], encoder=networks[2], config=one, device="cpu")(faces, HOLES)
     assert found.z.dtype == found.generated.dtype == np.float32
