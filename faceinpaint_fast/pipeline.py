@@ -109,6 +109,11 @@ class Inpainter:
         again = partial(type(self), encoder=self.encoder, config=self.config, device=self.device)
         return again, (self.generator, self.discriminator)
 
+    def __deepcopy__(self, memo: Any) -> Inpainter:
+        # networks are copied where it is made
+        again, networks = self.__reduce__()
+        return again(*networks)
+
     @classmethod
     def from_pretrained(
         cls,

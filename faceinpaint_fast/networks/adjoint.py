@@ -120,7 +120,9 @@ class TapedNetwork:
     def __init__(self, network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
         self._network = network
         self._dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
-        self._autocast = partial(torch.autocast, device.type, dtype, enabled=dtype != torch.float32)
+        # a network of another dtype than float32 has its precision
+        cast = self._dtype == torch.float32 != dtype
+        self._autocast = partial(torch.autocast, device.type, dtype, enabled=cast)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Pullback]:
         """Returns f(x) and its pullback, which may be called once; float32 to float32."""

@@ -6,10 +6,11 @@ Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `t
 from __future__ import annotations
 
 import copy
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from faceinpaint_fast.errors import InputError
 
@@ -84,11 +85,18 @@ def frozen(network: Network, device: torch.device, name: str = "network") -> Net
     """
     if not isinstance(network, nn.Module):
         raise InputError(f"{name}: expected a torch module, got {type(network).__name__}")
-    # what spectral_norm's and weight_norm's hooks have computed, and will again, is part of a graph, and not copied so
-    held = (tensor for module in network.modules() for tensor in (*vars(module).values(), *module.buffers(False)))
-    computed = {id(t): t.detach().clone() for t in held if isinstance(t, Tensor) and not t.is_leaf}
     try:
-        copied = copy.deepcopy(network, computed).to(device)
+        with _Detached():
+            copied = copy.deepcopy(network).to(device)
     except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
         raise InputError(f"{name}: expected a module that can be copied to {device}, got: {error}") from error
     return copied.eval().requires_grad_(False)
+
+
+class _Detached(TorchFunctionMode):
+    """Copies as numbers what a network has computed, as spectral_norm its weight: of a graph torch copies no part."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__deepcopy__ and not args[0].is_leaf:
+            return args[0].detach().clone()
+        return func(*args, **(kwargs or {}))

@@ -85,6 +85,25 @@ def test_a_fresh_weight_norm_is_copied():
     assert torch.equal(frozen(layer, CPU)(x), layer(x))
 
 
+def test_what_a_network_has_kept_of_a_call_is_copied():
+    class Keeping(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.kept = torch.nn.Linear(5, 4), {}
+
+        def forward(self, x):
+            self.kept["last"] = [self.inner(x)]
+            return self.kept["last"][0]
+
+    layer = Keeping()
+    drawn = layer(torch.rand(3, 5))
+    kept = frozen(layer, CPU).kept["last"][0]
+    assert torch.equal(kept, drawn)
+    assert kept is not drawn
+    assert drawn.requires_grad
+    assert not kept.requires_grad
+
+
 def test_a_copy_made_in_inference_mode_can_be_differentiated_through():
     with torch.inference_mode():
         layer = torch.nn.Linear(5, 4)
