@@ -245,6 +245,17 @@ def test_a_picture_keeps_its_kind(faceinpaint, face, model, out, tmp_path, kind)
     assert read_image(steps / "generated.png").std() > 5
 
 
+def test_a_hole_cut_out_of_a_picture_is_filled_and_seen(faceinpaint, face, model, out, tmp_path):
+    hole = masks.free_form((64, 64), 1)
+    before = np.dstack([face, np.where(hole, 0, 255).astype(np.uint8)])
+    Image.fromarray(before).save(tmp_path / "a.png")
+    assert faceinpaint("inpaint", tmp_path / "a.png", "alpha", "-o", out, "--model", model, "--iterations", 1)[0] == 0
+    with Image.open(out) as image:
+        after = np.asarray(image)
+    assert (after[..., 3] == 255).all()
+    assert_array_equal(after[~hole], before[~hole])
+
+
 def test_what_a_format_cannot_keep_is_said_in_one_line(faceinpaint, picture, face, model, tmp_path):
     out, hole = tmp_path / "a.jpg", masks.centre((64, 64))
     line = ["inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 1]
