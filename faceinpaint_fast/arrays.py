@@ -39,6 +39,12 @@ def is_cupy(array: object) -> bool:
     return module is not None and isinstance(array, module.ndarray)
 
 
+def expect_no_gradient(array: Any, name: str) -> None:
+    """Raises InputError for a tensor that wants a gradient, where gradients are recorded: none would come back."""
+    if is_torch(array) and array.requires_grad and sys.modules["torch"].is_grad_enabled():
+        raise InputError(f"{name}: expected a tensor without requires_grad, for no gradient is known: detach() it")
+
+
 def module_of(array: Any) -> Any:
     """Returns numpy or cupy, whichever made the array."""
     return sys.modules["cupy"] if is_cupy(array) else np

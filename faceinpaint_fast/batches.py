@@ -142,7 +142,8 @@ def fitting(hole: NDArray[np.bool_], count: int | None, height: int, width: int)
     """
     expected = [(height, width)] + ([] if count is None else [(count, height, width)])
     if hole.shape not in expected:
-        raise InputError(f"hole: expected shape {' or '.join(map(str, expected))}, got {hole.shape}")
+        shapes = " or ".join(map(str, expected))
+        raise InputError(f"hole: expected shape {shapes}, got {hole.shape}: the images have {height}x{width} pixels")
     return np.broadcast_to(hole, (count or 1, height, width))
 
 

@@ -20,6 +20,7 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.arrays import (
     Array,
     cupy_device,
+    expect_no_gradient,
     is_cupy,
     is_torch,
     like,
@@ -72,8 +73,8 @@ class Inpainter:
     config         what to do, by default what works best
     device         "auto" is CUDA where there is a device, else the CPU
 
-    The modules are copied; the originals stay as they are.  An Inpainter may be called from several threads at once,
-    and be pickled and copied: modules, config and device travel.
+    The modules are copied, and compute in the dtype that they have; the originals stay as they are.  An Inpainter may
+    be called from several threads at once, and be pickled and copied: modules, config and device travel.
     On a CUDA device it keeps graphs of the batch sizes that it has met, and its searches wait for each other.
     """
 
@@ -264,9 +265,3 @@ def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
         raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
     # what torch takes
     return [whole(each, "seed", least=-(2**63), most=2**64 - 1) for each in seeds]
-
-
-def expect_no_gradient(array: Any, name: str) -> None:
-    """Raises InputError for a tensor that wants a gradient, where gradients are recorded."""
-    if is_torch(array) and array.requires_grad and torch.is_grad_enabled():
-        raise InputError(f"{name}: expected a tensor without requires_grad, for no gradient is known: detach() it")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
-from faceinpaint_fast.arrays import Array, device_of, module_of, on_stream_of, to_numpy
+from faceinpaint_fast.arrays import Array, device_of, expect_no_gradient, module_of, on_stream_of, to_numpy
 from faceinpaint_fast.batches import ImageBatch, fitting, hole_of, partly_known, with_neighbours
 from faceinpaint_fast.blend.cuda import small
 from faceinpaint_fast.blend.equation import Equation
@@ -47,6 +47,8 @@ class _HoleSolver:
 
     def _checked(self, target: Any, other: Any, name: str, tolerance: float) -> tuple[ImageBatch, ImageBatch, Any]:
         """Returns target and other as checked batches, and the holes (B, H, W) where they lie."""
+        for array, what in ((target, "target"), (other, name)):
+            expect_no_gradient(array, what)
         on_device = self._equation.on_cuda is not None
         into = ImageBatch.of(target, "target", on_device=on_device)
         beside = ImageBatch.of(other, name, on_device=on_device)
@@ -170,8 +172,9 @@ def poisson_blend(
 
     Returns an array of target's kind, shape and dtype.  Known pixels come back bit for bit; what the hole contains
     does not matter.  uint8 results are rounded and clipped, float ones are as the equation has them.  Raises
-    InputError for shapes that do not fit, a NaN or Inf that matters, and an image of which nothing is known;
-    ArithmeticError where `tolerance` is beyond what float64 can reach.
+    InputError for shapes that do not fit, a NaN or Inf that an equation reads, an image of which nothing is known, and
+    a tensor that wants a gradient, which would be lost; ArithmeticError where `tolerance` is beyond what float64 can
+    reach.
     """
     return PoissonSolver(hole).blend(target, source, mixed=mixed, tolerance=tolerance)
 

@@ -12,12 +12,14 @@ SSIM over windows by how much of each is known, and clamps neither.  "none" leav
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from faceinpaint_fast.config import InpaintConfig, Normalization
+from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.networks.protocols import Differentiable, to_unit
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1, window_statistics
 from faceinpaint_fast.ops.window import Window
@@ -38,6 +40,7 @@ def structural_loss(ssim: Tensor, normalization: Normalization) -> Tensor:
 
     SSIM may be any array or float.
     """
+    expect_bounds(normalization)
     low, high = normalization.s_min, normalization.s_max
     between = (ssim >= low) & (ssim <= high)
     return (ssim < low) + between * (high - ssim) / (high - low)
@@ -48,9 +51,16 @@ def context_loss(l1: Tensor, normalization: Normalization) -> Tensor:
 
     L1 may be any array or float.  As printed: there is no c_min in the numerator, so the loss jumps at either bound.
     """
+    expect_bounds(normalization)
     low, high = normalization.c_min, normalization.c_max
     between = (l1 >= low) & (l1 <= high)
     return (l1 > high) + between * l1 / (high - low)
+
+
+def expect_bounds(normalization: Any) -> None:
+    """Raises InputError for anything but a Normalization."""
+    if not isinstance(normalization, Normalization):
+        raise InputError(f"normalization: expected a Normalization, got {normalization!r}")
 
 
 class Objective:

@@ -316,3 +316,17 @@ def test_a_hole_may_have_equal_channels(pair):
     expected = poisson_blend(*pair, HOLES["free-form"])
     for channels in (1, 3):
         assert_array_equal(poisson_blend(*pair, np.stack([HOLES["free-form"]] * channels, axis=-1)), expected)
+
+
+@pytest.mark.parametrize("name", ["target", "source"])
+@pytest.mark.parametrize("blend", [poisson_blend, biharmonic_blend, tension_blend])
+def test_a_tensor_that_wants_a_gradient_is_refused(blend, name, pair):
+    images = {
+        key: torch.from_numpy(image).movedim(-1, 0) for key, image in zip(("target", "source"), pair, strict=True)
+    }
+    expected = blend(*images.values(), HOLES["centre"])
+    images[name] = images[name].clone().requires_grad_()
+    with pytest.raises(InputError, match=rf"^{name}: expected a tensor without requires_grad"):
+        blend(*images.values(), HOLES["centre"])
+    with torch.no_grad():
+        assert torch.equal(blend(*images.values(), HOLES["centre"]), expected)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from faceinpaint_fast import InpaintConfig, Normalization, context_loss, masks, reference, structural_loss
+from faceinpaint_fast import InpaintConfig, InputError, Normalization, context_loss, masks, reference, structural_loss
 from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective
 from faceinpaint_fast.search.problem import Problem
 
@@ -177,3 +177,9 @@ def test_nothing_known_is_nothing_to_agree_with(batch):
     total, gradient = objective.with_gradient(x)
     assert not total.any()
     assert not gradient.any()
+
+
+@pytest.mark.parametrize("loss", [structural_loss, context_loss])
+def test_what_is_no_normalization_is_refused_by_name(loss):
+    with pytest.raises(InputError, match="normalization: expected a Normalization, got 'masked'"):
+        loss(0.5, "masked")
