@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DC
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
 torch.set_num_threads(1)
+
+# a shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP, and children inherit that
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 # Triton reads it when it is imported, and nothing has imported it yet: without a GPU its interpreter runs the kernels
 os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())))
