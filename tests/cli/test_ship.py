@@ -7,10 +7,10 @@ import json
 import sys
 
 import numpy as np
+import pytest
 import torch
 
 from faceinpaint_fast import arrays
-from faceinpaint_fast.benchmarks import tuned, tuner
 from faceinpaint_fast.models import read_config
 
 
@@ -30,9 +30,10 @@ def test_doctor_tells_versions_and_sha256(faceinpaint, model):
 
 
 def test_tune_writes_a_table_for_a_cuda_device_alone(faceinpaint, refused, monkeypatch):
-    assert refused("tune", "--device", "cpu").endswith(
-        "device: expected a CUDA device, whose kernels are tuned, got cpu"
-    )
+    assert "device: expected a CUDA device, whose kernels are tuned" in refused("tune", "--device", "cpu")
+    pytest.importorskip("triton", reason="Triton is not installed")
+    from faceinpaint_fast.benchmarks import tuned, tuner
+
     asked = []
     monkeypatch.setattr(arrays, "pick_device", torch.device)
     monkeypatch.setattr(tuned, "families", lambda device: [device])
