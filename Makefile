@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-fast durations lint bench gpu gpu-build gpu-tests gpu-parity gpu-bench clean
+.PHONY: demo test test-fast durations lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(READY)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -44,6 +44,10 @@ gpu-tests: gpu-build
 
 gpu-parity: gpu-build
 	$(PYTHON) -m faceinpaint_fast parity --device cuda --out $(OUT)/parity.md
+
+# not part of gpu, since it changes what later runs measure
+gpu-tune: gpu-build
+	$(PYTHON) -m faceinpaint_fast tune --device cuda
 
 gpu-bench: gpu-build
 	$(PYTHON) -m faceinpaint_fast bench --device cuda --out $(OUT)/comparisons.md

@@ -12,6 +12,7 @@ import torch
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import thread_count
 from faceinpaint_fast.models import SHIPPED, load_model
+from faceinpaint_fast.tuning import table_of
 
 PACKAGES = ("faceinpaint_fast", "torch", "triton", "numpy", "scipy", "scikit-image")
 CUPY = ("cupy-cuda12x", "cupy-cuda13x")
@@ -34,12 +35,21 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "weight map": "C++",
         "losses": "Triton" if torch.cuda.is_available() else "C++",
         "search": "CUDA graph" if torch.cuda.is_available() else "C++, packed weights",
+        "tuning": tuning_of(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         "bfloat16": "the GPU's" if torch.cuda.is_available() else "matrix tiles" if _cpu.has_tiles() else "as float32",
         "poisson": "C++, multigrid",
         "model": f"{model or SHIPPED}, {seen} images seen",
         "images": f"{loaded.config.size}x{loaded.config.size}, {loaded.config.framing.name}",
         **{name: f"sha256 {digest}" for name, digest in loaded.config.sha256.items()},
     }
+
+
+def tuning_of(device: torch.device) -> str:
+    """Returns which table of measured choices serves a device: its card, the day, and the file."""
+    table = table_of(device)
+    if table is None:
+        return "none: the likeliest cut of each kernel" if device.type == "cuda" else "none: tables are of GPUs"
+    return f"{table.card.name}, measured {table.measured['date']}, {table.source}"
 
 
 def machine(device: torch.device) -> dict[str, str]:

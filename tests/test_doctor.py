@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from faceinpaint_fast.doctor import machine
+from faceinpaint_fast import doctor
+from faceinpaint_fast.doctor import machine, tuning_of
+from faceinpaint_fast.tuning import Card, table_for
 
 
 def test_the_machine_is_told_with_every_library_that_decides_speed():
@@ -14,3 +16,11 @@ def test_the_machine_is_told_with_every_library_that_decides_speed():
     assert found["threads"] == "1"
     assert torch.backends.cpu.get_cpu_capability() in found["processor"]
     assert found.keys() & {"GPU", "driver", "CUDA"} == set()
+
+
+def test_the_table_that_serves_a_gpu_is_named(monkeypatch):
+    monkeypatch.setattr(doctor, "table_of", lambda _: table_for(Card("NVIDIA H100", (9, 0), 132)))
+    assert tuning_of(torch.device("cuda")).startswith("NVIDIA H200, measured 2026-")
+    assert tuning_of(torch.device("cuda")).endswith("nvidia-h200.json")
+    monkeypatch.setattr(doctor, "table_of", lambda _: None)
+    assert tuning_of(torch.device("cuda")) == "none: the likeliest cut of each kernel"

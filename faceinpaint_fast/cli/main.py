@@ -30,6 +30,7 @@ for command in (
     train.calibrate,
     train.frechet,
     ship.doctor,
+    ship.tune,
     judge.bench,
     judge.parity,
     judge.evaluate,

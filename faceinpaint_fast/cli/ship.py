@@ -1,4 +1,4 @@
-"""Commands for those who take the engine elsewhere: export, doctor."""
+"""Commands for those who take the engine elsewhere: export, tune, doctor."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ def export(
     with ctrl_c_heeded():
         export.export(models.load_model(model), out, config=chosen, batch=batch, device=device)
     print(f"{out}: {chosen.iterations} iterations for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
+
+
+def tune(device: Device = "auto") -> None:
+    """Measure on this GPU which way of cutting each kernel's work is fastest, and keep that in the user's cache."""
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.errors import InputError
+
+    where = pick_device(device)
+    if where.type != "cuda":
+        raise InputError(f"device: expected a CUDA device, whose kernels are tuned, got {where}")
+
+    from faceinpaint_fast.benchmarks import tuned, tuner
+
+    tuner.tune(tuned.families(where), where, print)
 
 
 def doctor(model: ModelFolder = None) -> None:

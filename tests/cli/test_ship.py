@@ -7,8 +7,10 @@ import json
 import sys
 
 import numpy as np
+import pytest
 import torch
 
+from faceinpaint_fast import arrays
 from faceinpaint_fast.models import read_config
 
 
@@ -20,10 +22,24 @@ def test_doctor_tells_versions_and_sha256(faceinpaint, model):
     assert findings["torch"] == torch.__version__
     assert findings["numpy"] == np.__version__
     assert f"{torch.get_num_threads()} threads" in findings["processor"]
+    assert findings["tuning"] == "none: tables are of GPUs" or torch.cuda.is_available()
     assert "640 images seen" in findings["model"]
     for name in ("generator", "discriminator"):
         digest = hashlib.sha256((model / f"{name}.safetensors").read_bytes()).hexdigest()
         assert findings[name] == f"sha256 {digest}"
+
+
+def test_tune_writes_a_table_for_a_cuda_device_alone(faceinpaint, refused, monkeypatch):
+    assert "device: expected a CUDA device, whose kernels are tuned" in refused("tune", "--device", "cpu")
+    pytest.importorskip("triton", reason="Triton is not installed")
+    from faceinpaint_fast.benchmarks import tuned, tuner
+
+    asked = []
+    monkeypatch.setattr(arrays, "pick_device", torch.device)
+    monkeypatch.setattr(tuned, "families", lambda device: [device])
+    monkeypatch.setattr(tuner, "tune", lambda families, device, report: asked.append((families, device, report)))
+    assert faceinpaint("tune", "--device", "cuda:1") == (0, "", "")
+    assert asked == [([torch.device("cuda:1")], torch.device("cuda:1"), print)]
 
 
 def test_doctor_of_a_model_without_a_past(faceinpaint, model):
