@@ -32,7 +32,7 @@ os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())
 # what a test takes, all its cases together, in seconds of processors: on a busy machine these are as many
 DURATIONS = Path(__file__).parent / "durations.json"
 RECORDED = 0.1  # seconds from which on they are written down
-SLOW = 0.5  # seconds beyond which `make test-fast` leaves a test out
+SLOW = 0.15  # seconds beyond which `make test-fast` leaves a test out
 SECONDS = pytest.StashKey[Counter[str]]()
 LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 
