@@ -12,7 +12,6 @@ import torch
 from faceinpaint_fast import InputError
 from faceinpaint_fast.checks import expect_flag, expect_number, expect_positive, in_unit, whole
 
-
 NO_POSITIVE = [True, "1", None, 1j, math.nan, math.inf, 0, -1, np.array([1.0]), 10**400]
 
 
