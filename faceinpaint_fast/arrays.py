@@ -69,10 +69,13 @@ def to_numpy(array: Any, name: str = "array") -> NDArray[Any]:
             return array.detach().cpu().numpy()
         if is_cupy(array):
             return array.get()
-        return np.asarray(array)
-    # bfloat16 and sparse tensors, ragged lists
-    except (TypeError, ValueError) as error:
+        found = np.asarray(array)
+    # bfloat16 and sparse tensors, those of the meta device, ragged lists
+    except (TypeError, ValueError, RuntimeError) as error:
         raise _unheld(array, name, error) from error
+    if found.dtype.kind not in "biufc":
+        raise _unheld(array, name, f"its dtype is {found.dtype}")
+    return found
 
 
 def where_it_lies(array: Any, name: str = "array") -> Any:
@@ -93,9 +96,9 @@ def where_it_lies(array: Any, name: str = "array") -> Any:
     return to_numpy(array, name)
 
 
-def _unheld(array: Any, name: str, error: Exception) -> InputError:
+def _unheld(array: Any, name: str, why: object) -> InputError:
     kind = f"{array.dtype} tensor" if is_torch(array) else type(array).__name__
-    return InputError(f"{name}: expected an array that NumPy can hold, got a {kind}: {error}")
+    return InputError(f"{name}: expected an array of numbers that NumPy can hold, got a {kind}: {why}")
 
 
 def brought(array: Any, device: int) -> Any:

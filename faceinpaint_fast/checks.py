@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 import operator
@@ -29,9 +30,18 @@ def whole(value: Any, name: str, *, least: int | None = None, most: int | None =
     return number
 
 
-def expect_number(value: Any, name: str, expected: str, fits: Callable[[Any], bool]) -> None:
-    """Raises InputError for what is no real number, as a bool or text is none, and for one that does not fit."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not fits(value):
+def expect_number(value: Any, name: str, expected: str, fits: Callable[[float], bool]) -> None:
+    """Raises InputError for what is no real number, as a bool or text is none, and for one that does not fit.
+
+    `fits` gets it as Python's float; what is beyond that does not fit.
+    """
+    number = None
+    if isinstance(value, float):
+        number = value
+    elif isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            number = float(value)
+    if number is None or not fits(number):
         raise InputError(f"{name}: expected {expected}, got {value!r}")
 
 

@@ -101,8 +101,9 @@ class InpaintConfig:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise InputError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not (isinstance(value, str) and value in choices):
+                raise InputError(f"{name}: expected one of {choices}, got {value!r}")
         if self.schedule != "constant" and self.optimiser != "adam":
             raise InputError(f"schedule: expected constant with {self.optimiser}, got {self.schedule!r}")
         for name in ("iterations", "restarts"):
@@ -117,7 +118,8 @@ class InpaintConfig:
         expect_number(self.z_max, "z_max", "a number > 0", lambda number: number > 0)
         expect_flag(self.batch_invariant, "batch_invariant")
         named = (*get_args(Unbounded), "model")
-        if not (self.normalization in named or isinstance(self.normalization, Normalization)):
+        is_named = isinstance(self.normalization, str) and self.normalization in named
+        if not (is_named or isinstance(self.normalization, Normalization)):
             expected = f"a Normalization or one of {named}"
             raise InputError(f"normalization: expected {expected}, got {self.normalization!r}")
         if self.lambda_d == self.lambda_c == self.lambda_s == 0:

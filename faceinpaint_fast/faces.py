@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from glob import glob
 from io import BytesIO
 from itertools import chain, islice
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast.checks import whole
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import EXTENSIONS, read_image
@@ -64,6 +66,10 @@ def load_faces(
     A face takes 3 size^2 bytes of memory.  Hidden files and those with other extensions than a picture's are passed
     over.  Raises InputError, naming the first pictures that fail, if a tar file is not whole, and if there is no face.
     """
+    if isinstance(sources, str | PathLike):
+        raise InputError(f"sources: expected a list of them, got {sources!r}")
+    if limit is not None:
+        whole(limit, "limit", least=1)
     if on_error not in get_args(OnError):
         raise InputError(f"on_error: expected one of {', '.join(get_args(OnError))}, got {on_error!r}")
     passed, failed = Passed(), list[InputError]()

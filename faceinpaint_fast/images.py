@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from faceinpaint_fast import png, tiff
+from faceinpaint_fast import jpeg, png, tiff
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.files import check_place, write_atomically
 
@@ -37,7 +37,8 @@ KEEPING: dict[str, dict[str, Any]] = {
 # what is read, too
 EXTENSIONS = frozenset({".avif", ".gif", ".jfif", ".jp2", *FORMATS})
 WHITE_IS_65535 = {"PNG", "PPM"}  # where Pillow has levels of 16 bits in more
-BITS_PER_SAMPLE = 258  # the TIFF tag
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of a TIFF
+WHITE_IS_ZERO, SIGNED = 0, 2  # what the last two may say
 
 
 def read_image(source: Path | str | BinaryIO, *, name: str | None = None) -> NDArray[np.uint8]:
@@ -79,7 +80,7 @@ def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> U
         try:
             return _upright(data, name)
         except Exception:
-            bare = png.without_metadata(data) if data.startswith(png.SIGNATURE) else tiff.without_metadata(data)
+            bare = _without_metadata(data)
             if bare == data:
                 raise
             found = _upright(bare, name)
@@ -87,9 +88,19 @@ def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> U
             return found
     except FileNotFoundError:
         raise InputError(f"{name}: expected an image file, got nothing: no such file") from None
+    except UnidentifiedImageError:
+        # which names the file by its place in memory
+        raise InputError(f"{name}: expected an image file that can be read whole, got none of a known format") from None
     # a broken file makes its decoder raise nearly anything: OSError, SyntaxError, struct.error, EOFError, KeyError ...
     except Exception as error:
         raise InputError(f"{name}: expected an image file that can be read whole, got: {error}") from error
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """Returns a file with what its pixels need; one of another format as it is."""
+    if data.startswith(png.SIGNATURE):
+        return png.without_metadata(data)
+    return jpeg.without_metadata(data) if data.startswith(jpeg.SIGNATURE) else tiff.without_metadata(data)
 
 
 def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
@@ -134,8 +145,21 @@ def _upright(data: bytes, name: str) -> Upright:
             _warn(name, "its EXIF")
             exif, turn = Image.Exif(), None
         deep = image.mode.startswith("I") or image.mode == "F"
+        _check_white(image)
         upright = _scaled(image) if deep else image.copy()
         return Upright(upright if turn is None else upright.transpose(turn), exif, turn, data)
+
+
+def _check_white(image: Image.Image) -> None:
+    """Raises ValueError for levels of which nothing says which is white."""
+    signed = SIGNED in _tags(image).get(SAMPLE_FORMAT, ())
+    if signed or (image.mode == "I" and image.format not in WHITE_IS_65535):
+        raise ValueError(f"whole numbers (mode {image.mode}) of which it does not say which is white")
+
+
+def _tags(image: Image.Image) -> Mapping[int, Any]:
+    """A TIFF's tags, of any other file none."""
+    return image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
 
 
 def _scaled(image: Image.Image) -> Image.Image:
@@ -143,16 +167,17 @@ def _scaled(image: Image.Image) -> Image.Image:
 
     Pillow's convert would clip 16-bit levels at 255 and take floats for 8-bit levels.
     """
-    levels = np.asarray(image)
-    if image.mode == "I" and image.format not in WHITE_IS_65535:
-        raise ValueError("whole numbers (mode I) of which it does not say which is white")
+    levels, tags = np.asarray(image), _tags(image)
     white = 1 if image.mode == "F" else 65535
-    if image.mode != "F" and image.format == "TIFF":
+    if image.mode != "F" and tags:
         # it may hold 12 bits, which Pillow leaves as they are
-        white = 2 ** image.tag_v2[BITS_PER_SAMPLE][0] - 1  # type: ignore[attr-defined]
+        white = 2 ** tags[BITS_PER_SAMPLE][0] - 1
     # not the other way round: NaN compares false
     if not (levels.min() >= 0 and levels.max() <= white):
         raise ValueError(f"grey levels outside 0 to {white} (mode {image.mode})")
+    # which Pillow sees to where there are 8 bits
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        levels = white - levels
     scaled = Image.fromarray(levels if image.mode == "F" else np.round(levels * (65535 / white)).astype(np.uint16))
     scaled.info = image.info
     return scaled

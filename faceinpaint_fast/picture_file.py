@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ CARRIES = {
     "TIFF": {"dpi", "exif", "icc_profile", "alpha"},
     "WEBP": {"exif", "icc_profile", "alpha"},
 }
+PPM = re.compile(rb"P6(?:(?:\s|#.*\n)+(\d+)){3}\s")  # its header, the last number of which is white
 NAMES = {"dpi": "resolution", "exif": "EXIF", "icc_profile": "colour profile", "alpha": "transparency"}
 
 
@@ -167,6 +169,9 @@ def _levels(found: Upright, name: str) -> NDArray[Any]:
     # Pillow has read it, with 8 bits: tifffile may lack its compression
     except Exception as error:
         warnings.warn(f"{name}: 8 bits of its levels are read, more cannot be: {error}", stacklevel=3)
+    # Pillow reads 8 bits of colours
+    if (header := PPM.match(found.data)) and int(header[1]) > 255:
+        warnings.warn(f"{name}: 8 bits of its levels are read, more cannot be", stacklevel=3)
     if image.mode == "F" or image.mode.startswith("I"):
         return np.asarray(image)[..., None]
     if image.has_transparency_data:

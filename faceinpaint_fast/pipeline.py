@@ -89,8 +89,7 @@ class Inpainter:
     ) -> None:
         if not hasattr(generator, "latent_size"):
             raise InputError(f"generator: expected a module with a latent_size, got {type(generator).__name__}")
-        if not isinstance(config, InpaintConfig):
-            raise InputError(f"config: expected an InpaintConfig, got {config!r}")
+        _expect_config(config)
         if config.normalization == "model":
             raise InputError("normalization: expected bounds, masked or none for networks without a model, got 'model'")
         self.config = config
@@ -129,6 +128,9 @@ class Inpainter:
     @classmethod
     def of(cls, model: Model, *, config: InpaintConfig, device: str | torch.device = "auto") -> Inpainter:
         """Makes an Inpainter of a model that has been loaded; InputError where the config asks for bounds it lacks."""
+        if not isinstance(model, Model):
+            raise InputError(f"model: expected a Model, got {type(model).__name__}")
+        _expect_config(config)
         config = model.resolved(config)
         return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
 
@@ -257,10 +259,17 @@ class Inpainter:
         return Found(*(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Found)))
 
 
+def _expect_config(config: Any) -> None:
+    if not isinstance(config, InpaintConfig):
+        raise InputError(f"config: expected an InpaintConfig, got {config!r}")
+
+
 def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
     """Returns the seeds of `count` images: one serves all; InputError for another number of them, and for no seed."""
-    given: Any = to_numpy(seed).tolist() if is_torch(seed) or is_cupy(seed) or isinstance(seed, np.ndarray) else seed
-    seeds = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given] * count
+    given: Any = (
+        to_numpy(seed, "seed").tolist() if is_torch(seed) or is_cupy(seed) or isinstance(seed, np.ndarray) else seed
+    )
+    seeds = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given] * count
     if len(seeds) != count:
         raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
     # what torch takes

@@ -17,6 +17,7 @@ from PIL import Image
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER = struct.Struct(">IIBBBBB")  # width, height, bits, colours, compression, filter, interlace
 CHANNELS = {2: 3, 4: 2, 6: 4}  # by the header's colours: RGB, grey with alpha, RGB with alpha
+CLEAR = {0, 2}  # grey and RGB, of which one colour may be transparent
 # the passes of an interlaced picture: where each begins and how far apart its pixels are, (x, y, x, y)
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 UP = 2  # the filter of a row that holds its difference from the row above
@@ -49,6 +50,7 @@ def without_metadata(png: bytes) -> bytes:
 def read_deep(png: bytes) -> NDArray[np.uint16] | None:
     """Returns the levels of a PNG of 16 bits in several channels, (H, W, C), alpha the last; None of any other file.
 
+    One colour that is transparent makes a channel of alpha.
     A filter treats the bytes of a pixel each on its own.  So the first bytes of all pixels are a grey picture of 8 bits
     with the same filters, and so are the second: Pillow reads those.
     """
@@ -56,9 +58,10 @@ def read_deep(png: bytes) -> NDArray[np.uint16] | None:
         return None
     parts = [(kind, content) for kind, content, _ in chunks(png)]
     width, height, bits, colours, _, _, interlace = HEADER.unpack(parts[0][1])
-    if bits != 16 or colours not in CHANNELS:
+    clear = dict(parts).get(b"tRNS") if colours in CLEAR else None
+    if bits != 16 or (colours not in CHANNELS and clear is None):
         return None
-    lanes = 2 * CHANNELS[colours]
+    lanes = 2 * CHANNELS.get(colours, 1)
     filtered = np.frombuffer(zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT")), np.uint8)
     streams: list[list[bytes]] = [[] for _ in range(lanes)]
     start = 0
@@ -73,6 +76,9 @@ def read_deep(png: bytes) -> NDArray[np.uint16] | None:
     header = chunk(b"IHDR", HEADER.pack(width, height, 8, 0, 0, 0, interlace))
     bytes_ = [_grey(header, b"".join(stream)) for stream in streams]
     levels = [256 * high.astype(np.uint16) + low for high, low in zip(bytes_[::2], bytes_[1::2], strict=True)]
+    if clear is not None:
+        colour = np.frombuffer(clear, ">u2", count=len(levels))
+        levels.append(np.where((np.stack(levels, axis=-1) == colour).all(axis=-1), 0, 65535).astype(np.uint16))
     return np.stack(levels, axis=-1)
 
 

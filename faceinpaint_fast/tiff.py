@@ -38,7 +38,8 @@ def without_metadata(tiff: bytes) -> bytes:
 def read_deep(tiff: bytes) -> tuple[NDArray[np.uint16], int] | None:
     """Returns the levels of such a file, (H, W, C), alpha the last, and its orientation; None of any other file.
 
-    Raises ValueError and others where it is packed in a way that tifffile cannot read.
+    Raises ValueError and others where it is packed in a way that tifffile cannot read, and for 16 bits of other colours
+    than RGB and of RGB that has been multiplied with its alpha.
     """
     if not tiff.startswith(SIGNATURES):
         return None
@@ -47,9 +48,10 @@ def read_deep(tiff: bytes) -> tuple[NDArray[np.uint16], int] | None:
 
     with TiffFile(BytesIO(tiff)) as file:
         page: Any = file.pages[0]
-        colours = page.photometric == PHOTOMETRIC.RGB and page.samplesperpixel in (3, 4)
-        if page.dtype != np.uint16 or not colours or ASSOCIATED in page.extrasamples:
+        if page.dtype != np.uint16 or page.samplesperpixel < 3:
             return None
+        if page.photometric != PHOTOMETRIC.RGB or page.samplesperpixel > 4 or ASSOCIATED in page.extrasamples:
+            raise ValueError("expected RGB, and alpha that it has not been multiplied with")
         levels = page.asarray()
         if page.planarconfig == PLANARCONFIG.SEPARATE:
             levels = np.moveaxis(levels, 0, -1)

@@ -133,12 +133,14 @@ def test_strips_the_batch_axis_of_a_single_image(pixels):
         (torch.zeros(3, 4, 5, dtype=torch.int32), "pictures: expected float or uint8, got int32"),
         (
             torch.zeros(3, 4, 5, dtype=torch.bfloat16),
-            r"pictures: expected an array that NumPy can hold, got a torch\.bfloat16 tensor",
+            r"pictures: expected an array of numbers that NumPy can hold, got a torch\.bfloat16 tensor",
         ),
-        (torch.zeros(3, 4, 5).to_sparse(), "pictures: expected an array that NumPy can hold"),
-        ([[[1.0, 2.0], [3.0]]], "pictures: expected an array that NumPy can hold"),
+        (torch.zeros(3, 4, 5).to_sparse(), "pictures: expected an array of numbers that NumPy can hold"),
+        (torch.zeros(3, 4, 5, device="meta"), "pictures: expected an array of numbers that NumPy can hold"),
+        (None, "pictures: expected an array of numbers that NumPy can hold, got a NoneType"),
+        (["face.png"], "pictures: expected an array of numbers that NumPy can hold, got a list: its dtype is <U8"),
+        ([[[1.0, 2.0], [3.0]]], "pictures: expected an array of numbers that NumPy can hold"),
         ("face.png", r"pictures: expected an array, got a str, 'face\.png': images\.read_image reads files"),
-        (None, r"pictures: expected shape"),
     ],
     ids=repr,
 )

@@ -12,6 +12,8 @@ import torch
 from faceinpaint_fast import InputError
 from faceinpaint_fast.checks import expect_flag, expect_number, expect_positive, in_unit, whole
 
+NO_POSITIVE = [True, "1", None, 1j, math.nan, math.inf, 0, -1, np.array([1.0]), 10**400]
+
 
 @pytest.mark.parametrize("value", [7, np.int64(7), np.uint8(7), np.array(7), torch.tensor(7)], ids=repr)
 def test_a_whole_number_may_be_any_library_s(value):
@@ -33,7 +35,7 @@ def test_a_whole_number_without_bounds():
         whole(1.5, "top")
 
 
-@pytest.mark.parametrize("value", [True, "1", None, 1j, math.nan, math.inf, 0, -1, np.array([1.0])], ids=repr)
+@pytest.mark.parametrize("value", NO_POSITIVE, ids=lambda value: repr(value)[:9])
 def test_what_is_no_number_is_refused_by_name(value):
     expected = f"tension: expected a finite number > 0, got {value!r}"
     with pytest.raises(InputError, match=rf"^{re.escape(expected)}$"):
@@ -44,6 +46,12 @@ def test_numbers_may_be_numpys():
     for value in (1, 0.5, np.float32(2), np.int64(3)):
         expect_positive(value, "tension")
     expect_number(math.inf, "z_max", "a number > 0", lambda number: number > 0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_is_compared_as_python_s():
+    # NumPy's would bring the bound to its own precision, and warn
+    expect_number(np.float16(2), "alpha", "less than 1e38", lambda number: number < 1e38)
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None, np.True_], ids=repr)

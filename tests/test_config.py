@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from faceinpaint_fast import InpaintConfig, InputError, Normalization
@@ -99,6 +100,7 @@ def test_frozen_and_by_keyword():
         ("schedule", "step"),
         ("start", "zero"),
         ("blend", "alpha"),
+        ("blend", np.array(["tension", "none"])),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
         ("lambda_d", -1.0),
@@ -113,7 +115,9 @@ def test_frozen_and_by_keyword():
         ("z_max", float("nan")),
         ("normalization", "mean"),
         ("normalization", None),
+        ("normalization", np.array([0.1, 0.8, 739, 4861])),
     ],
+    ids=str,
 )
 def test_refused(name, value):
     with pytest.raises(InputError, match=rf"^{name}: expected"):

@@ -62,6 +62,20 @@ def test_a_shard_may_be_compressed(tmp_path, faces, mode):
     assert_array_equal(loaded([shard(tmp_path / "a", {"a.png": png(faces[0])}, mode)]), faces[:1])
 
 
+@pytest.mark.parametrize(
+    ("sources", "limit", "message"),
+    [
+        ("faces", None, "sources: expected a list of them, got 'faces'"),
+        (["faces"], -1, "limit: expected an integer >= 1, got -1"),
+        (["faces"], 1.5, "limit: expected an integer >= 1, got 1.5"),
+    ],
+)
+def test_arguments_are_checked(sources, limit, message):
+    """A text would be taken for a source a letter, of which / is one."""
+    with pytest.raises(InputError, match=f"^{message}$"):
+        loaded(sources, limit=limit)
+
+
 def test_a_limit_ends_the_reading(tmp_path, faces):
     tar = shard(tmp_path / "shard.tar", {"a.png": png(faces[0]), "b.png": png(faces[1]), "c.png": b"broken"})
     assert_array_equal(loaded([tar, tmp_path / "nowhere"], limit=2), faces[:2])

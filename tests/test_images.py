@@ -217,6 +217,15 @@ def test_a_broken_description_of_a_tiff_costs_no_pixel(picture, order):
     assert "picture: its metadata cannot be read: the pixels are taken as they are" in [str(w.message) for w in caught]
 
 
+@pytest.mark.parametrize("broken", [b"\xff\xe0\0\6JFIF", b"\xff\xee\0\7Adobe"], ids=str)
+def test_broken_segments_of_a_jpeg_cost_no_pixel(smooth, broken):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    whole = encoded(smooth, "JPEG", exif=exif)
+    with pytest.warns(UserWarning, match="picture: its metadata cannot be read: the pixels are taken as they are"):
+        assert_array_equal(read(whole[:2] + broken + whole[2:]), read(whole))
+
+
 @pytest.mark.parametrize("format_", ["JPEG", "WEBP"])
 def test_broken_exif_of_other_formats_costs_no_pixel(smooth, format_):
     exif = Image.Exif()
@@ -302,6 +311,21 @@ def test_whole_numbers_without_a_white_are_refused_rather_than_black(tmp_path, d
     assert "whole numbers (mode I) of which it does not say which is white" in refused(path)
 
 
+@pytest.mark.parametrize("levels", [np.array([[0, -1]], np.int8), np.array([[0, 127]], np.int8)], ids=str)
+def test_bytes_with_a_sign_are_refused_too(tmp_path, levels):
+    """Pillow takes -1 for 255."""
+    path = tmp_path / "a.tiff"
+    tifffile.imwrite(path, levels, photometric="minisblack")
+    assert "whole numbers (mode L) of which it does not say which is white" in refused(path)
+
+
+@pytest.mark.parametrize("levels", [np.uint8([[0, 255]]), np.uint16([[0, 65535]]), np.float32([[0, 1]])], ids=str)
+def test_a_tiff_whose_zero_is_white_is_no_negative(tmp_path, levels):
+    path = tmp_path / "a.tiff"
+    tifffile.imwrite(path, levels, photometric="miniswhite")
+    assert_array_equal(read_grey(path), [[255, 0]])
+
+
 def test_12_bit_grey_has_its_own_white():
     """Pillow leaves the levels of such a TIFF as they are; it does not write any, so this one is made by hand."""
     levels = int("".join(f"{level:012b}" for level in (0, 2048, 4095, 1)), 2).to_bytes(6)
@@ -344,7 +368,8 @@ def test_a_truncated_file_is_refused(tmp_path, rng, format_, share):
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
 def test_what_is_not_an_image_is_refused(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
-    refused(tmp_path / "a.png")
+    # Pillow names the bytes by their place in memory
+    assert "BytesIO" not in refused(tmp_path / "a.png")
 
 
 def test_a_folder_and_a_missing_file_are_refused(tmp_path):

@@ -282,6 +282,17 @@ def test_a_compression_that_leaves_8_bits_is_told(tmp_path, rng, monkeypatch):
     assert_array_equal(picture.pixels, read_image(tmp_path / "a.tif"))
 
 
+def test_colours_of_which_8_bits_are_read_alone_are_told(tmp_path, rng):
+    deep = levels(rng, (12, 16, 3), np.uint16)
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.dstack([deep, deep[..., 0]]), photometric="rgb", extrasamples=["assocalpha"]
+    )
+    (tmp_path / "a.ppm").write_bytes(b"P6 # a word\n16 12\n65535\n" + deep.astype(">u2").tobytes())
+    for name in ("a.tif", "a.ppm"):
+        with pytest.warns(UserWarning, match=f"{name}: 8 bits of its levels are read, more cannot be"):
+            assert PictureFile.read(tmp_path / name).levels.dtype == np.uint8
+
+
 def test_what_is_no_picture_and_no_place_are_refused(tmp_path, rng):
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(InputError, match=r"a\.png: expected an image file"):

@@ -449,7 +449,7 @@ def test_threads_may_share_an_inpainter(faces, inpainter):
         same(each, expected[number % 8])
 
 
-@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1, 1.5, None, "a", True, [1.5], [[1]], ["a"]], ids=repr)
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1, 1.5, None, "a", b"1", True, [1.5], [[1]], ["a"]], ids=repr)
 def test_what_is_no_seed_is_refused_by_name(seed, faces, inpainter):
     with pytest.raises(
         InputError, match=r"^seed: expected an integer >= -9223372036854775808 and <= 1844674407370955161"
@@ -502,6 +502,10 @@ def test_a_tensor_that_wants_a_gradient_is_refused(faces, inpainter):
 def test_other_arguments_are_checked(faces, generator, discriminator, inpainter):
     with pytest.raises(InputError, match=r"^config: expected an InpaintConfig, got None"):
         Inpainter(generator, discriminator, config=None)
+    with pytest.raises(InputError, match=r"^config: expected an InpaintConfig, got 'paper'"):
+        Inpainter.from_pretrained(config="paper")
+    with pytest.raises(InputError, match=r"^model: expected a Model, got str"):
+        Inpainter.of("model", config=InpaintConfig())
     with pytest.raises(InputError, match=r"^encoder: expected a torch module, got str"):
         Inpainter(generator, discriminator, encoder="E", device="cpu")
     with pytest.raises(InputError, match=r"^device: expected auto or a device at hand, got None"):

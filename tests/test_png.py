@@ -41,6 +41,20 @@ def test_levels_of_16_bits_come_back(rng, plain, channels, shape):
         assert image.info["dpi"][0] == pytest.approx(300, rel=1e-3)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_of_16_bits_is_a_channel_of_alpha(rng, plain, channels):
+    expected = levels(rng, channels)
+    colour = png.chunk(b"tRNS", expected[2, 3].astype(">u2").tobytes())
+    made = (
+        plain(expected[..., 0]) if channels == 1 else png.deepened(plain((expected // 256).astype(np.uint8)), expected)
+    )
+    place = made.index(b"IDAT") - 4
+    found = png.read_deep(made[:place] + colour + made[place:])
+    assert_array_equal(found[..., :-1], expected)
+    clear = (expected == expected[2, 3]).all(axis=-1)
+    assert_array_equal(found[..., -1], np.where(clear, 0, 65535))
+
+
 @pytest.mark.parametrize("filter_", range(5))
 def test_every_filter_is_undone(rng, filter_):
     """As the standard has them: none, the pixel to the left, above, their mean, and Paeth's choice."""

@@ -53,11 +53,19 @@ def test_levels_are_written_with_profile_and_resolution(rng, channels):
 
 
 def test_other_files_have_no_such_levels(levels):
-    """Grey, bytes, colours that have been multiplied with their alpha, no TIFF."""
-    associated = written(np.dstack([levels, levels[..., 0]]), photometric="rgb", extrasamples=["assocalpha"])
+    """Grey, bytes, no TIFF."""
     grey, coarse = written(levels[..., 0]), written((levels // 256).astype(np.uint8), photometric="rgb")
-    for data in (grey, coarse, associated, b"", b"PNG"):
+    for data in (grey, coarse, b"", b"PNG"):
         assert tiff.read_deep(data) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"photometric": "rgb", "extrasamples": [1]}, {"photometric": "separated"}], ids=str
+)
+def test_colours_that_are_not_read_are_not_passed_over_in_silence(levels, options):
+    """Those multiplied with their alpha, and CMYK."""
+    with pytest.raises(ValueError, match="expected RGB"):
+        tiff.read_deep(written(np.dstack([levels, levels[..., 0]]), **options))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -38,7 +38,7 @@ Width = Annotated[
 Batch = Annotated[int, typer.Option(help="Images a step.")]
 LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
 AnyPrecision = Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")]
-Minutes = Annotated[float, typer.Option(help="Between checkpoints.")]
+Minutes = Annotated[float, typer.Option(min=0, help="Between checkpoints.")]
 Cooldown = Annotated[int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")]
 NewSize = Annotated[int | None, typer.Option(help="Pixels across a face: 32, 64, 128 or 256; 64, or as --from.")]
 NewCrop = Annotated[

@@ -28,7 +28,7 @@ from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_faces, run
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, run
 
 SIDES = get_args(masks.Side)
 
@@ -51,12 +51,7 @@ class EncoderConfig:
     origin: str | None = None
 
     def __post_init__(self) -> None:
-        if min(self.width, self.batch) < 1 or self.seed < 0:
-            raise InputError(f"width, batch, seed: expected >= 1, >= 1, >= 0, got {self}")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate: expected > 0, got {self.learning_rate}")
-        if self.precision not in get_args(Precision):
-            raise InputError(f"precision: expected one of {get_args(Precision)}, got {self.precision!r}")
+        check_config(self)
 
 
 def random_hole(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:

@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
+from faceinpaint_fast.checks import expect_number
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import Model, save_model
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, check_size
 from faceinpaint_fast.networks.protocols import to_signed, to_unit
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_faces, run
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, run
 
 GRID = 8  # the sample grid is GRID x GRID faces
 
@@ -60,12 +61,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_size(self.size)
-        if min(self.width, self.batch) < 1 or self.seed < 0:
-            raise InputError(f"width, batch, seed: expected >= 1, >= 1, >= 0, got {self}")
-        if not (self.learning_rate > 0 and 0 <= self.beta1 < 1 and 0 <= self.ema < 1):
-            raise InputError(f"learning_rate, beta1, ema: expected > 0, in [0, 1), in [0, 1), got {self}")
-        if self.precision not in {"fp32", "bf16"}:
-            raise InputError(f"precision: expected fp32 or bf16, got {self.precision!r}")
+        check_config(self)
+        for name in ("beta1", "ema"):
+            expect_number(getattr(self, name), name, "a number >= 0, < 1", lambda number: 0 <= number < 1)
 
 
 class Game:

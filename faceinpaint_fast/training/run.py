@@ -14,17 +14,20 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faceinpaint_fast.checks import expect_number, expect_positive, whole
+from faceinpaint_fast.config import Precision
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.files import named, sweep, write_atomically
 from faceinpaint_fast.framing import Framing
 from faceinpaint_fast.locks import held
+from faceinpaint_fast.models import MAX_SIZE
 
 LOG_EVERY = 50  # steps between lines of the log
 STATE = "state.pt"  # the file that makes a folder a run's
@@ -76,6 +79,17 @@ def best_precision(device: torch.device) -> str:
     """Returns bf16 where the device has instructions for it, else fp32."""
     has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
     return "bf16" if has_bf16 else "fp32"
+
+
+def check_config(config: Any) -> None:
+    """Raises InputError for a width, batch, learning rate, precision or seed that no run can have, or no model."""
+    whole(config.width, "width", least=1, most=MAX_SIZE)
+    whole(config.batch, "batch", least=1)
+    expect_positive(config.learning_rate, "learning_rate")
+    if config.precision not in get_args(Precision):
+        raise InputError(f"precision: expected one of {get_args(Precision)}, got {config.precision!r}")
+    # what torch takes
+    whole(config.seed, "seed", least=0, most=2**64 - 1)
 
 
 @lru_cache(maxsize=1)
@@ -134,6 +148,9 @@ def run(
     finished and something else is asked for, if `out` holds a model that came from elsewhere, and while another
     process has the folder.  Raises ModelError if a loss is no longer finite.
     """
+    whole(images, "images", least=1)
+    whole(cooldown, "cooldown", least=0)
+    expect_number(checkpoint_minutes, "checkpoint_minutes", "a number >= 0", lambda number: number >= 0)
     training.check_new(out)
     with held(folder / "lock", folder):
         _sweep(out, folder)

@@ -120,8 +120,11 @@ def test_train_passes_every_option_on(faceinpaint, tmp_path, monkeypatch):
     ("options", "message"),
     [
         (["--batch", "9"], "data: expected at least one batch, 9 faces, got 8"),
-        (["--ema", "1"], "learning_rate, beta1, ema: expected"),
-        (["--precision", "fp16"], "precision: expected fp32 or bf16"),
+        (["--width", "5000"], "width: expected an integer >= 1 and <= 4096, got 5000"),
+        (["--learning-rate", "inf"], "learning_rate: expected a finite number > 0, got inf"),
+        (["--checkpoint-minutes", "nan"], "'--checkpoint-minutes'"),
+        (["--ema", "1"], "ema: expected a number >= 0, < 1, got 1.0"),
+        (["--precision", "fp16"], "precision: expected one of ('fp32', 'bf16'), got 'fp16'"),
         (["--crop", "65"], "crop: expected celeba-108, celeba-148 or x,y,side in pixels, got '65'"),
         (["--size", "128"], "0.png: expected 128x128 pixels, or 108x108 or 178x218 to be cut to celeba-108, got 64x64"),
         (["--size", "48"], "size: expected one of 32, 64, 128, 256, got 48"),

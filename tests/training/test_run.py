@@ -410,6 +410,16 @@ def files(out):
     return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"images": 0}, {"images": 1.5}, {"cooldown": -1}, {"checkpoint_minutes": float("nan")}], ids=str
+)
+def test_what_is_asked_of_a_run_is_checked_before_anything_is_written(faces, tmp_path, wrong):
+    """With NaN minutes between checkpoints there would never be one."""
+    with pytest.raises(InputError, match=f"^{next(iter(wrong))}: expected"):
+        run(faces, tmp_path / "model", **wrong)
+    assert not (tmp_path / "model").exists()
+
+
 def test_resuming_with_another_config_is_refused(faces, tmp_path):
     out = run(faces, tmp_path / "model", images=16)
     before = files(out)
