@@ -124,6 +124,7 @@ class ExportedSearch(nn.Module):
         self._config, self._optimiser = config, optimiser(config, device)
 
     def forward(self, images: Tensor, holes: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns z^ (B, latent_size), G(z^) in [0, 1] and the losses (B,), NaN where every start has failed."""
         problem = Problem.of(images, holes >= 0.5, self._networks, self._config)
         objective = Objective(problem, self._networks.discriminator, self._config)
         prior = Prior.of(problem, self._config)

@@ -1,5 +1,6 @@
-"""A thin plate under tension, and the biharmonic equation, which is one without: continuous not in value alone but in
-slope too.
+"""A thin plate under tension, and the biharmonic equation, which is one without.
+
+What fills the hole is continuous not in value alone but in slope too.
 
 L is the graph Laplacian of the whole image's 4-neighbour grid, no edge across the border.  With F = source + u the u
 that is target - source at the known pixels and has the least sum of (L u)^2 over all pixels solves

@@ -55,8 +55,10 @@ def product_for(device: torch.device) -> type[Product]:
 
 
 class AdjointNetwork:
-    """A DCGAN's G, (B, latent_size) -> (B, 3, H, W) in [-1, 1], or D or an encoder, the other way: to logits (B,), to
-    codes (B, latent_size).
+    """A DCGAN's network as a function and its adjoint.
+
+    G goes from codes (B, latent_size) to images (B, 3, H, W) in [-1, 1], D and an encoder the other way, to logits (B,)
+    and to codes (B, latent_size).
     """
 
     def __init__(

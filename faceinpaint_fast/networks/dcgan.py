@@ -51,6 +51,7 @@ class DCGANGenerator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, z: Tensor) -> Tensor:
+        """Returns the images of codes z (B, latent_size)."""
         return self.layers(z[:, :, None, None])
 
 
@@ -65,6 +66,7 @@ class DCGANDiscriminator(nn.Module):
         self.layers = _halving(channels, size, width, 1, device)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits of images x."""
         return self.layers(x)[:, 0, 0, 0]
 
 
@@ -85,6 +87,7 @@ class DCGANEncoder(nn.Module):
         self.layers = _halving(channels + 1, size, width, latent_size, device)
 
     def forward(self, seen: Tensor) -> Tensor:
+        """Returns the codes that it guesses."""
         return self.layers(seen)[:, :, 0, 0]
 
 

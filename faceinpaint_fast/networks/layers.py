@@ -44,8 +44,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """What becomes of a product's sums: times scale, + bias; times slope where that, or a gate at its place, is not
-    above 0; and its tanh, if asked for.
+    """What becomes of a product's sums.
+
+    They are multiplied by scale; bias is added; where that, or a gate at its place, is not above 0, it is multiplied by
+    slope; of that its tanh is taken, if asked for.
 
     Forwards that is BatchNorm and the activation.  Backwards, with what an activation once gave as the gate, it is the
     way of the gradient back through both; there is no tanh on that way, for none lies between two layers.

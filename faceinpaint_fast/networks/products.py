@@ -80,6 +80,7 @@ class PackedProduct(Product):
     def double(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
     ) -> Tensor:
+        """Returns what `Product.double` asks for."""
         x = x.to(self.dtype)
         if self.connects:
             gate = None if gate is None else gate.view(len(x), -1)
@@ -92,6 +93,7 @@ class PackedProduct(Product):
     def halve(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, tanh: Tensor | None = None
     ) -> Tensor:
+        """Returns what `Product.halve` asks for."""
         x = before_tanh(x, tanh).contiguous()
         if self.connects:
             return self._run(self.halving.connect, x.view(len(x), -1), finish, gate, dtype, (len(x), self.depth))
@@ -152,6 +154,7 @@ class TorchProduct(Product):
     def double(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
     ) -> Tensor:
+        """Returns what `Product.double` asks for."""
         if self.matrix is not None:
             gate = None if gate is None else gate.flatten(1)
             return added(finished(x.to(self.dtype) @ self.matrix, finish, gate, dtype).view(len(x), 4, 4, -1), onto)
@@ -160,6 +163,7 @@ class TorchProduct(Product):
     def halve(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, tanh: Tensor | None = None
     ) -> Tensor:
+        """Returns what `Product.halve` asks for."""
         x = before_tanh(x, tanh).contiguous()
         if self.matrix is not None:
             return finished(x.to(self.dtype).flatten(1) @ self.matrix.T, finish, gate, dtype)
@@ -184,6 +188,7 @@ class MatrixProduct(Product):
     def double(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
     ) -> Tensor:
+        """Returns what `Product.double` asks for."""
         products = x.to(self.dtype) @ self.matrix
         if self.connects:
             gate = None if gate is None else gate.flatten(1)
@@ -193,6 +198,7 @@ class MatrixProduct(Product):
     def halve(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, tanh: Tensor | None = None
     ) -> Tensor:
+        """Returns what `Product.halve` asks for."""
         x = before_tanh(x, tanh).contiguous().to(self.dtype)
         windows = x.flatten(1) if self.connects else unfolded(x)
         return finished(F.linear(windows, self.matrix), finish, gate, dtype)

@@ -25,19 +25,22 @@ class Generator(Protocol):
 
     latent_size: int
 
-    def __call__(self, z: Tensor, /) -> Tensor: ...
+    def __call__(self, z: Tensor, /) -> Tensor:
+        """Returns the images of codes z."""
 
 
 class Discriminator(Protocol):
     """Any module that judges images: (B, 3, H, W) in [-1, 1] -> logit (B,), positive for "real"."""
 
-    def __call__(self, x: Tensor, /) -> Tensor: ...
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Returns the logits of images x."""
 
 
 class Encoder(Protocol):
     """Any module that guesses latent codes from what is `visible` of images: (B, 4, H, W) -> (B, latent_size)."""
 
-    def __call__(self, seen: Tensor, /) -> Tensor: ...
+    def __call__(self, seen: Tensor, /) -> Tensor:
+        """Returns the codes that it guesses."""
 
 
 class Pullback(Protocol):
@@ -46,7 +49,8 @@ class Pullback(Protocol):
     It is added to another gradient `onto`, where there is one, and may take that one's place.
     """
 
-    def __call__(self, gradient: Tensor, /, onto: Tensor | None = None) -> Tensor: ...
+    def __call__(self, gradient: Tensor, /, onto: Tensor | None = None) -> Tensor:
+        """Returns the gradient in x, and `onto`."""
 
 
 class Differentiable(Protocol):
@@ -55,7 +59,8 @@ class Differentiable(Protocol):
     batch_invariant: bool
     """Whether an image's bits are the same in batches of any size."""
 
-    def __call__(self, x: Tensor, /) -> tuple[Tensor, Pullback]: ...
+    def __call__(self, x: Tensor, /) -> tuple[Tensor, Pullback]:
+        """Returns f(x), and what leads a gradient back."""
 
 
 def to_unit(x: Tensor) -> Tensor:

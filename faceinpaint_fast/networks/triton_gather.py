@@ -40,7 +40,7 @@ def _tf32(a):
 
 @triton.jit
 def _multiplied(a, weight, inside, part, total, PARTS: tl.constexpr):
-    """total [ROWS, COLUMNS] + a [ROWS, DEPTH] times the weight there, [DEPTH, COLUMNS], in the weight's precision.
+    """Returns total [ROWS, COLUMNS] + a [ROWS, DEPTH] times the weight there, [DEPTH, COLUMNS], as precise as that is.
 
     Sums of several steps that a condition ends would be cheaper, but Triton does not wait for wgmma's there.
 
@@ -163,7 +163,9 @@ def gathered(
     TANH: tl.constexpr, ADDED: tl.constexpr, PARTS: tl.constexpr, SPLITS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """A layer that reads channels last.  HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, in an image
+    """A layer that reads channels last.
+
+    HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, in an image
     STRIDE times as large, and with PHASES x PHASES phases of a result; of an IMAGE the phases are columns.  A tile is
     one function: its steps share what says where it lies.
     """

@@ -106,6 +106,7 @@ class TritonProduct(Product):
     def double(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, onto: Tensor | None = None
     ) -> Tensor:
+        """Returns what `Product.double` asks for."""
         x = x.contiguous()
         if self.layer.connects:
             gate = None if gate is None else gate.view(len(x), -1)
@@ -124,6 +125,7 @@ class TritonProduct(Product):
     def halve(
         self, x: Tensor, finish: Finish, gate: Tensor | None, dtype: torch.dtype, tanh: Tensor | None = None
     ) -> Tensor:
+        """Returns what `Product.halve` asks for."""
         gate = None if gate is None else gate.contiguous()
         if self.layer.connects:
             x = x.reshape(len(x), -1)

@@ -133,7 +133,7 @@ def ssim_l1(
     b: Tensor,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without; see `ops.ssim_l1`."""
+    """Returns ssim (B,), l1 (B,) and the gradient (B, C, H, W) of a ssim + b l1 in x, (0,) without: `ops.ssim_l1`."""
     of_ssim, of_l1, gradient = ssim_l1_partials(
         x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient=with_gradient
     )
@@ -143,7 +143,7 @@ def ssim_l1(
 def ssim(
     x: Tensor, y: Tensor, share: Tensor | None, taps: Tensor, pad: int, c1: float, c2: float, with_gradient: bool
 ) -> tuple[Tensor, Tensor]:
-    """ssim (B,) of x against y (B, C, H, W), and its gradient in x, (0,) without; both of y's dtype."""
+    """Returns ssim (B,) of x against y (B, C, H, W), and its gradient in x, (0,) without; both of y's dtype."""
     of_ssim, _, gradient = ssim_l1_partials(
         x, None, y, None, None, share, taps, pad, c1, c2, None, None, with_gradient=with_gradient
     )

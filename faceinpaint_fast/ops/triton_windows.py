@@ -26,14 +26,17 @@ SIZES = ("C", "H", "W", "w_image", "share_image", "pitch", "rows")
 
 @triton.jit
 def _anchor(plane, first, column, H, W):
-    """A number on the walk.  Where it is taken off all that the walk reads, the variances of a flat image are not what
-    two large squares leave, with S off by 1e-4."""
+    """Returns a number on the walk.
+
+    Where it is taken off all that the walk reads, the variances of a flat image are not what two large squares leave,
+    with S off by 1e-4.
+    """
     return tl.load(plane + tl.minimum(first, H - 1) * W + tl.minimum(column, W - 1))
 
 
 @triton.jit
 def _weighed(x, w, dtype: tl.constexpr, SIGNED: tl.constexpr):
-    """u = w x; of x in [-1, 1], SIGNED, w (x + 1) / 2; without w, as if it were 1."""
+    """Returns u = w x; of x in [-1, 1], SIGNED, w (x + 1) / 2; without w, as if it were 1."""
     u = x.to(dtype)
     if SIGNED:
         u = tl.fma(u, 0.5, 0.5)
@@ -63,6 +66,7 @@ def statistics(
     SIZE: tl.constexpr, PAD: tl.constexpr,
     THREADS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr, WINDOW_VECTOR: tl.constexpr,
 ):  # fmt: skip
+    """Takes mean and variance of v under each window."""
     height, width = H + 2 * PAD - SIZE + 1, W + 2 * PAD - SIZE + 1
     plane, first, last, column = tile_of(height, width, rows, THREADS, COLUMNS)
     v += plane * H * W

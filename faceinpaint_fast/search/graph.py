@@ -32,7 +32,8 @@ class Question(Protocol):
     """
 
     @property
-    def starts(self) -> Tensor: ...
+    def starts(self) -> Tensor:
+        """Returns where rows begin, and begin again."""
 
     def rows(self, index: Tensor) -> Any:
         """Returns the question of these rows, in memory of its own."""

@@ -75,6 +75,7 @@ class Compiled:
         self._plain, self._function = function, torch.compile(function, dynamic=False)
 
     def __call__(self, code: Tensor, objective: Objective, prior: Prior) -> tuple[Tensor, Tensor]:
+        """Returns what the function does."""
         try:
             return self._function(code, objective, prior)
         except Exception as error:

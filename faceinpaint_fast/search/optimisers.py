@@ -32,13 +32,20 @@ class State(Protocol):
     """
 
     @property
-    def z(self) -> Tensor: ...
+    def z(self) -> Tensor:
+        """Returns where the search stands."""
+
     @property
-    def found(self) -> Tensor: ...
+    def found(self) -> Tensor:
+        """Returns where it would end now."""
+
     @property
-    def attempt(self) -> Tensor: ...
+    def attempt(self) -> Tensor:
+        """Returns which of its starts each row is at."""
+
     @property
-    def iteration(self) -> Tensor: ...
+    def iteration(self) -> Tensor:
+        """Returns how many iterations it has done."""
 
 
 class Optimiser(Protocol):
@@ -81,6 +88,7 @@ class AdamState:
 
     @property
     def found(self) -> Tensor:
+        """Returns z: every step is taken."""
         return self.z
 
 
@@ -111,6 +119,7 @@ class Adam:
         return cls(size, mean, square, config.z_max)
 
     def begin(self, z: Tensor) -> AdamState:
+        """Returns the state before the first iteration."""
         return AdamState(
             z=z.clone(),
             mean=torch.zeros_like(z),
@@ -121,6 +130,7 @@ class Adam:
         )
 
     def step(self, state: AdamState, loss: Tensor, gradient: Tensor, starts: Tensor) -> AdamState:
+        """Returns the state after an iteration: see `Optimiser`."""
         s = state
         age = s.age + 1
         mean, square = s.mean.lerp(gradient, 1 - BETA1), s.square.lerp(gradient * gradient, 1 - BETA2)
@@ -181,6 +191,7 @@ class BFGS:
     z_max: float
 
     def begin(self, z: Tensor) -> BFGSState:
+        """Returns the state before the first iteration."""
         return BFGSState(
             z=z.clone(),
             found=z.clone(),
@@ -195,6 +206,7 @@ class BFGS:
         )
 
     def step(self, state: BFGSState, loss: Tensor, gradient: Tensor, starts: Tensor) -> BFGSState:
+        """Returns the state after an iteration: see `Optimiser`."""
         s = state
         begins = s.loss.isinf()
         finite = loss.isfinite() & gradient.isfinite().all(dim=1)

@@ -273,6 +273,7 @@ def adam(
 
 @triton.jit(do_not_specialize=("count",))
 def discriminator_slope(logit, slope, count, LAMBDA_D: tl.constexpr, BLOCK: tl.constexpr):
+    """Takes the derivative of lambda_d log(1 - sigmoid(t)) in the logits t."""
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)  # [BLOCK]
     t = tl.load(logit + i, i < count, 0.0)
     probability = 1.0 / (1.0 + tl.exp(-t.to(tl.float64)))
