@@ -66,7 +66,7 @@ def to_numpy(array: Any, name: str = "array") -> NDArray[Any]:
         )
     try:
         if is_torch(array):
-            return array.detach().cpu().numpy()
+            return array.detach().cpu().resolve_conj().resolve_neg().numpy()
         if is_cupy(array):
             return array.get()
         found = np.asarray(array)

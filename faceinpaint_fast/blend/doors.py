@@ -112,7 +112,8 @@ class PoissonSolver(_HoleSolver):
         """
         with on_stream_of(target):
             into, v, holes = self._checked(target, divergence, "divergence", tolerance)
-            return self._filled(into, holes, None, v.known_where(lambda: holes, "divergence").pixels, tolerance)
+            v = v.known_where(lambda: holes, "divergence")
+            return self._followed(into, holes, v.pixels, tolerance)
 
     def blend(self, target: Array, source: Array, *, mixed: bool = False, tolerance: float = TOLERANCE) -> Array:
         """Returns what `poisson_blend` into this hole does."""
@@ -131,7 +132,20 @@ class PoissonSolver(_HoleSolver):
                 merge(gradient_fields(t), gradient_fields(s), hole, mixed=True)
                 for t, s, hole in zip(T.pixels.astype(np.float64), S.astype(np.float64), holes, strict=True)
             ]
-            return self._filled(into, holes, None, np.stack([divergence(field) for field in fields]), tolerance)
+            return self._followed(into, holes, np.stack([divergence(field) for field in fields]), tolerance)
+
+    def _followed(self, into: ImageBatch, holes: Any, divergence: Any, tolerance: float) -> Any:
+        """Returns the target with what has that divergence in the hole.
+
+        A level has none.  That of a known pixel beside the hole is taken off as a source, so that the error goes with
+        the contrast of what is left.
+        """
+        count, _, _, channels = into.pixels.shape
+        beside = (self._read(holes) & ~holes).reshape(count, -1).argmax(axis=1)
+        pixels = into.pixels.reshape(count, -1, channels)
+        level = pixels[module_of(pixels).arange(count), beside][:, None, None]
+        source = module_of(pixels).ascontiguousarray(np.broadcast_to(level, into.pixels.shape))
+        return self._filled(into, holes, source, divergence, tolerance)
 
 
 class BiharmonicSolver(_HoleSolver):

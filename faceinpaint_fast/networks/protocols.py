@@ -6,10 +6,12 @@ Inside the networks a pixel lies in [-1, 1], the range of tanh; `to_unit` and `t
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
 from faceinpaint_fast.errors import InputError
@@ -93,9 +95,24 @@ def frozen(network: Network, device: torch.device, name: str = "network") -> Net
     try:
         with _Detached():
             copied = copy.deepcopy(network).to(device)
+        _bake(copied.eval())
     except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
         raise InputError(f"{name}: expected a module that can be copied to {device}, got: {error}") from error
-    return copied.eval().requires_grad_(False)
+    return copied.requires_grad_(False)
+
+
+def _bake(network: nn.Module) -> None:
+    """Leaves the weights that parametrizations compute in their place: torch pickles no network that has any."""
+    for module in list(network.modules()):
+        if parametrize.is_parametrized(module):
+            weights = {name: getattr(module, name).detach() for name in module.parametrizations}  # type: ignore[union-attr]
+            # not by torch's own removal, which takes them from the class that the original has too
+            module.__class__ = type(module).__bases__[0]
+            del module.parametrizations
+            # weight_norm's, which cannot be pickled either, looks for what is gone
+            module._load_state_dict_pre_hooks = OrderedDict()
+            for name, weight in weights.items():
+                module.register_parameter(name, nn.Parameter(weight, requires_grad=False))
 
 
 class _Detached(TorchFunctionMode):

@@ -165,8 +165,8 @@ def gathered(
 ):  # fmt: skip
     """A layer that reads channels last.
 
-    HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, in an image
-    STRIDE times as large, and with PHASES x PHASES phases of a result; of an IMAGE the phases are columns.  A tile is
+    HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, in an image STRIDE times as large, and with
+    PHASES x PHASES phases of a result; of an IMAGE the phases are columns.  A tile is
     one function: its steps share what says where it lies.
     """
     tile, split = tl.program_id(0), tl.program_id(1)

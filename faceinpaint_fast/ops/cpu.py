@@ -98,7 +98,7 @@ def weight_map(missing: Tensor, radius: int, scale: float) -> Tensor:
 
 def _numbers(tensor: Tensor) -> NDArray[Any]:
     """Returns the same numbers for NumPy, one after the other; copied only where they are not."""
-    return tensor.detach().contiguous().numpy()
+    return tensor.detach().resolve_neg().contiguous().numpy()
 
 
 def _threads(tensor: Tensor) -> int:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from faceinpaint_fast.checks import expect_positive
+from faceinpaint_fast.checks import expect_number, expect_positive
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.ops import cpu as cpu_kernels
 from faceinpaint_fast.ops.ssim_l1 import constants
@@ -24,6 +24,8 @@ from faceinpaint_fast.ops.tensors import accumulator, check_pair, check_weights,
 from faceinpaint_fast.ops.window import Padding, Window
 
 Reduction = Literal["mean", "none"]
+LEAST, MOST = 2.0**-126, 2.0**128  # of float32
+SQUARED = 1e-6, 1e9  # data ranges whose fourth powers the kernels' float32 holds; for others images are brought to 1
 
 
 def ssim(
@@ -58,6 +60,9 @@ def ssim(
     """
     check_pair(x, y)
     expect_positive(data_range, "data_range")
+    expect_number(data_range, "data_range", "a number that float32 holds", lambda number: LEAST <= number < MOST)
+    if not SQUARED[0] <= data_range <= SQUARED[1]:
+        x, y, data_range = x.to(accumulator(x, y)) / data_range, y.to(accumulator(x, y)) / data_range, 1.0
     if reduction not in get_args(Reduction):
         raise InputError(f"reduction: expected one of {get_args(Reduction)}, got {reduction!r}")
     window = Window(size=window_size, sigma=sigma, padding=padding)

@@ -15,6 +15,8 @@ def check_pair(x: Any, y: Any) -> None:
     """Two images or batches of one shape, on one device, of floating dtypes."""
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
         raise InputError(f"x, y: expected torch tensors, got {_kind(x)}, {_kind(y)}")
+    if not x.layout == y.layout == torch.strided:
+        raise InputError(f"x, y: expected dense tensors, got {x.layout}, {y.layout}")
     if x.ndim not in (3, 4) or x.shape != y.shape:
         raise InputError(f"x, y: expected one shape, (C, H, W) or (B, C, H, W), got {tuple(x.shape)}, {tuple(y.shape)}")
     if 0 in x.shape:
@@ -29,6 +31,8 @@ def check_weights(name: str, weights: Any, x: Tensor) -> None:
     """A tensor beside x that nobody wants the gradient of."""
     if not isinstance(weights, Tensor):
         raise InputError(f"{name}: expected a torch tensor, got {_kind(weights)}")
+    if weights.layout != torch.strided:
+        raise InputError(f"{name}: expected a dense tensor, got {weights.layout}")
     if weights.is_complex():
         raise InputError(f"{name}: expected real numbers, got {weights.dtype}")
     if weights.device != x.device:
@@ -62,6 +66,12 @@ def is_transformed() -> bool:
     if torch.compiler.is_compiling():
         return False
     return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def is_batched(gradient: Tensor) -> bool:
+    """Whether a gradient stands for many, of which a kernel would see none: `is_grads_batched`, vmap over autograd."""
+    functorch = torch._C._functorch
+    return functorch.is_batchedtensor(gradient) or functorch.is_legacy_batchedtensor(gradient)
 
 
 def _kind(value: Any) -> str:

@@ -11,7 +11,7 @@ from torch.library import custom_op
 
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.ops import cpu as cpu_kernels
-from faceinpaint_fast.ops.tensors import accumulator, check_pair, check_weights, is_traced, is_transformed
+from faceinpaint_fast.ops.tensors import accumulator, check_pair, check_weights, is_batched, is_traced, is_transformed
 
 
 def weighted_l1(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
@@ -74,8 +74,8 @@ class _Straight(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, y, w = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            # somebody is going to differentiate the gradient, which is linear in grad
+        if torch.is_grad_enabled() or is_batched(grad):
+            # somebody is going to differentiate the gradient, which is linear in grad, or wants many
             gradient = grad[:, None, None, None] * w * (x - y).detach().sign()
         else:
             gradient = _kernels(x).weighted_l1_gradient(grad, x, y, w)

@@ -94,5 +94,5 @@ def _taps(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> 
     # kept for whoever asks next, who may want to differentiate
     with torch.inference_mode(False):
         offsets = torch.arange(size, dtype=torch.float64, device="cpu") - size // 2
-        window = torch.exp(-(offsets**2) / (2 * sigma**2))
+        window = torch.exp(-((offsets / sigma) ** 2) / 2)
         return (window / window.sum()).to(device, dtype)

@@ -243,19 +243,27 @@ def test_threads_are_one_at_least(solver):
         solver(HOLES["centre"], threads=0)
 
 
-@pytest.mark.parametrize("blend", [poisson_blend, biharmonic_blend, tension_blend])
-def test_the_error_goes_with_the_contrast_not_with_the_level(blend, pair):
-    (target, source), hole = pair, HOLES["free-form"]
-    # 1e6 has 1e-10 between neighbours; the equation divides by an eigenvalue of about 1e-3
-    assert_allclose(blend(target + 1e6, source + 1e6, hole) - 1e6, blend(target, source, hole), rtol=0, atol=1e-6)
-
-
 BLENDS = {
     "poisson": (poisson_blend, 1),
     "mixed": (lambda *images: poisson_blend(*images, mixed=True), 1),
     "biharmonic": (biharmonic_blend, 2),
     "tension": (tension_blend, 2),
 }
+
+
+@pytest.mark.parametrize("hole", [HOLES["free-form"], HOLES["centre"]], ids=["free-form", "rectangle"])
+@pytest.mark.parametrize("blend", [blend for blend, _ in BLENDS.values()], ids=BLENDS)
+def test_the_error_goes_with_the_contrast_not_with_the_level(blend, hole, pair):
+    target, source = pair
+    # 1e6 has 1e-10 between neighbours; the equation divides by an eigenvalue of about 1e-3
+    assert_allclose(blend(target + 1e6, source + 1e6, hole) - 1e6, blend(target, source, hole), rtol=0, atol=1e-6)
+
+
+def test_so_does_that_of_what_follows_a_divergence(pair):
+    target, divergence = pair
+    solver = PoissonSolver(HOLES["free-form"])
+    raised = solver.solve(divergence, target + 1e6)
+    assert_allclose(raised - 1e6, solver.solve(divergence, target), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("blend", "reach"), BLENDS.values(), ids=BLENDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 
 import pytest
@@ -77,6 +78,7 @@ def test_a_weight_that_is_computed_is_copied_as_it_computes(norm):
     assert not torch.equal(copied(x), layer(x))
     assert not copied(x).requires_grad
     assert torch.equal(frozen(copied, CPU)(x), copied(x))
+    assert torch.equal(pickle.loads(pickle.dumps(copied))(x), copied(x))
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")

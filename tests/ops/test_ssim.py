@@ -86,3 +86,24 @@ def test_bad_arguments_of_ssim():
         ssim(torch.zeros(1, 3, 11, 11), torch.zeros(1, 3, 11, 11), data_range=0)
     with pytest.raises(InputError, match="window_size: expected an odd integer from 3 to 31, got 4"):
         ssim(x, x, window_size=4)
+
+
+@pytest.mark.parametrize("data_range", [1e-30, 1e-9, 1e10, 1e30])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_a_data_range_may_be_small_or_large(data_range, reduction):
+    """The kernels' float32 holds the fourth power of none of these."""
+    x, y = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    found = ssim(x * data_range, y * data_range, data_range=data_range, reduction=reduction)
+    torch.testing.assert_close(found, ssim(x, y, reduction=reduction), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("data_range", [1e-39, 1e39, 1e200])
+def test_a_data_range_that_float32_does_not_hold(data_range):
+    with pytest.raises(InputError, match=r"^data_range: expected a number that float32 holds, got"):
+        ssim(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16), data_range=data_range)
+
+
+@pytest.mark.parametrize("sigma", [1e-300, 1e300])
+def test_a_window_may_be_one_pixel_or_flat(sigma):
+    x, y = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    assert ssim(x, y, sigma=sigma).isfinite().all()
