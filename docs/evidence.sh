@@ -9,7 +9,9 @@ evaluate() { faceinpaint evaluate "$@" --precision bf16 > /dev/null; }
 celeba=$faces/celeba64-val.tar portraits=$faces/portraits64-val.tar asian=$faces/asian64-tight-val.tar
 
 evaluate "$celeba" --out evidence/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea
-evaluate "$celeba" --out evidence/evaluation --faces 32 --methods paper,paper-calibrated,DIP
+evaluate "$celeba" --out evidence/evaluation --faces 32 --methods paper,DIP
+evaluate "$celeba" --out evidence/evaluation --faces 16 --masks centre,left,drop-20,drop-40,drop-60,drop-80 \
+    --methods paper-calibrated
 # where DIP is close
 evaluate "$celeba" --out evidence/evaluation --faces 96 --masks centre --methods DIP
 evaluate "$celeba" --out evidence/evaluation --faces 64 --masks bottom --methods DIP
