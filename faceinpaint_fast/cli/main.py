@@ -19,7 +19,8 @@ from faceinpaint_fast.errors import InputError, ModelError
 # click's, which newer versions of typer have taken in: its only address in all of them
 USAGE_ERROR = typer.BadParameter.__mro__[1]
 
-app = typer.Typer(pretty_exceptions_enable=False)
+# a name that is not a command's is not likely another's: "batch" is no slip for "bench"
+app = typer.Typer(pretty_exceptions_enable=False, suggest_commands=False)
 # in the order of --help
 for command in (
     restore.inpaint,

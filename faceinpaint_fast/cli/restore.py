@@ -114,6 +114,8 @@ def _check(out: Path, steps: list[Path]) -> None:
         images.check_writable(out)
     for step in steps:
         images.check_writable(step)
+        if step.resolve() == out.resolve():
+            raise InputError(f"--save-steps: expected another folder, in this one {step.name} would replace {out}")
 
 
 def _write(picture: PictureFile, out: Path) -> None:

@@ -307,3 +307,7 @@ def test_a_damaged_model_is_refused(refused, picture, model, out):
     assert "size mismatch" in refused("inpaint", picture, "centre", "-o", out, "--model", model)
     (model / "config.json").write_text("{}")
     assert "expected a model's description" in refused("inpaint", picture, "centre", "-o", out, "--model", model)
+
+
+def test_a_command_that_there_is_not_is_no_slip_for_another(refused):
+    assert "Did you mean" not in refused("batch")

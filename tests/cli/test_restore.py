@@ -297,3 +297,9 @@ def test_demo_follows_the_seed(faceinpaint, model, tmp_path):
         sheets.append(read_image(tmp_path / f"{name}.png"))
     assert_array_equal(sheets[0], sheets[1])
     assert (sheets[0] != sheets[2]).any()
+
+
+def test_a_step_does_not_replace_the_result(refused, picture, model, tmp_path):
+    out = tmp_path / "steps" / "weights.png"
+    line = refused("inpaint", picture, "centre", "-o", out, "--model", model, "--save-steps", tmp_path / "steps")
+    assert "--save-steps: expected another folder, in this one weights.png would replace" in line
