@@ -158,7 +158,7 @@ def bad_files(tmp_path):
     Image.fromarray(np.full((64, 64), np.nan, np.float32)).save(nan)
     yield tmp_path / "missing.png", "no such file"
     yield folder, "directory"
-    yield text, "cannot identify image file"
+    yield text, "got none of a known format"
     yield truncated, "read whole"
     yield nan, "grey levels outside 0 to 1"
 
