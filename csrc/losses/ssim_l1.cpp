@@ -17,7 +17,7 @@
 #include "losses/ssim_l1.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -153,17 +153,27 @@ private:
     // it was: where e is 0, as in the hole, variances are exactly 0 still, and where it is the same everywhere they
     // are not what two large squares leave.
     T nearest_to_zero(const Plane<T>& plane) const {
-        const auto e = [&](std::int64_t y, std::int64_t x) {
-            return plane.w[y * plane.w_row + x] * plane.x[y * width_ + x] - plane.v[y * width_ + x];
-        };
-        T nearest = e(0, 0);
-        for (std::int64_t y = 0; y < height_; ++y)
-            for (std::int64_t x = 0; x < width_; ++x) {
-                const T value = e(y, x);
-                if (!(value * nearest > 0)) return 0;
-                if (std::abs(value) < std::abs(nearest)) nearest = value;
+        T least = std::numeric_limits<T>::infinity(), most = -least;
+        // most planes have both signs in their first rows
+        for (std::int64_t y = 0; y < height_ && !(least <= 0 && most >= 0); ++y) {
+            const T *w = plane.w + y * plane.w_row, *u = plane.x + y * width_, *v = plane.v + y * width_;
+            if (width_ < LANES<T>) {
+                for (std::int64_t x = 0; x < width_; ++x)
+                    least = std::min(least, w[x] * u[x] - v[x]), most = std::max(most, w[x] * u[x] - v[x]);
+                continue;
             }
-        return nearest;
+            Vector<T> low = least + Vector<T>{}, high = most + Vector<T>{};
+            for (std::int64_t begin = 0; begin < width_; begin += LANES<T>) {
+                // the last ones again, not what lies beyond
+                const std::int64_t x = std::min(begin, width_ - LANES<T>);
+                const Vector<T> e = load(w + x, LANES<T>) * load(u + x, LANES<T>) - load(v + x, LANES<T>);
+                low = e < low ? e : low;
+                high = e > high ? e : high;
+            }
+            for (int lane = 0; lane < LANES<T>; ++lane)
+                least = std::min(least, low[lane]), most = std::max(most, high[lane]);
+        }
+        return std::max(least, T{0}) + std::min(most, T{0});
     }
 
     // rows of e, e^2, e v
