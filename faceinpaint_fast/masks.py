@@ -21,9 +21,7 @@ Side = Literal["left", "right", "top", "bottom"]
 MOST_CHANNELS = 4  # of a picture that may be a hole: grey, with or without alpha, or colours
 # one hole of each kind, as `draw` calls it, by what a caption calls it
 KINDS = {"centre": "centre", "left half": "left", "free-form": "free-form", "80 % dropped": "drop-80"}
-
-
-CENTRE = ("centre", "center")
+CENTRE = ("centre", "center")  # the two spellings
 # of a picture of a hole: shares of its pixels.  At least 0.26 of any of 600 faces lie between their extremes, 0.16 at
 # most of masks as JPEG files of quality 30 or brought to another size.
 MOST_BETWEEN = 0.2

@@ -45,11 +45,8 @@ def read_hole(
         missing = masks.of_transparency(images.as_bytes(picture.alpha))
     elif kind in ("colour", "color") and colour:
         missing = masks.of_colour(images.as_bytes(picture.pixels), colour)
-    elif hole == STDIN:
-        levels = images.read_grey(sys.stdin.buffer, name="stdin")
-        missing, doubt = masks.cut(levels), masks.doubt(levels)
-    elif not masks.is_name(hole) and (Path(hole).exists() or Path(hole).suffix or Path(hole).name != hole):
-        levels = images.read_grey(hole)
+    elif hole == STDIN or (not masks.is_name(hole) and _is_path(hole)):
+        levels = images.read_grey(sys.stdin.buffer, name="stdin") if hole == STDIN else images.read_grey(hole)
         missing, doubt = masks.cut(levels), masks.doubt(levels)
     else:
         missing = masks.draw(hole, picture.levels.shape[:2], seed)
@@ -63,3 +60,9 @@ def read_hole(
     if doubt and not force:
         raise InputError(f"{hole}: expected a hole in two colours, got {doubt}: {found}; --force to go on")
     return missing, f"{hole}: {found}"
+
+
+def _is_path(text: str) -> bool:
+    """Says whether it is a file's path, or looks like one."""
+    path = Path(text)
+    return path.exists() or path.suffix != "" or path.name != text

@@ -96,7 +96,7 @@ def frozen(network: Network, device: torch.device, name: str = "network") -> Net
         with _Detached():
             copied = copy.deepcopy(network).to(device)
         _bake(copied.eval())
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{name}: expected a module that can be copied to {device}, got: {error}") from error
     return copied.requires_grad_(False)
 

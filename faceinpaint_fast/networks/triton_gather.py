@@ -166,8 +166,8 @@ def gathered(
     """A layer that reads channels last.
 
     HEIGHT x WIDTH are the half's pixels, each with TAPS x TAPS taps, in an image STRIDE times as large, and with
-    PHASES x PHASES phases of a result; of an IMAGE the phases are columns.  A tile is
-    one function: its steps share what says where it lies.
+    PHASES x PHASES phases of a result; of an IMAGE the phases are columns.  A tile is one function: its steps share
+    what says where it lies.
     """
     tile, split = tl.program_id(0), tl.program_id(1)
     # neighbours run at the same time, and share rows in the caches
