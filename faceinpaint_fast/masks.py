@@ -65,8 +65,8 @@ def as_hole(hole: NDArray[Any], name: str = "hole") -> NDArray[np.bool_]:
 def cut(levels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Returns the lighter part of a picture of a hole, grey levels (H, W), as the hole.
 
-    It is cut halfway between its darkest and its lightest level, so that any two colours will do; one of a single level
-    is missing everywhere or nowhere, by `threshold`.
+    The picture is cut halfway between its darkest and its lightest level, so that any two colours will do.  A picture of
+    a single level is missing everywhere or nowhere, by `threshold`.
     """
     low, high = int(levels.min()), int(levels.max())
     return as_hole(levels) if low == high else 2 * levels.astype(np.int64) > low + high
@@ -100,7 +100,7 @@ def of_transparency(alpha: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def of_colour(image: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
     """Returns what was painted over an image (H, W, 3) in a colour, a name or #rrggbb, as the hole (H, W).
 
-    That is every pixel within 64 levels of it in each channel, and its neighbours: a brush has soft edges.
+    The hole is every pixel within 64 levels of the colour in each channel, with its neighbours: a brush has soft edges.
     Raises InputError for what is no colour.
     """
     try:

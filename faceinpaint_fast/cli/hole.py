@@ -31,8 +31,9 @@ Hole = Annotated[
 def read_hole(
     hole: str, picture: PictureFile, seed: int, *, invert: bool, force: bool
 ) -> tuple[NDArray[np.bool_], str | None]:
-    """Returns the hole (H, W) of a picture, True = missing, and how much that is, in words, if it was read from one.
+    """Returns the hole (H, W) of a damaged picture, True = missing, and a line that says how large the hole is.
 
+    A hole that has a name is what its name says: there is no line for it.
     Raises InputError, unless forced, for what was read from a picture and is hardly meant to be a hole.
     """
     from faceinpaint_fast import images, masks
