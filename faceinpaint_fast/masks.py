@@ -65,8 +65,8 @@ def as_hole(hole: NDArray[Any], name: str = "hole") -> NDArray[np.bool_]:
 def cut(levels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Returns the lighter part of a picture of a hole, grey levels (H, W), as the hole.
 
-    The picture is cut halfway between its darkest and its lightest level, so that any two colours will do.  A picture of
-    a single level is missing everywhere or nowhere, by `threshold`.
+    The picture is cut halfway between its darkest and its lightest level, so that any two colours will do.  A picture
+    of a single level is missing everywhere or nowhere, by `threshold`.
     """
     low, high = int(levels.min()), int(levels.max())
     return as_hole(levels) if low == high else 2 * levels.astype(np.int64) > low + high
