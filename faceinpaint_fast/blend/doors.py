@@ -109,6 +109,8 @@ class PoissonSolver(_HoleSolver):
 
         divergence  float, of target's shape and on its scale; matters at the missing pixels only
         target      images as in `poisson_blend`, which also says what comes back and what is raised
+        tolerance   largest relative residual of a channel's system for F less its level, target at the first known
+                    pixel beside the hole
         """
         with on_stream_of(target):
             into, v, holes = self._checked(target, divergence, "divergence", tolerance)
