@@ -26,7 +26,7 @@ constexpr std::int64_t in_panels(std::int64_t columns) { return (columns + PANEL
 template <class Number>
 class PackedMatrix {
 public:
-    // Row-major numbers, each rounded to a Number.  rows_of_16: A will have a multiple of 16 rows, always.
+    // Row-major numbers, each rounded to a Number.  rows_of_16: A will have 16 rows or more, best a multiple.
     PackedMatrix(const float* numbers, std::int64_t k, std::int64_t n, bool rows_of_16);
 
     // C (m, in_panels(n)) = A (m, k) B, row-major.

@@ -4,6 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "layers/matrix_product.hpp"
 
 namespace faceinpaint {
@@ -84,14 +87,24 @@ std::int64_t in_tile_order(std::int64_t i, std::int64_t j, std::int64_t k) {
 
 void multiply_tiles(const BFloat16* a, const BFloat16* b, std::int64_t m, std::int64_t k, std::int64_t columns,
                     float* c) {
-    const Tiles tiles;
-    for (std::int64_t column = 0; column < columns; column += PANEL) {
-        const BFloat16* panel = b + column * k;
-        std::int64_t row = 0;
-        for (; row + 2 * TILE <= m; row += 2 * TILE)
-            multiply_square(a + row * k, k, panel, c + row * columns + column, columns);
-        for (; row < m; row += TILE) multiply_row(a + row * k, k, panel, c + row * columns + column, columns);
+    const std::int64_t whole = m / TILE * TILE, rest = m - whole;
+    {
+        const Tiles tiles;
+        for (std::int64_t column = 0; column < columns; column += PANEL) {
+            const BFloat16* panel = b + column * k;
+            std::int64_t row = 0;
+            for (; row + 2 * TILE <= whole; row += 2 * TILE)
+                multiply_square(a + row * k, k, panel, c + row * columns + column, columns);
+            for (; row < whole; row += TILE) multiply_row(a + row * k, k, panel, c + row * columns + column, columns);
+        }
     }
+    if (rest == 0) return;
+    // rows that fill no tile are filled up to one
+    std::vector<BFloat16> rows(TILE * k);
+    std::vector<float> sums(TILE * columns);
+    std::copy_n(a + whole * k, rest * k, rows.begin());
+    multiply_tiles(rows.data(), b, TILE, k, columns, sums.data());
+    std::copy_n(sums.begin(), rest * columns, c + whole * columns);
 }
 
 }  // namespace FACEINPAINT_LEVEL

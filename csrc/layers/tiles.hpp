@@ -18,7 +18,7 @@ bool may_use_tiles();
 // Where B[i, j] lies, for tiles; k in whole depths.
 std::int64_t in_tile_order(std::int64_t i, std::int64_t j, std::int64_t k);
 
-// C (m, columns) = A (m, k) B for B in tile order; m in whole tiles, k in whole depths, columns in whole panels.
+// C (m, columns) = A (m, k) B for B in tile order; k in whole depths, columns in whole panels.
 void multiply_tiles(const BFloat16* a, const BFloat16* b, std::int64_t m, std::int64_t k, std::int64_t columns,
                     float* c);
 
