@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "poisson_blend",
             "tension_blend",
         ],
-        "config": ["InpaintConfig", "Normalization"],
+        "config": ["InpaintConfig", "Normalization", "Stage"],
         "errors": ["InputError", "ModelError"],
         "ops": ["ssim", "weighted_l1"],
         "pipeline": ["Inpainter", "Inpainting"],

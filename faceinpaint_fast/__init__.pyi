@@ -7,6 +7,7 @@ from .blend.doors import poisson_blend as poisson_blend
 from .blend.doors import tension_blend as tension_blend
 from .config import InpaintConfig as InpaintConfig
 from .config import Normalization as Normalization
+from .config import Stage as Stage
 from .errors import InputError as InputError
 from .errors import ModelError as ModelError
 from .ops import ssim as ssim

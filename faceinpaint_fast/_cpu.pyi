@@ -55,6 +55,21 @@ def ssim(
 ) -> None: ...
 def weighted_l1(x: _Reals, y: _Reals, w: _Reals, threads: int, out: _Reals) -> None: ...
 def weighted_l1_gradient(grad: _Reals, x: _Reals, y: _Reals, w: _Reals, threads: int, out: _Reals) -> None: ...
+def adam(
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    bound: float,
+    steps: NDArray[np.float32],
+    gradient: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    threads: int,
+    u: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    square: NDArray[np.float32],
+    distance: NDArray[np.float64],
+    finite: NDArray[np.bool_],
+) -> None: ...
 def has_tiles() -> bool: ...
 
 class _Packed:

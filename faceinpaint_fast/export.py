@@ -30,9 +30,9 @@ from faceinpaint_fast.ops.plain import DECOMPOSITIONS
 from faceinpaint_fast.search.loop import loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
-from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.optimisers import ATTEMPTS, Optimiser, optimiser, optimiser_of
 from faceinpaint_fast.search.prior import Prior
-from faceinpaint_fast.search.problem import Problem
+from faceinpaint_fast.search.problem import Problem, mean_of_both
 from faceinpaint_fast.search.starts import around
 
 
@@ -46,13 +46,13 @@ def export(
 ) -> None:
     """Compiles the search with a model into the package `out`, .pt2, which takes what `ExportedSearch` takes.
 
-    config  all but the blend, which is left to the caller; one start an image
+    config  all but the blend and what goes before it, symmetry, which are left to the caller; one start an image
     batch   images a call
 
     The package is for the kind of processor or GPU that it was made on, and for this version of torch.  Among its
     metadata are AOTI_DEVICE_KEY, "cpu" or "cuda", latent_size, size and channels of the images, attempts (starts drawn
     an image) and the blend's tension.  Raises InputError, before any work, for an `out` that cannot be written to, a
-    batch below 1 and a config with restarts, and where there is no C++ compiler that works.
+    batch below 1, a config with restarts or symmetry, and where there is no C++ compiler that works.
     """
     if out.suffix != ".pt2":
         raise InputError(f"{out}: expected the extension .pt2, got {out.suffix!r}")
@@ -61,6 +61,8 @@ def export(
         raise InputError(f"batch: expected >= 1, got {batch}")
     if config.restarts != 1:
         raise InputError(f"restarts: expected 1 in a package, got {config.restarts}")
+    if config.symmetry:
+        raise InputError("symmetry: expected False in a package, which ends with T, got True")
     metadata = {name: str(getattr(model.config, name)) for name in ("latent_size", "size", "channels")}
     metadata |= {"attempts": str(ATTEMPTS), "tension": str(config.tension)}
     package = BytesIO()
@@ -111,8 +113,8 @@ class ExportedSearch(nn.Module):
     holes   (B, H, W) float32, missing where >= 0.5
     drawn   (ATTEMPTS, B, latent_size) from N(0, 1): `starts.codes` of seeds
 
-    Returns z^ (B, latent_size), T = G(z^) (B, 3, H, W) in [0, 1] and Eq. 8 there (B,), which is NaN where no start had
-    a finite loss and gradient.
+    Returns z^ (B, latent_size), T (B, 3, H, W) in [0, 1] and Eq. 8 there (B,), which is NaN where no start had a finite
+    loss and gradient; beyond z there is one start.
     """
 
     def __init__(self, model: Model, config: InpaintConfig, device: torch.device) -> None:
@@ -121,32 +123,55 @@ class ExportedSearch(nn.Module):
         G, D = frozen(model.generator, device), frozen(model.discriminator, device)
         E = None if model.encoder is None else frozen(model.encoder, device)
         self._networks = Networks.of(G, D, E, config, device, MatrixProduct)
-        self._config, self._optimiser = config, optimiser(config, device)
+        self._config = config = self._networks.carried_out(config)
+        self._over_z = optimiser(config, device)
+        self._over_stages = [optimiser_of(stage, config, device) for stage in config.stages]
 
     def forward(self, images: Tensor, holes: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns z^ (B, latent_size), G(z^) in [0, 1] and the losses (B,), NaN where every start has failed."""
-        problem = Problem.of(images, holes >= 0.5, self._networks, self._config)
-        objective = Objective(problem, self._networks.discriminator, self._config)
-        prior = Prior.of(problem, self._config)
-        state = self._searched(objective, prior, around(problem.guess, drawn))
-        x, _ = self._networks.generator(state.found)
-        loss = objective.with_gradient(x)[0] + prior.weighted(state.found)
-        return state.found, to_unit(x), loss.where(state.attempt < ATTEMPTS, torch.nan)
+        """Returns z^ (B, latent_size), T in [0, 1] and the losses (B,), NaN where every start has failed."""
+        config, networks = self._config, self._networks
+        problem = Problem.of(images, holes >= 0.5, networks, config)
+        objective = Objective(problem, networks.discriminator, config)
+        drawn = torch.cat([drawn, drawn], dim=1) if config.flips else drawn
+        starts, prior = around(problem.guess, drawn), Prior.of(problem, config)
+        z, failed = starts[0], torch.zeros_like(starts[0, :, 0], dtype=torch.bool)
+        if config.iterations:
+            z, failed = searched(networks, self._over_z, config.iterations, objective, prior, starts)
+        u, last, layer = z, networks, 0
+        for stage, rule in zip(config.stages, self._over_stages, strict=True):
+            for cut in networks.cuts[layer : stage.layer]:
+                u = cut.into(u)
+            last, layer, prior = networks.beyond(stage.layer), stage.layer, Prior.at(u, config)
+            # a loop may not be handed the same memory twice
+            u, again = searched(last, rule, stage.steps, objective, prior, u.clone()[None])
+            failed = failed | again
+        x, _ = last.generator(u)
+        loss = objective.with_gradient(x)[0] + prior.weighted(u)
+        loss = loss.where(~failed, torch.nan)
+        if not config.flips:
+            return z, to_unit(x), loss
+        count = len(images)
+        # the mean of both is as good as the worse of them
+        return z[:count], mean_of_both(to_unit(x)), torch.maximum(loss[:count], loss[count:])
 
-    def _searched(self, objective: Objective, prior: Prior, starts: Tensor) -> Any:
-        """Returns the optimiser's state after all iterations."""
-        begun = self._optimiser.begin(starts[0])
-        State, names = type(begun), [field.name for field in fields(begun)]
 
-        def tensors(state: Any) -> tuple[Tensor, ...]:
-            return tuple(getattr(state, name) for name in names)
+def searched(
+    networks: Networks, rule: Optimiser, iterations: int, objective: Objective, prior: Prior, starts: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns what a search finds that is one loop of torch's ops, (B, n), and which rows failed, (B,)."""
+    begun = rule.begin(starts[0])
+    State, names = type(begun), [field.name for field in fields(begun)]
 
-        def goes_on(*state: Tensor) -> Tensor:
-            return State(*state).iteration[0] < self._config.iterations
+    def tensors(state: Any) -> tuple[Tensor, ...]:
+        return tuple(getattr(state, name) for name in names)
 
-        def advance(*state: Tensor) -> tuple[Tensor, ...]:
-            before = State(*state)
-            loss, gradient = loss_and_gradient(self._networks.generator, before.z, objective, prior)
-            return tensors(self._optimiser.step(before, loss, gradient, starts))
+    def goes_on(*state: Tensor) -> Tensor:
+        return State(*state).iteration[0] < iterations
 
-        return State(*while_loop(goes_on, advance, tensors(begun)))
+    def advance(*state: Tensor) -> tuple[Tensor, ...]:
+        before = State(*state)
+        loss, gradient = loss_and_gradient(networks.generator, before.z, objective, prior)
+        return tensors(rule.step(before, loss, gradient, starts))
+
+    ended = State(*while_loop(goes_on, advance, tensors(begun)))
+    return ended.found, ended.attempt == len(starts)

@@ -7,7 +7,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic
@@ -24,6 +24,7 @@ from faceinpaint_fast.arrays import (
     is_cupy,
     is_torch,
     like,
+    module_of,
     on_stream,
     pick_device,
     to_numpy,
@@ -37,9 +38,10 @@ from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.models import Model, load_model
 from faceinpaint_fast.networks.protocols import Discriminator, Encoder, Generator, frozen
-from faceinpaint_fast.search.latent_search import TERMS, Found, LatentSearch
+from faceinpaint_fast.search.latent_search import TERMS, Found, LatentSearch, together
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.problem import Problem
+from faceinpaint_fast.symmetry import mirrored
 
 # OpenMP's threads do not live on in a forked process, and a loop that torch shares out would wait for them for ever
 if hasattr(os, "register_at_fork"):
@@ -51,15 +53,20 @@ class Inpainting(Generic[Array]):
     """The result of a restoration: the kind of array that went in, batched as it was, pictures in its layout and dtype.
 
     image      F, the restored image: the input's known pixels bit for bit, the rest blended
-    generated  T = G(z^), the best generated image
-    z          z^, (latent_size,) or (B, latent_size), float32
-    losses     at z^, each () or (B,): "discriminator" (Eq. 3), "context" (Eq. 6), "structural" (Eq. 5), "prior" (of z),
-               "total" (Eq. 8)
+    generated  T, the best generated image; with flips the mean of both, with symmetry mirrored pixels in it
+    z          z^, (latent_size,) or (B, latent_size), float32; where z is not searched, the code that the search beyond
+               it began at
+    activations
+               u^, those behind the last layer of G that was searched, (B, ...) or without B, float32, as G's modules
+               have them; none where z alone is searched
+    losses     where the search ended, each () or (B,): "discriminator" (Eq. 3), "context" (Eq. 6), "structural" (Eq. 5),
+               "prior" (of the activations, or of z), "total" (Eq. 8)
     """
 
     image: Array
     generated: Array
     z: Array
+    activations: Array | None
     losses: dict[str, Array]
 
 
@@ -70,7 +77,8 @@ class Inpainter:
     discriminator  module, (B, 3, H, W) in [-1, 1] -> logit (B,): `protocols.Discriminator`
     encoder        module, (B, 4, H, W) -> (B, latent_size), the code guessed from what is known: `protocols.Encoder`;
                    without it a search starts at random, whatever the config says
-    config         what to do, by default what works best
+    config         what to do, by default what works best; without an encoder, and with a generator that has no
+                   `stages`, it becomes `InpaintConfig.over_z_alone`
     device         "auto" is CUDA where there is a device, else the CPU
 
     The modules are copied, and compute in the dtype that they have; the originals stay as they are.  An Inpainter may
@@ -92,7 +100,6 @@ class Inpainter:
         _expect_config(config)
         if config.normalization == "model":
             raise InputError("normalization: expected bounds, masked or none for networks without a model, got 'model'")
-        self.config = config
         self.device = pick_device(device)
         # weights of inference mode could not be differentiated through
         with torch.inference_mode(False):
@@ -100,6 +107,7 @@ class Inpainter:
             self.discriminator = frozen(discriminator, self.device, "discriminator")
             self.encoder = None if encoder is None else frozen(encoder, self.device, "encoder")
             self._networks = Networks.of(self.generator, self.discriminator, self.encoder, config, self.device)
+            self.config = config = self._networks.carried_out(config)
             self._search = LatentSearch(self._networks, config, self.device)
         # on a CUDA device layers leave partial sums in memory of their own, and a search ends when it has been done
         self._one_at_a_time: Any = threading.Lock() if self.device.type == "cuda" else contextlib.nullcontext()
@@ -163,7 +171,8 @@ class Inpainter:
                   or (B, 3, H, W); what they hold inside the hole does not matter
         holes     (H, W), for all images, or (B, H, W); missing where True, float >= 0.5, uint8 >= 128; equal channels
                   behind that, as cv2 and PIL have them, are one
-        seed      of the start; one for all images, or one an image, of which alone an image's result depends
+        seed      of starts that are drawn: all where there is no guess, else those of further `restarts`, and of what
+                  begins again; one for all images, or one an image, of which alone an image's result depends
         start     where each image's first start is instead: a code, (latent_size,), for all images, or one an image,
                   (B, latent_size), of any library; or a former result, whose z it is.  What the search minimises, and
                   whatever begins again, stays as it would be
@@ -181,11 +190,16 @@ class Inpainter:
             damaged, missing = self._damaged(batch, holes, to)
             found = self._found(damaged, missing, seeds_of(seed, len(damaged)), self._start(start, batch), progress)
             z, generated, losses = (where_it_lies(each) for each in (found.z, found.generated, found.losses))
+            u = None if found.activations is None else where_it_lies(found.activations.contiguous())
             generated = np.moveaxis(generated, 1, -1)
+            if self.config.symmetry:
+                on_host = (to_numpy(each) for each in (damaged, missing, generated))
+                generated = module_of(generated).asarray(mirrored(*on_host))
             return Inpainting(
                 image=batch.filled(blended(damaged, generated, missing, self.config).clip(0, 1), missing),
                 generated=batch.laid_out(batch.rounded(generated)),
                 z=like(batch.strip(z), images),
+                activations=None if u is None else like(batch.strip(u), images),
                 losses={name: like(batch.strip(loss), images) for name, loss in zip(TERMS, losses.T, strict=True)},
             )
 
@@ -255,8 +269,7 @@ class Inpainter:
             return self._search(problem, seeds[part], start=begin, first=first, progress=heard)
 
         with self._one_at_a_time:
-            parts = [part_from(first) for first in range(0, count, size)]
-        return Found(*(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Found)))
+            return together([part_from(first) for first in range(0, count, size)])
 
 
 def _expect_config(config: Any) -> None:

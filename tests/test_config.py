@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from faceinpaint_fast import InpaintConfig, InputError, Normalization
+from faceinpaint_fast import InpaintConfig, InputError, Normalization, Stage
 from faceinpaint_fast.config import PRESETS
 
 
@@ -42,7 +42,7 @@ def test_presets():
 def test_a_schedule_is_adam_s_alone():
     assert InpaintConfig(optimiser="adam", schedule="cosine").schedule == "cosine"
     with pytest.raises(InputError, match="schedule: expected constant with bfgs, got 'cosine'"):
-        InpaintConfig(schedule="cosine")
+        InpaintConfig.over_z(schedule="cosine")
 
 
 def test_settings_are_fields_from_text():
@@ -91,7 +91,7 @@ def test_frozen_and_by_keyword():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("iterations", 0),
+        ("iterations", -1),
         ("iterations", 1.5),
         ("iterations", True),
         ("restarts", 0),
@@ -149,3 +149,53 @@ def test_a_switch_and_bounds_are_checked():
         InpaintConfig(batch_invariant="yes")
     with pytest.raises(InputError, match=r"^normalization: expected finite s_min and s_max, got '0'"):
         Normalization(s_min="0", s_max=1.0, c_min=0.0, c_max=1.0)
+
+
+def test_the_default_searches_beyond_z_and_fast_does_it_in_fewer_steps():
+    default, fast = InpaintConfig(), InpaintConfig.fast()
+    assert (default.iterations, default.steps, default.tension) == (0, 30, 2)
+    assert default.stages == (Stage(1, 10, 0.1), Stage(2, 10, 0.1), Stage(3, 10, 0.1))
+    assert [stage.steps for stage in fast.stages] == [5, 5, 10]
+    assert (fast.steps, fast.schedule, fast.lambda_u) == (20, "constant", 1)
+    assert InpaintConfig.fast(precision="bf16").precision == "bf16"
+    assert InpaintConfig.paper().stages == InpaintConfig.over_z().stages == ()
+
+
+def test_stages_may_be_given_by_their_numbers():
+    assert InpaintConfig(stages=[(2, 3, 0.5), Stage(4, 1, 1.0)]).stages == (Stage(2, 3, 0.5), Stage(4, 1, 1.0))
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [3, "all", [1], [(1, 2)], [(0, 1, 0.1)], [(1, 0, 0.1)], [(1, 1, 0.0)], [(2, 1, 0.1), (2, 1, 0.1)]],
+    ids=str,
+)
+def test_stages_that_are_none_are_refused(stages):
+    with pytest.raises(InputError, match="^stages"):
+        InpaintConfig(stages=stages)
+
+
+def test_without_stages_there_must_be_iterations_and_with_them_adam():
+    with pytest.raises(InputError, match="iterations: expected an integer >= 1, got 0"):
+        InpaintConfig(stages=())
+    with pytest.raises(
+        InputError, match=r"optimiser: expected adam with stages, or InpaintConfig.over_z\(\), got 'bfgs'"
+    ):
+        InpaintConfig(optimiser="bfgs")
+
+
+def test_over_z_alone_keeps_what_was_asked_for():
+    assert InpaintConfig().over_z_alone() == InpaintConfig.over_z()
+    assert InpaintConfig(tension=1.0, k=3).over_z_alone() == InpaintConfig.over_z(tension=1.0, k=3)
+    own = InpaintConfig(iterations=7, learning_rate=0.1)
+    assert own.over_z_alone() == InpaintConfig(iterations=7, learning_rate=0.1, stages=())
+    assert InpaintConfig.paper().over_z_alone() == InpaintConfig.paper()
+
+
+def test_stages_and_switches_from_text():
+    found = InpaintConfig().with_settings({"stages": "1:5:0.1,3:2:0.05", "flips": "true", "symmetry": "false"})
+    assert found == InpaintConfig(stages=[(1, 5, 0.1), (3, 2, 0.05)], flips=True)
+    assert InpaintConfig.over_z().with_settings({"stages": "none"}) == InpaintConfig.over_z()
+    for text in ("1:5", "one", "1:2:3:4", ""):
+        with pytest.raises(InputError, match="set: expected one of"):
+            InpaintConfig().with_settings({"stages": text})

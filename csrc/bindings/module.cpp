@@ -13,4 +13,5 @@ PYBIND11_MODULE(_cpu_of_level, module, pybind11::mod_gil_not_used()) {
     faceinpaint::define_layers(module);
     faceinpaint::define_poisson(module);
     faceinpaint::define_plate(module);
+    faceinpaint::define_search(module);
 }

@@ -105,7 +105,7 @@ def _launch_weighted_l1(dtype: torch.dtype) -> None:
 
 def _launch_steps(kernel: str, n: int) -> None:
     """Launches an iteration of that optimiser for codes of n numbers, all terms of Eq. 8 with it, by every cut."""
-    rule = BFGS(0.2, 9.0) if kernel == "bfgs" else Adam.of(InpaintConfig.paper())
+    rule = BFGS(0.2, 9.0) if kernel == "bfgs" else Adam.of(10, 0.03, "constant")
     # what is not read needs no memory
     z, ones = torch.zeros(1, 1).expand(2, n), torch.ones(2)
     parts = ones[:, None].expand(2, 12)

@@ -102,7 +102,7 @@ def our_iterations(
     holes = torch.from_numpy(centre_hole()).expand(count, -1, -1)
     problem = Problem.of(random_images(count).to(device), holes.to(device), networks, config)
     objective, prior = Objective(problem, networks.discriminator, config), Prior.of(problem, config)
-    loop = LatentSearch(networks, config, device).loop(objective, prior, codes(count).to(device))
+    loop = LatentSearch(networks, config, device).over_z.loop(objective, prior, codes(count).to(device))
     iterations = LENGTH if device.type == "cuda" else 1
     replay = Capture()(loop, loop.asked, {iterations})[iterations] if device.type == "cuda" else loop.advance
 
@@ -203,7 +203,7 @@ def iteration(device: torch.device, count: int, precision: Precision, at_least: 
 
 def without_d(device: torch.device, count: int, precision: Precision) -> Comparison:
     """Compares iterations of BFGS from random codes, without D, with the eager one of Adam, without D as well."""
-    config = InpaintConfig(start="random", precision=precision)
+    config = InpaintConfig.over_z(start="random", precision=precision)
     ours, iterations, first_losses = our_iterations(device, count, config)
     theirs, total = eager_iteration(device, count, with_d=False)
 
@@ -261,7 +261,7 @@ def restoration(device: torch.device, precision: Precision, at_least: float) -> 
 def batch_invariance(device: torch.device, count: int) -> Comparison:
     """Compares a search whose bits do not depend on the batch's size with the default."""
     images, hole = random_images(count).to(device), centre_hole()
-    config = InpaintConfig(iterations=5)
+    config = InpaintConfig.over_z(iterations=5)
     default, invariant = (
         Inpainter.of(model(), config=replace(config, batch_invariant=flag), device=device) for flag in (False, True)
     )

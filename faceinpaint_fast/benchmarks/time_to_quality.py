@@ -1,6 +1,6 @@
 """How good restorations are after so many evaluations of the networks, and after so many seconds.
 
-An evaluation is a pass through G, with or without D, and the gradient's way back.  A trial is a search with a budget:
+An evaluation is a pass through G, or what of it lies behind a layer, with or without D, and the gradient's way back.  A trial is a search with a budget:
 each of its points is a search of its own, as a user would ask for it, from the damaged image to the blended one.
 """
 
@@ -26,9 +26,9 @@ LONG = 1000  # iterations, the paper's
 FEW = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 BATCH = 16
 
-DEFAULT = InpaintConfig()
+GUIDED = InpaintConfig.over_z()
 # the default objective, as the paper would search it
-RANDOM = replace(DEFAULT, start="random")
+RANDOM = replace(GUIDED, start="random")
 ADAM = replace(RANDOM, optimiser="adam", learning_rate=InpaintConfig.paper().learning_rate)
 YARDSTICK = "Adam"
 
@@ -40,15 +40,23 @@ class Trial:
     config: InpaintConfig
     budgets: tuple[int, ...]
 
+    def at(self, budget: int) -> InpaintConfig:
+        """Returns the search with that many steps, beyond z the same number behind each layer."""
+        if not self.config.stages:
+            return replace(self.config, iterations=budget)
+        steps = budget // len(self.config.stages)
+        return replace(self.config, stages=tuple(replace(stage, steps=steps) for stage in self.config.stages))
+
 
 TRIALS: Mapping[str, Trial] = {
     "paper": Trial(config=InpaintConfig.paper(), budgets=(100, 300, LONG)),
     YARDSTICK: Trial(config=ADAM, budgets=(50, 100, 300, LONG)),
     "Adam, decayed": Trial(config=replace(RANDOM, optimiser="adam", schedule="cosine"), budgets=(20, 50, 100, 200)),
     "BFGS": Trial(config=RANDOM, budgets=(*FEW[7:], 100)),
-    "guided": Trial(config=DEFAULT, budgets=FEW),
-    "guided, no prior": Trial(config=replace(DEFAULT, lambda_z=0.0), budgets=FEW[7:]),
-    "guided, with D": Trial(config=replace(DEFAULT, lambda_d=InpaintConfig.paper().lambda_d), budgets=(10, 20)),
+    "guided": Trial(config=GUIDED, budgets=FEW),
+    "guided, no prior": Trial(config=replace(GUIDED, lambda_z=0.0), budgets=FEW[7:]),
+    "guided, with D": Trial(config=replace(GUIDED, lambda_d=InpaintConfig.paper().lambda_d), budgets=(10, 20)),
+    "beyond z": Trial(config=InpaintConfig(), budgets=(3, 6, 9, 15, 21, 30, 60)),
 }
 
 
@@ -83,7 +91,7 @@ def measure(
     """Yields every trial's points on the faces (N, H, W, 3), mask by mask; `progress` hears what comes next."""
     for name, trial in TRIALS.items():
         for budget in trial.budgets:
-            config = replace(trial.config, iterations=budget, precision=precision)
+            config = replace(trial.at(budget), precision=precision)
             inpainter = Inpainter.of(model, config=config, device=device)
             inpainter(faces[:BATCH], masks.draw(MASKS[0], faces.shape[1:3]))
             for mask in MASKS:

@@ -27,6 +27,7 @@ from faceinpaint_fast.search.triton_steps import Composition, Found
 
 # of the largest number: float32 within the contract; in bf16 the result itself has 8 bits
 LAYER = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
+LONGEST = 1000  # iterations that Adam has numbers for
 STEPS = 10  # iterations of a launch: H is read once it has learnt
 # of ten iterations, each of which goes on from where the one before it ended
 STEP = 1e-3
@@ -145,8 +146,7 @@ class Steps:
 
     def __init__(self, name: str, sizes: Sequence[int], device: torch.device) -> None:
         self.name, self._sizes, self._device = name, sizes, device
-        config = InpaintConfig.paper(learning_rate=0.1)
-        self._rule = BFGS(0.2, 9.0) if name == "bfgs" else Adam.of(config, device)
+        self._rule = BFGS(0.2, 9.0) if name == "bfgs" else Adam.of(LONGEST, 0.1, "constant", device=device)
 
     def cases(self, batches: Sequence[int]) -> Iterable[Codes]:
         """Returns batches of codes."""

@@ -40,8 +40,10 @@ Seed = Annotated[
     int, typer.Option(min=0, max=MAX_SEED, help="Of all that is drawn at random: holes, starts, samples, weights.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
-Iterations = Annotated[int | None, typer.Option(help="Steps of the search; by default the config's.")]
-Config = Annotated[ConfigName, typer.Option(help="The best default, or the paper: as printed, or calibrated.")]
+Iterations = Annotated[int | None, typer.Option(help="Steps of the search over z; by default the config's.")]
+Config = Annotated[
+    ConfigName, typer.Option(help="The best, in less time, over z alone, or the paper: as printed, or calibrated.")
+]
 ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder; by default the one that is shipped.")]
 Precision = Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")]
 Size = Annotated[int | None, typer.Option(help="Pixels across a face; the model's, or it is refused.")]

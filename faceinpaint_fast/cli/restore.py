@@ -99,7 +99,7 @@ def demo(
             inpainter, face, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
         )
     heads = ("hole", "PSNR in it", "SSIM in it", "PSNR", "SSIM", "seconds")
-    console.print_table(f"{config.iterations} iterations", heads, map(_figures, rows))
+    console.print_table(f"{config.steps} steps", heads, map(_figures, rows))
     images.write_image(out, demo_sheet(face, rows))
     print(f"{out}: damaged, generated, stitched, blended, original")
 

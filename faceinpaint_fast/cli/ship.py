@@ -28,7 +28,7 @@ def export(
         chosen = dataclasses.replace(chosen, iterations=iterations)
     with ctrl_c_heeded():
         export.export(models.load_model(model), out, config=chosen, batch=batch, device=device)
-    print(f"{out}: {chosen.iterations} iterations for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
+    print(f"{out}: {chosen.steps} steps for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
 
 
 def tune(device: Device = "auto") -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -22,7 +24,8 @@ Network = TypeVar("Network")
 class Generator(Protocol):
     """Any module that draws images from latent codes: (B, latent_size) -> (B, 3, H, W) in [-1, 1].
 
-    In eval mode an image must depend on its own z alone.
+    In eval mode an image must depend on its own z alone.  One that has `stages`, modules that are the generator one
+    after the other, offers what leaves each of them but the last, of any shape (B, ...), to be searched over.
     """
 
     latent_size: int
@@ -63,6 +66,20 @@ class Differentiable(Protocol):
 
     def __call__(self, x: Tensor, /) -> tuple[Tensor, Pullback]:
         """Returns f(x), and what leads a gradient back."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A place behind one of a generator's layers, whose activations u can be searched over: rows (B, n), float32.
+
+    into    takes what stands at the cut before, at the first the codes, to u
+    onward  the generator from here on: u (B, n) -> images
+    shaped  takes u (B, n) to the shape that the generator's own modules give it, (B, ...)
+    """
+
+    into: Callable[[Tensor], Tensor]
+    onward: Differentiable
+    shaped: Callable[[Tensor], Tensor]
 
 
 def to_unit(x: Tensor) -> Tensor:

@@ -38,6 +38,8 @@ POISSON, PLATE = 1e-4, 1e-3
 HALF_A_BYTE = 0.5 / 255
 # after 10 iterations; Adam divides by the gradient's own size, so that a few starts are beyond it: hence the median
 Z = 1e-4
+# of T and F, where activations are Z apart, each of which a patch of pixels follows
+DRAWN = 1e-3
 # after 100 and more trajectories have parted, and only losses agree
 MEAN_LOSS = 0.02
 # of what an Inpainter reports, taken from a T in float32

@@ -24,7 +24,7 @@ from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem as Asked
 
-CONFIGS = {"default": InpaintConfig(), "paper": InpaintConfig.paper()}
+OVER_Z = {"over-z": InpaintConfig.over_z(), "paper": InpaintConfig.paper()}
 # so many that a CPU filters them by Winograd
 BATCH = 8
 # of a few starts a search leaves the reference's within 10 iterations: their median is what can be promised
@@ -159,7 +159,8 @@ def applied(network: Differentiable, x: Tensor, gradient: Tensor, count: int) ->
 
 def searches(model: Model, device: torch.device) -> Iterator[Check]:
     """Checks the trajectory, what the Inpainter makes of it, and the loss that a longer search reaches."""
-    for name, config in CONFIGS.items():
+    yield from beyond_z(model, device)
+    for name, config in OVER_Z.items():
         restorations, short = Restorations.of(model, device, STARTS), replace(config, iterations=SHORT)
         found = restorations.ours(short)
         apart = np.abs(found.z - restorations.theirs(short, torch.float64).z).max(axis=1)
@@ -174,6 +175,35 @@ def searches(model: Model, device: torch.device) -> Iterator[Check]:
             f"Inpainter, {name}: mean loss after {LONG} iterations", restorations.faces, *means, check.MEAN_LOSS
         )
     yield from bits(model, device)
+
+
+def beyond_z(model: Model, device: torch.device) -> Iterator[Check]:
+    """Checks the default's activations behind its first layer and behind its last, and what the Inpainter makes of it.
+
+    Adam's steps depend on a gradient's sign above all, and where that is about 0 two correct programs step apart: hence
+    all activations of the first stage, and the median of them behind the last.
+    """
+    restorations = Restorations.of(model, device, STARTS)
+    if restorations.ours(InpaintConfig()).activations is None:
+        return
+    default = InpaintConfig()
+    first = replace(default, stages=default.stages[:1])
+    for config, of in ((first, np.max), (default, np.median)):
+        found, exact = restorations.ours(config), restorations.theirs(config, torch.float64)
+        assert found.activations is not None and exact.activations is not None
+        apart = of(np.abs(found.activations - exact.activations).reshape(STARTS, -1), axis=1)
+        stages = f"Inpainter, default, layer {config.stages[-1].layer}"
+        what = f"{stages}: {of.__name__} of u, absolute, median of {STARTS} images"
+        yield Check(what, found.activations.shape, "float32", float(np.median(apart)), check.Z)
+        z = np.abs(found.z - exact.z).max()
+        yield Check(f"{stages}: z, absolute", found.z.shape, "float32", float(z), check.NETWORK["fp32"])
+        means = found.losses["total"].mean(), exact.losses["total"].mean()
+        yield compare(f"{stages}: mean loss", restorations.faces, *means, check.MEAN_LOSS)
+    for name, changes in {"default": {}, "default, flips, symmetry": {"flips": True, "symmetry": True}}.items():
+        config = replace(first, **changes)
+        found, exact = restorations.ours(config), restorations.theirs(config, torch.float64)
+        for what, ours, theirs in (("T", found.generated, exact.generated), ("F", found.image, exact.image)):
+            yield compare(f"Inpainter, {name}, layer 1: {what}", restorations.faces, ours, theirs, check.DRAWN)
 
 
 def inpainting(name: str, restorations: Restorations, config: InpaintConfig, found: Inpainting[Any]) -> Iterator[Check]:
@@ -197,7 +227,7 @@ def inpainting(name: str, restorations: Restorations, config: InpaintConfig, fou
 
 def bits(model: Model, device: torch.device) -> Iterator[Check]:
     """Checks that bits stay the same beside other neighbours, at another place, and in a batch of another size."""
-    restorations, config = Restorations.of(model, device, STARTS), InpaintConfig(iterations=SHORT)
+    restorations, config = Restorations.of(model, device, STARTS), InpaintConfig()
     order = list(reversed(range(STARTS)))
     turned = restorations.ours(config, order).image[order]
     yield compare(

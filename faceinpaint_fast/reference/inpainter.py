@@ -14,18 +14,20 @@ from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.reference.mask import known_pixels
 from faceinpaint_fast.reference.plate import biharmonic_blend, tension_blend
 from faceinpaint_fast.reference.poisson import poisson_blend
-from faceinpaint_fast.reference.search import search
+from faceinpaint_fast.reference.search import SearchResult, search
+from faceinpaint_fast.reference.symmetry import mirrored
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Inpainting:
-    """F and T in [0, 1], both of the shape of the images; z^; and at z^ each loss of each image."""
+    """F and T in [0, 1], both of the shape of the images; z^, u^ if it was searched; and at the end each image's losses."""
 
     image: Array
     generated: Array
     z: Array
+    activations: Array | None
     losses: dict[str, Array]
 
 
@@ -51,16 +53,30 @@ class Inpainter:
         if images.ndim == 3:
             batch = self(images[None], missing, seed=seed)
             losses = {name: loss[0] for name, loss in batch.losses.items()}
-            return Inpainting(batch.image[0], batch.generated[0], batch.z[0], losses)
+            u = None if batch.activations is None else batch.activations[0]
+            return Inpainting(batch.image[0], batch.generated[0], batch.z[0], u, losses)
 
-        weight = next(self.generator.parameters())
-        tensor = torch.from_numpy(images).permute(0, 3, 1, 2).to(weight)
-        networks = self.generator, self.discriminator
-        found = search(*networks, tensor, missing, self.config, encoder=self.encoder, seed=seed)
-        generated = found.generated.permute(0, 2, 3, 1).cpu().numpy().astype(np.float64)
+        missing = np.broadcast_to(missing, images.shape[:3])
+        found, generated = self._found(images, missing, seed)
+        if self.config.flips:
+            _, flipped = self._found(images[:, :, ::-1], missing[:, :, ::-1], seed)
+            generated = (generated + flipped[:, :, ::-1]) / 2
+        if self.config.symmetry:
+            generated = mirrored(images, missing, generated)
         filled = blended(images, generated, missing, self.config)
         losses = {name: loss[-1].cpu().numpy().astype(np.float64) for name, loss in found.losses.items()}
-        return Inpainting(np.clip(filled, 0, 1), generated, found.z.cpu().numpy(), losses)
+        u = None if found.activations is None else found.activations.cpu().numpy()
+        return Inpainting(np.clip(filled, 0, 1), generated, found.z.cpu().numpy(), u, losses)
+
+    def _found(
+        self, images: Array, missing: NDArray[np.bool_], seed: int | Sequence[int]
+    ) -> tuple[SearchResult, Array]:
+        """What the search finds, and T (B, H, W, 3)."""
+        weight = next(self.generator.parameters())
+        tensor = torch.from_numpy(images.copy()).permute(0, 3, 1, 2).to(weight)
+        networks = self.generator, self.discriminator
+        found = search(*networks, tensor, missing, self.config, encoder=self.encoder, seed=seed)
+        return found, found.generated.permute(0, 2, 3, 1).cpu().numpy().astype(np.float64)
 
 
 def blended(images: Array, generated: Array, holes: ArrayLike, config: InpaintConfig) -> Array:

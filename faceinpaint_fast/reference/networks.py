@@ -8,6 +8,8 @@ width  number of channels at half that size, twice as many with every further ha
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -32,6 +34,14 @@ class DCGANGenerator(nn.Module):
             pixels, depth = 2 * pixels, depth // 2
         layers += [nn.ConvTranspose2d(depth, channels, kernel_size=4, stride=2, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
+
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The generator in parts, one after the other, each of which ends behind a BatchNorm but the last."""
+        ends = [i + 1 for i, layer in enumerate(self.layers) if isinstance(layer, nn.BatchNorm2d)]
+        bounds = pairwise([0, *ends, len(self.layers)])
+        first, *others = (self.layers[begin:end] for begin, end in bounds)
+        return [nn.Sequential(nn.Unflatten(1, (-1, 1, 1)), first), *others]
 
     def forward(self, z: Tensor) -> Tensor:
         """Returns the images of codes."""

@@ -25,10 +25,13 @@ def objective(
     config: InpaintConfig,
     z: Tensor,
     expected: Tensor | float = 0.0,
+    *,
+    beyond_z: bool = False,
 ) -> dict[str, Tensor]:
     """The terms of Eq. 8 and their total, each (B,), for G(z) in [-1, 1] and I in [0, 1].
 
-    L_z, the prior, is not the paper's but that of Bora et al. 2017, section 4, around the code that is expected.
+    L_z, the prior, is not the paper's but that of Bora et al. 2017, section 4, around the code that is expected.  Beyond
+    z it is of the activations of a layer of G, around those that their search began at.
 
     Every term is listed, but one whose lambda is 0 has no part in the total, whatever it is.
     """
@@ -41,13 +44,13 @@ def objective(
         "discriminator": logsigmoid(-discriminator(generated)),
         "context": context_loss(x, image, w, config.normalization),
         "structural": structural_loss(x, image, w, known, config.normalization),
-        "prior": prior(z - expected, known, config.normalization),
+        "prior": prior(z - expected, known, "none" if beyond_z else config.normalization),
     }
     lambdas = {
         "discriminator": config.lambda_d,
         "context": config.lambda_c,
         "structural": config.lambda_s,
-        "prior": config.lambda_z,
+        "prior": config.lambda_u if beyond_z else config.lambda_z,
     }
     weighted = [lambdas[name] * loss for name, loss in losses.items() if lambdas[name] > 0]
     return {**losses, "total": torch.stack(weighted).sum(dim=0)}
@@ -82,7 +85,7 @@ def structural_loss(x: Tensor, y: Tensor, w: Tensor, known: Tensor, normalizatio
 
 def prior(z: Tensor, known: Tensor, normalization: Normalization | Unbounded) -> Tensor:
     """The mean of z^2; "masked": over the share of pixels that are known, of which one is at least assumed; -> (B,)."""
-    mean = z.square().mean(dim=1)
+    mean = z.square().flatten(1).mean(dim=1)
     return mean / known.mean(dim=(1, 2)).clamp(min=1 / known[0].numel()) if normalization == "masked" else mean
 
 

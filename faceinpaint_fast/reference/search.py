@@ -1,6 +1,7 @@
 """The search: z^ = argmin_z L(G(z)), Eq. 8, by back-propagation to z alone; section 3.2.
 
-The paper names no optimiser; Adam as its authors print it, on every start of every image at once, or BFGS.
+The paper names no optimiser; Adam as its authors print it, on every start of every image at once, or BFGS.  And the
+search beyond z, over what leaves G's layers: intermediate layer optimization, Daras et al. 2021.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -15,21 +17,22 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.config import InpaintConfig, Stage
 from faceinpaint_fast.reference.mask import known_pixels
 from faceinpaint_fast.reference.objective import objective
 from faceinpaint_fast.reference.weight_map import weight_map
 
 SPREAD = 0.1  # of starts around an encoder's guess
 
-Losses = Callable[[Tensor], dict[str, Tensor]]  # of codes (B, latent_size), each (B,)
+Losses = Callable[[Tensor], dict[str, Tensor]]  # of codes or activations (B, ...), each (B,)
 Point = tuple[Tensor, Tensor, Tensor]  # a code, its loss and its gradient
 
 
 class SearchResult(NamedTuple):
-    """z^ (B, latent_size), T = G(z^) (B, 3, H, W) in [0, 1], and each loss (iterations + 1, B): at every z, z^ last."""
+    """z^ (B, latent_size), u^ (B, ...) or none, T (B, 3, H, W) in [0, 1], and each loss (steps + 1, B), of T last."""
 
     z: Tensor
+    activations: Tensor | None
     generated: Tensor
     losses: dict[str, Tensor]
 
@@ -45,7 +48,7 @@ def search(
     z0: Tensor | None = None,
     seed: int | Sequence[int] = 0,
 ) -> SearchResult:
-    """Search for the z whose G(z) fits the known pixels of `image` (B, 3, H, W) in [0, 1], in the image's dtype.
+    """Search for the z, or u, of which G makes what fits the known pixels of `image` (B, 3, H, W), in the image's dtype.
 
     hole     (H, W) or (B, H, W); what the image holds there does not matter
     encoder  guesses codes for a search that starts there, and whose prior draws there
@@ -60,30 +63,45 @@ def search(
     known = torch.from_numpy(~missing).to(image.device)
     # where, not a product: the hole may hold NaN
     image = torch.where(known[:, None], image, 0.0)
-    guess, spread = image.new_zeros(B, 1, cast(int, generator.latent_size)), 1.0
+    guess = image.new_zeros(B, 1, cast(int, generator.latent_size))
+    spread = torch.ones(R, 1)
     if encoder is not None and config.start == "encoder":
-        guess, spread = guessed(encoder, image, known.to(image))[:, None], SPREAD
+        guess = guessed(encoder, image, known.to(image))[:, None]
+        # the first start is the guess
+        spread = SPREAD * (torch.arange(R) > 0)[:, None]
+    parts = list(getattr(G, "stages", []))
+    if spread[0] == 1 or not parts:
+        config = config.over_z_alone()
     image, known, W = (t.repeat_interleave(R, dim=0) for t in (image, known.to(image), W))
 
     if z0 is None:
-        z0 = guess + spread * starts(seed, B, R, guess.shape[2]).to(image)
+        z0 = guess + (spread * starts(seed, B, R, guess.shape[2])).to(image)
     expected = guess.repeat_interleave(R, dim=0)[:, 0]
 
-    def losses_at(z: Tensor) -> dict[str, Tensor]:
-        return objective(G(z), D, image, known, W, config, z, expected)
+    def losses_at(
+        z: Tensor, G: nn.Module = G, expected: Tensor = expected, *, beyond_z: bool = False
+    ) -> dict[str, Tensor]:
+        return objective(G(z), D, image, known, W, config, z, expected, beyond_z=beyond_z)
 
     minimise = bfgs if config.optimiser == "bfgs" else adam
     z, rows = minimise(losses_at, z0.to(image).reshape(B * R, -1).clone(), config)
+    u, last, began, layer = z, G, expected, 0
+    for stage in config.stages:
+        with torch.no_grad():
+            began = nn.Sequential(*parts[layer : stage.layer])(u)
+        layer, last = stage.layer, nn.Sequential(*parts[stage.layer :])
+        u, more = adam_beyond(partial(losses_at, G=last, expected=began, beyond_z=True), began.clone(), stage, config)
+        rows += more
     with torch.no_grad():
-        generated = G(z)
-        rows.append(objective(generated, D, image, known, W, config, z, expected))
+        generated = last(u)
+        rows.append(losses_at(u, last, began, beyond_z=bool(config.stages)))
 
     final = rows[-1]["total"].reshape(B, R)
     if not final.isfinite().all():
         raise ValueError(f"losses: expected finite numbers, got {final.tolist()}")
     best = torch.arange(B, device=z.device) * R + final.argmin(dim=1)
     losses = {name: torch.stack([row[name][best] for row in rows]) for name in rows[-1]}
-    return SearchResult(z[best], (generated[best] + 1) / 2, losses)
+    return SearchResult(z[best], u[best] if config.stages else None, (generated[best] + 1) / 2, losses)
 
 
 def adam(losses_at: Losses, z: Tensor, config: InpaintConfig) -> tuple[Tensor, list[dict[str, Tensor]]]:
@@ -96,11 +114,31 @@ def adam(losses_at: Losses, z: Tensor, config: InpaintConfig) -> tuple[Tensor, l
         rows.append({name: loss.detach() for name, loss in losses.items()})
         optimiser.zero_grad()
         losses["total"].sum().backward()
-        optimiser.param_groups[0]["lr"] = step_size(t, config)
+        optimiser.param_groups[0]["lr"] = step_size(config.learning_rate, t, config.iterations, config)
         optimiser.step()
         with torch.no_grad():
             z.clamp_(-config.z_max, config.z_max)
     return z.detach(), rows
+
+
+def adam_beyond(
+    losses_at: Losses, u: Tensor, stage: Stage, config: InpaintConfig
+) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    """Where Adam gets to from activations u (B, ...), and the losses on its way.
+
+    Its first moment forgets faster than Adam's usually does, and epsilon is small beside a mean over pixels' gradient.
+    """
+    u.requires_grad_()
+    optimiser = torch.optim.Adam([u], betas=(0.5, 0.999), eps=1e-12)
+    rows = []
+    for t in range(stage.steps):
+        losses = losses_at(u)
+        rows.append({name: loss.detach() for name, loss in losses.items()})
+        optimiser.zero_grad()
+        losses["total"].sum().backward()
+        optimiser.param_groups[0]["lr"] = step_size(stage.rate, t, stage.steps, config)
+        optimiser.step()
+    return u.detach(), rows
 
 
 def bfgs(losses_at: Losses, z: Tensor, config: InpaintConfig) -> tuple[Tensor, list[dict[str, Tensor]]]:
@@ -166,8 +204,8 @@ def drawn(seed: int, count: int, latent_size: int) -> Tensor:
     return torch.randn(count, latent_size, generator=generator, dtype=torch.float32, device="cpu")
 
 
-def step_size(t: int, config: InpaintConfig) -> float:
+def step_size(rate: float, t: int, steps: int, config: InpaintConfig) -> float:
     """Adam's step size at step t = 0, 1, ...: constant, or decayed along half a cosine to almost 0."""
     if config.schedule == "constant":
-        return config.learning_rate
-    return config.learning_rate * (1 + math.cos(math.pi * t / config.iterations)) / 2
+        return rate
+    return rate * (1 + math.cos(math.pi * t / steps)) / 2

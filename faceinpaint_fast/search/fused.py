@@ -45,7 +45,7 @@ class Question:
         self.starts[:, : other.starts.shape[1]].copy_(other.starts)
 
 
-# where codes (B, latent_size) stand -> what the step asks for, and what it composes that with
+# where codes or activations (B, n) stand -> what the step asks for, and what it composes that with
 Finding = Callable[[Tensor, Question], tuple[triton_steps.Found, Composition]]
 
 
@@ -68,7 +68,7 @@ class FusedSearch:
         triton_steps.step_(self._rule, self.state, self.starts, self.losses, composition, found)
 
     def found(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns z^ (rows, latent_size), the losses (iterations, rows) and the attempts (rows,), copied."""
+        """Returns what was found (rows, n), the losses (iterations, rows) and the attempts (rows,), copied."""
         state = self.state
         return state.found[:rows].clone(), self.losses[:, :rows].clone(), state.attempt[:rows].clone()
 
@@ -77,17 +77,19 @@ class Searches:
     """Searches with the same networks on a CUDA device, for several threads: they wait for each other.
 
     gradient  of what is not fused
-    rule      BFGS or Adam
+    rule      BFGS or Adam, for so many iterations
     """
 
-    def __init__(self, networks: Networks, gradient: Gradient, rule: Any, config: InpaintConfig) -> None:
-        self._new = partial(FusedSearch, finding_of(networks, gradient, config), rule, config.iterations)
-        self.graphs = Graphs(self._new, config.iterations)
+    def __init__(
+        self, networks: Networks, gradient: Gradient, rule: Any, iterations: int, config: InpaintConfig
+    ) -> None:
+        self._new = partial(FusedSearch, finding_of(networks, gradient, config), rule, iterations)
+        self.graphs = Graphs(self._new, iterations)
 
     def iterate(
         self, objective: Objective, prior: Prior, starts: Tensor, progress: Callable[[float], None]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns what `latent_search.LatentSearch.iterate` does; see `Graphs.run`."""
+        """Returns what `descent.Descent.iterate` does; see `Graphs.run`."""
         return self.graphs.run(Question(objective, prior, starts), progress)
 
     def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> FusedSearch:

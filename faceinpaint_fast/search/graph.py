@@ -26,9 +26,9 @@ WARM_UP = 3  # iterations before a capture, by which every library has chosen it
 
 
 class Question(Protocol):
-    """What a search is asked; each code is a row.
+    """What a search is asked; each code, or a layer's activations, is a row.
 
-    starts  (ATTEMPTS, B, latent_size), where each row begins, and begins again
+    starts  (attempts, B, n), where each row begins, and begins again
     """
 
     @property
@@ -49,7 +49,7 @@ class Search(Protocol):
         """Does one iteration; nothing of it waits for the device."""
 
     def found(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns z^ (rows, latent_size), the losses (iterations, rows) and the attempts (rows,), copied."""
+        """Returns what was found (rows, n), the losses (iterations, rows) and the attempts (rows,), copied."""
 
 
 Replay = Callable[[], None]

@@ -1,7 +1,7 @@
 """What the search steps by: pure functions of a state and of the loss and gradient where it stands.
 
-Every row is a latent code and steps on its own; nothing waits for the device.  A row that has no finite loss begins
-again, alone, from its next start.
+Every row is a latent code, or activations of a layer of G, and steps on its own; nothing waits for the device.  A row
+that has no finite loss begins again, alone, from its next start.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.config import InpaintConfig, Schedule, Stage
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma and Ba 2015
 ARMIJO = 1e-4  # Nocedal and Wright 2006, eq. 3.4 and after it
 TINY = 1e-30
 CURVED = 1e-4  # least cosine between a step and the gradient's change that BFGS learns from
@@ -25,9 +24,9 @@ ATTEMPTS = 4  # starts of one latent code before its image is given up
 class State(Protocol):
     """Where the search is; a frozen dataclass of tensors.
 
-    z          (B, latent_size), where it wants the loss and its gradient next
-    found      (B, latent_size), z^ if it ended here
-    attempt    (B,), which of its starts a row is at; ATTEMPTS once it has none left
+    z          (B, n), where it wants the loss and its gradient next
+    found      (B, n), z^ if it ended here
+    attempt    (B,), which of its starts a row is at; their number once it has none left
     iteration  (1,), of the search
     """
 
@@ -55,29 +54,48 @@ class Optimiser(Protocol):
         """Returns the state before the first iteration."""
 
     def step(self, state: Any, loss: Tensor, gradient: Tensor, starts: Tensor) -> Any:
-        """Returns the state after an iteration, of the loss (B,) and its gradient (B, latent_size) at state.z.
+        """Returns the state after an iteration, of the loss (B,) and its gradient (B, n) at state.z.
 
-        starts  (ATTEMPTS, B, latent_size), where each row begins, and begins again
+        starts  (attempts, B, n), where each row begins, and begins again
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Adam's constants: how slowly its two moments forget, and what the root of the second is kept above 0 by."""
+
+    beta1: float
+    beta2: float
+    epsilon: float
+
+
+OF_Z = Moments(0.9, 0.999, 1e-8)  # Kingma and Ba 2015
+# few steps want a short memory; epsilon has to be small beside gradients, in an activation, of a mean over pixels
+OF_STAGES = Moments(0.5, 0.999, 1e-12)
+
+
 def optimiser(config: InpaintConfig, device: torch.device | str = "cpu") -> Optimiser:
-    """Returns the optimiser that the config names."""
+    """Returns the optimiser of z that the config names."""
     if config.optimiser == "bfgs":
         return BFGS(config.learning_rate, config.z_max)
-    return Adam.of(config, device)
+    return Adam.of(config.iterations, config.learning_rate, config.schedule, z_max=config.z_max, device=device)
+
+
+def optimiser_of(stage: Stage, config: InpaintConfig, device: torch.device | str = "cpu") -> Adam:
+    """Returns Adam for the activations of a stage, which have no bound."""
+    return Adam.of(stage.steps, stage.rate, config.schedule, moments=OF_STAGES, device=device)
 
 
 def next_starts(attempt: Tensor, failed: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the attempts (B,) after some rows have failed, and where each row would begin again, (B, latent_size)."""
-    attempt = (attempt + failed).clamp(max=ATTEMPTS)
+    """Returns the attempts (B,) after some rows have failed, and where each row would begin again, (B, n)."""
+    attempt = (attempt + failed).clamp(max=len(starts))
     rows = torch.arange(len(attempt), device=attempt.device)
-    return attempt, starts[attempt.clamp(max=ATTEMPTS - 1), rows]
+    return attempt, starts[attempt.clamp(max=len(starts) - 1), rows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdamState:
-    """See `State`; mean, square (B, latent_size): moments of the gradient; age (B,), iterations since a row's start."""
+    """See `State`; mean, square (B, n): moments of the gradient; age (B,), iterations since a row's start."""
 
     z: Tensor
     mean: Tensor
@@ -98,25 +116,37 @@ class Adam:
 
     The numbers are looked up, not computed: a power of a row's age would be rounded by its place in a vector.
 
-    size    (iterations,), step size of each iteration
-    mean    (iterations + 1,), 1 - BETA1^age, which the mean of a row of that age is divided by
-    square  (iterations + 1,), likewise of BETA2
-    z_max   `InpaintConfig.z_max`
+    size     (iterations,), step size of each iteration
+    mean     (iterations + 1,), 1 - beta1^age, which the mean of a row of that age is divided by
+    square   (iterations + 1,), likewise of beta2
+    moments  the constants
+    z_max    `InpaintConfig.z_max`
     """
 
     size: Tensor
     mean: Tensor
     square: Tensor
+    moments: Moments
     z_max: float
 
     @classmethod
-    def of(cls, config: InpaintConfig, device: torch.device | str = "cpu") -> Adam:
-        """Returns Adam at the config's learning rate: constant, or going to 0 along a half cosine."""
-        age = torch.arange(config.iterations + 1, dtype=torch.float64, device="cpu")
-        share = age[:-1] / config.iterations if config.schedule == "cosine" else torch.zeros_like(age[:-1])
-        size = config.learning_rate * (1 + (math.pi * share).cos()) / 2
-        size, mean, square = (each.float().to(device) for each in (size, 1 - BETA1**age, 1 - BETA2**age))
-        return cls(size, mean, square, config.z_max)
+    def of(
+        cls,
+        iterations: int,
+        rate: float,
+        schedule: Schedule,
+        *,
+        moments: Moments = OF_Z,
+        z_max: float = math.inf,
+        device: torch.device | str = "cpu",
+    ) -> Adam:
+        """Returns Adam whose step size is the rate: constant, or going to 0 along a half cosine."""
+        age = torch.arange(iterations + 1, dtype=torch.float64, device="cpu")
+        share = age[:-1] / iterations if schedule == "cosine" else torch.zeros_like(age[:-1])
+        size = rate * (1 + (math.pi * share).cos()) / 2
+        tables = size, 1 - moments.beta1**age, 1 - moments.beta2**age
+        size, mean, square = (each.float().to(device) for each in tables)
+        return cls(size, mean, square, moments, z_max)
 
     def begin(self, z: Tensor) -> AdamState:
         """Returns the state before the first iteration."""
@@ -132,9 +162,11 @@ class Adam:
     def step(self, state: AdamState, loss: Tensor, gradient: Tensor, starts: Tensor) -> AdamState:
         """Returns the state after an iteration: see `Optimiser`."""
         s = state
-        age = s.age + 1
-        mean, square = s.mean.lerp(gradient, 1 - BETA1), s.square.lerp(gradient * gradient, 1 - BETA2)
-        direction = (mean / self.mean[age][:, None]) / ((square / self.square[age][:, None]).sqrt() + EPSILON)
+        age, moments = s.age + 1, self.moments
+        mean = s.mean.lerp(gradient, 1 - moments.beta1)
+        square = s.square.lerp(gradient * gradient, 1 - moments.beta2)
+        root = (square / self.square[age][:, None]).sqrt()
+        direction = (mean / self.mean[age][:, None]) / (root + moments.epsilon)
         z = s.z - self.size[s.iteration] * direction
         failed = ~(loss.isfinite() & z.isfinite().all(dim=1))
         attempt, again = next_starts(s.attempt, failed, starts)

@@ -1,10 +1,13 @@
-"""What holds a code near where it is likely: lambda_z L_z of Eq. 8, which the paper does not have.
+"""What holds a code near where it is likely: lambda_z L_z of Eq. 8, which the paper does not have; and activations.
 
     L_z = mean of (code - centre)^2 / share
 
 Without a guess the centre is 0, which pulls z to where N(0, 1) is likely, as in Bora et al. 2017, "Compressed sensing
 using generative models", section 4; with one it is the guess.  What speaks against the prior is, by the "masked"
 normalisation, a mean over known pixels, however few: L_z is then divided by their share.
+
+Activations u behind a layer of G are held to where their stage began: lambda_u L_u, L_u = mean of (u - u_0)^2.  There a
+share would cost 0.4 dB where 80 % is missing, and gain nothing elsewhere.
 """
 
 from __future__ import annotations
@@ -19,11 +22,11 @@ from faceinpaint_fast.search.problem import Problem
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prior:
-    """The prior of a batch of codes (B, n).
+    """The prior of a batch of codes, or of activations, (B, n).
 
     centre  (B, n), or (B, 1) where it is one number for all of a code
     share   (B,), of the image that is known, or 1
-    weight  lambda_z
+    weight  lambda_z, or lambda_u
     """
 
     centre: Tensor
@@ -39,6 +42,11 @@ class Prior:
         if config.normalization == "masked":
             share = known.mean(dim=(-2, -1)).clamp(min=1 / known[0].numel())
         return cls(centre, share, config.lambda_z)
+
+    @classmethod
+    def at(cls, began: Tensor, config: InpaintConfig) -> Prior:
+        """Returns the prior of activations (B, n) whose stage began there."""
+        return cls(began, began.new_ones(len(began)), config.lambda_u)
 
     def rows(self, index: Tensor) -> Prior:
         """Returns the prior of these codes, in memory of its own."""

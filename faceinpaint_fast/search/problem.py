@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from faceinpaint_fast.config import InpaintConfig
@@ -31,8 +32,10 @@ class Problem:
     def of(cls, images: Tensor, missing: Tensor, networks: Networks, config: InpaintConfig) -> Problem:
         """Returns what is asked of images (B, C, H, W) float32 in [0, 1] where `missing` (B, H, W) is True.
 
-        What the images hold there does not matter.
+        What the images hold there does not matter.  With flips, the mirrored images are asked about too, behind them.
         """
+        if config.flips:
+            images, missing = torch.cat([images, images.flip(-1)]), torch.cat([missing, missing.flip(-1)])
         known = (~missing).to(images.dtype)
         # where, not a product: the hole may hold NaN
         images = images.where(~missing.unsqueeze(1), 0)
@@ -49,3 +52,9 @@ class Problem:
 
         guess = None if self.guess is None else rows(self.guess)
         return Problem(rows(self.images), rows(self.known), rows(self.weights), guess)
+
+
+def mean_of_both(generated: Tensor) -> Tensor:
+    """Returns the means of T and of the mirrored images' T, mirrored back: (2 B, C, H, W) -> (B, C, H, W)."""
+    straight, mirrored = generated.chunk(2)
+    return (straight + mirrored.flip(-1)) / 2

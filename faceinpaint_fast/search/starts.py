@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-SPREAD = 0.1  # of starts around a guess
+SPREAD = 0.1  # of an image's further starts around its guess
 
 
 def codes(seeds: Sequence[int], restarts: int, latent_size: int, attempts: int) -> Tensor:
@@ -30,18 +30,25 @@ def _codes(seed: int, restarts: int, latent_size: int, attempts: int) -> Tensor:
     return torch.stack([torch.randn(restarts, latent_size, **settings) for _ in range(attempts)])
 
 
-def around(guess: Tensor | None, codes: Tensor) -> Tensor:
-    """Returns where to begin: codes (attempts, B, latent_size), the first of them made ones from N(guess, SPREAD^2).
+def around(guess: Tensor | None, codes: Tensor, restarts: int = 1) -> Tensor:
+    """Returns where to begin: codes (attempts, B, latent_size), those of the first attempt by the guess of their row.
 
-    Whatever has to begin again does so without the guess.  Where there is none the codes are returned as they are.
+    An image's first start is the guess itself, for noise costs quality (docs/decisions); its further ones are from
+    N(guess, SPREAD^2).  Whatever has to begin again does so without the guess.  Where there is none the codes are
+    returned as they are.
     """
-    return codes if guess is None else torch.cat([guess + SPREAD * codes[:1], codes[1:]])
+    if guess is None:
+        return codes
+    # not a product with 0: what was drawn need not be finite
+    first = guess + SPREAD * codes[0]
+    first[::restarts] = guess[::restarts]
+    return torch.cat([first[None], codes[1:]])
 
 
 def beginning_at(start: Tensor | None, codes: Tensor, restarts: int) -> Tensor:
-    """Returns the codes (attempts, B * restarts, latent_size) with `start` (B, latent_size) as each image's first."""
+    """Returns the codes (attempts, B * restarts, latent_size) with `start` (n, latent_size) as the first images' first."""
     if start is None:
         return codes
     codes = codes.clone()
-    codes[0, ::restarts] = start
+    codes[0, : len(start) * restarts : restarts] = start
     return codes

@@ -20,11 +20,9 @@ import triton.language as tl
 
 from faceinpaint_fast.search import optimisers
 
-ATTEMPTS = tl.constexpr(optimisers.ATTEMPTS)
 ARMIJO = tl.constexpr(optimisers.ARMIJO)
 CURVED = tl.constexpr(optimisers.CURVED)
 TINY = tl.constexpr(optimisers.TINY)
-EPSILON = tl.constexpr(optimisers.EPSILON)
 
 PARTS = tl.constexpr(128)  # partial sums that are read at a time
 
@@ -86,7 +84,7 @@ def _away(z, centre, row, j, exists, CENTRES: tl.constexpr):
 
 
 @triton.jit
-def _attempt(attempt, old, failed, row):
+def _attempt(attempt, old, failed, row, ATTEMPTS: tl.constexpr):
     """Which of its starts a row is at now, and the one to begin from."""
     now = tl.minimum(tl.load(attempt + row, old, 0) + failed.to(tl.int64), ATTEMPTS)
     return now, tl.minimum(now, ATTEMPTS - 1)
@@ -116,7 +114,7 @@ def bfgs(
     z, found, loss, gradient, direction, size, inverse, learnt, attempt, iteration, starts, losses,
     structural, l1, logit, pulled, total_weight, share, centre, B, p, q,
     LAMBDA_D: tl.constexpr, LAMBDA_C: tl.constexpr, LAMBDA_S: tl.constexpr, LAMBDA_Z: tl.constexpr,
-    FIRST: tl.constexpr, Z_MAX: tl.constexpr, CENTRES: tl.constexpr,
+    FIRST: tl.constexpr, Z_MAX: tl.constexpr, CENTRES: tl.constexpr, ATTEMPTS: tl.constexpr,
     n: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     """An iteration of BFGS, in one function: its steps share the row in registers."""
@@ -192,7 +190,7 @@ def bfgs(
     new_direction = tl.where(taken, -tl.where(knows, newton, downhill), old_direction)
     new_size = tl.where(taken, 1.0, tl.load(size + row, old, 1.0) / 2)
     failed = (best == float("inf")) & ~finite
-    attempt_now, start = _attempt(attempt, old, failed, row)
+    attempt_now, start = _attempt(attempt, old, failed, row, ATTEMPTS)
     new_found = tl.where(taken, z_row, old_found)
     if failed:
         new_found = tl.load(starts + (start * B + row) * n + j, exists, 0.0)
@@ -218,8 +216,8 @@ def adam(
     z, mean, square, age, attempt, iteration, starts, losses, sizes, means, squares,
     structural, l1, logit, pulled, total_weight, share, centre, B, p, q,
     LAMBDA_D: tl.constexpr, LAMBDA_C: tl.constexpr, LAMBDA_S: tl.constexpr, LAMBDA_Z: tl.constexpr,
-    MEAN: tl.constexpr, SQUARE: tl.constexpr, Z_MAX: tl.constexpr, CENTRES: tl.constexpr,
-    n: tl.constexpr, BLOCK: tl.constexpr,
+    MEAN: tl.constexpr, SQUARE: tl.constexpr, EPSILON: tl.constexpr, Z_MAX: tl.constexpr, CENTRES: tl.constexpr,
+    ATTEMPTS: tl.constexpr, n: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """An iteration of Adam, in one function as `bfgs`."""
     row = tl.program_id(0).to(tl.int64)
@@ -254,7 +252,7 @@ def adam(
         LAMBDA_D, LAMBDA_C, LAMBDA_S, LAMBDA_Z, n,
     )  # fmt: skip
     failed = ~_finite(now) | (tl.sum(lost) > 0)
-    attempt_now, start = _attempt(attempt, old, failed, row)
+    attempt_now, start = _attempt(attempt, old, failed, row, ATTEMPTS)
     tl.debug_barrier()
     if failed:
         for first in range(0, n, BLOCK):

@@ -11,7 +11,7 @@ import triton
 from torch import Tensor
 
 from faceinpaint_fast.search import triton_optimisers as kernels
-from faceinpaint_fast.search.optimisers import BETA1, BETA2, BFGS, Adam, AdamState, BFGSState
+from faceinpaint_fast.search.optimisers import BFGS, Adam, AdamState, BFGSState
 from faceinpaint_fast.tuning import table_of
 
 
@@ -69,15 +69,13 @@ def step_(
     losses: Tensor,
     composition: Composition,
     found: Found,
-    betas: tuple[float, float] = (BETA1, BETA2),
     cut: Mapping[str, int] | None = None,
 ) -> None:
     """The state after an iteration that found this, in place; and Eq. 8 of it, (B,), in losses[iteration].
 
     state   `begin`'s
-    starts  (ATTEMPTS, B, n), where each row begins, and begins again
+    starts  (attempts, B, n), where each row begins, and begins again
     losses  (iterations, B)
-    betas   Adam's, as in its tables
     cut     one of `candidates`; none: as `blocks` says
     """
     c = composition
@@ -87,7 +85,8 @@ def step_(
     composed = found.structural, found.l1, found.logit, found.pulled, c.total_weight, c.share, c.centre
     counts = rows, found.structural.shape[1], found.l1.shape[1]
     weights = dict(zip(("LAMBDA_D", "LAMBDA_C", "LAMBDA_S", "LAMBDA_Z"), c.lambdas, strict=True))
-    options = {**weights, "Z_MAX": rule.z_max, "CENTRES": 1 if c.centre is None else c.centre.shape[1], "n": n, **cut}
+    options = {**weights, "Z_MAX": rule.z_max, "n": n, **cut}
+    options |= {"CENTRES": 1 if c.centre is None else c.centre.shape[1], "ATTEMPTS": len(starts)}
     with torch.cuda.device_of(state.z):
         if isinstance(rule, BFGS):
             s: BFGSState = state
@@ -97,10 +96,11 @@ def step_(
             )  # fmt: skip
         else:
             a: AdamState = state
+            moments = rule.moments
             kernels.adam[(rows,)](
                 a.z, a.mean, a.square, a.age, a.attempt, a.iteration, starts, losses,
                 rule.size, rule.mean, rule.square, *composed, *counts,
-                MEAN=1 - betas[0], SQUARE=1 - betas[1], **options,
+                MEAN=1 - moments.beta1, SQUARE=1 - moments.beta2, EPSILON=moments.epsilon, **options,
             )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
 from faceinpaint_fast.networks.adjoint import AdjointNetwork, TapedNetwork, differentiable
@@ -54,6 +55,40 @@ def test_float32_is_autograd_s(form, case, count):
     for one, other in zip(found, exact(network, inputs, gradients), strict=True):
         assert one.dtype == torch.float32
         assert_close(one.double(), other, rtol=0, atol=1e-5 * float(other.abs().max()))
+
+
+def beyond(generator, layer):
+    """What of G lies behind a layer's BatchNorm, for its activations (B, C, H, W)."""
+    modules = [nn.ReLU() if isinstance(each, nn.ReLU) else each for each in generator.layers]
+    norms = [i for i, each in enumerate(modules) if isinstance(each, nn.BatchNorm2d)]
+    return nn.Sequential(*modules[norms[layer - 1] + 1 :])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("count", [1, WINOGRAD_IMAGES])
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "any network"])
+def test_a_generator_cut_behind_any_layer_is_autograd_s(form, count, dtype, generator):
+    G, random = frozen(generator, CPU), torch.Generator().manual_seed(3)
+    network = FORMS[form](G, dtype)
+    u = torch.randn(count, 100, generator=random)
+    images, gradients = network(u)[0].clone(), torch.randn(count, 3, 64, 64, generator=random)
+    # in bfloat16 an activation near 0 may take the other slope of ReLU
+    near, back = (1e-5, 1e-5) if dtype == torch.float32 else (0.05, 0.3)
+    for layer, cut in enumerate(network.cuts(), 1):
+        u = cut.into(u)
+        assert u.dtype == torch.float32
+        shaped = cut.shaped(u)
+        assert shaped.shape == (count, 4 << (4 - layer), 2 << layer, 2 << layer)
+        found, pulled = value_and_gradient(cut.onward, u, gradients)
+        assert_close(found, images, rtol=0, atol=near)
+        value, slope = exact(beyond(G, layer), shaped, gradients)
+        assert_close(found.double(), value, rtol=0, atol=near)
+        assert_close(cut.shaped(pulled).double(), slope, rtol=0, atol=back * float(slope.abs().max()))
+    assert len(network.cuts()) == 4
+
+
+def test_nothing_but_a_generator_can_be_cut(discriminator):
+    assert AdjointNetwork(frozen(discriminator, CPU), PackedProduct, torch.float32).cuts() == ()
 
 
 @pytest.mark.parametrize("form", FORMS)

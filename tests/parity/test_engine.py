@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,9 @@ import torch
 from faceinpaint_fast import InpaintConfig, Inpainting
 from faceinpaint_fast.networks import layers
 from faceinpaint_fast.parity.engine import (
-    CONFIGS,
+    OVER_Z,
     Restorations,
+    beyond_z,
     bits,
     inpainting,
     networks,
@@ -19,6 +22,8 @@ from faceinpaint_fast.parity.engine import (
 )
 from faceinpaint_fast.search import latent_search, optimisers
 from faceinpaint_fast.search.objective import Objective
+from faceinpaint_fast.search.optimisers import Adam, Moments
+from faceinpaint_fast.search.prior import Prior
 
 CPU = torch.device("cpu")
 
@@ -49,27 +54,43 @@ def test_a_slope_that_is_off_is_noticed(monkeypatch, model, failing):
 
 
 def test_a_step_that_is_off_is_noticed(monkeypatch, model, failing):
-    monkeypatch.setattr(optimisers, "EPSILON", 1e-4)
+    adam = Adam.of
+
+    def coarser(*arguments, **options):
+        return dataclasses.replace(adam(*arguments, **options), moments=Moments(0.9, 0.999, 1e-4))
+
+    monkeypatch.setattr(Adam, "of", coarser)
     product = optimisers.times
-    monkeypatch.setattr(optimisers, "times", lambda matrix, vector: 1.001 * product(matrix, vector))
-    expected = {f"Inpainter, {name}: z after 4 iterations, absolute, median of 4 starts" for name in CONFIGS}
-    assert failing(searches(model, CPU)) == expected
+    monkeypatch.setattr(optimisers, "times", lambda matrix, vector: 1.1 * product(matrix, vector))
+    expected = {f"Inpainter, {name}: z after 4 iterations, absolute, median of 4 starts" for name in OVER_Z}
+    found = failing(searches(model, CPU))
+    assert expected <= found
+    # of the default nothing is right but the code that it begins at, and 2 % of a loss is much
+    assert {name for name in found - expected if "layer 1" in name} >= {
+        "Inpainter, default, layer 1: max of u, absolute, median of 4 images",
+        "Inpainter, default, layer 1: T",
+    }
+
+
+def test_a_prior_that_is_off_is_noticed(monkeypatch, model, failing):
+    monkeypatch.setattr(Prior, "at", lambda began, config: Prior(began, began.new_ones(len(began)), config.lambda_z))
+    assert "Inpainter, default, layer 3: median of u, absolute, median of 4 images" in failing(beyond_z(model, CPU))
 
 
 def test_a_search_that_knows_its_place_is_noticed(monkeypatch, model):
-    codes = latent_search.codes
+    around = latent_search.around
 
     def by_place(*arguments):
-        drawn = codes(*arguments)
-        return drawn + 1e-6 * torch.arange(drawn.shape[1])[:, None]
+        starts = around(*arguments)
+        return starts + 1e-6 * torch.arange(starts.shape[1])[:, None]
 
-    monkeypatch.setattr(latent_search, "codes", by_place)
+    monkeypatch.setattr(latent_search, "around", by_place)
     assert [row.passed for row in bits(model, CPU)] == [False, False]
 
 
 @pytest.mark.parametrize("what", ["known pixels of F", "T = G(z)", "F", "context loss at z"])
 def test_an_inpainting_that_is_off_is_noticed(what, model, failing):
-    restorations, config = Restorations.of(model, CPU, 4), InpaintConfig(iterations=2)
+    restorations, config = Restorations.of(model, CPU, 4), InpaintConfig.over_z(iterations=2)
     found = restorations.ours(config)
     assert all(row.passed for row in inpainting("this", restorations, config, found))
     image, generated, losses = found.image.copy(), found.generated.copy(), dict(found.losses)
@@ -83,5 +104,5 @@ def test_an_inpainting_that_is_off_is_noticed(what, model, failing):
             generated[-1, 0, 0] += 2e-5
         case _:
             losses["context"] = losses["context"] * np.float32(1.001)
-    wrong = Inpainting(image, generated, found.z, losses)
+    wrong = Inpainting(image, generated, found.z, None, losses)
     assert failing(inpainting("this", restorations, config, wrong)) == {f"Inpainter, this: {what}"}

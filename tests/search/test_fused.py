@@ -36,7 +36,7 @@ def starts():
 
 
 def config_of(**settings):
-    return InpaintConfig(iterations=ITERATIONS, **settings)
+    return InpaintConfig.over_z(iterations=ITERATIONS, **settings)
 
 
 def asked_of(networks, config, starts, guess=None, seed=1):
@@ -55,7 +55,7 @@ def searched(networks, config, asked):
 
 @pytest.fixture
 def networks(generator, discriminator):
-    return Networks.of(frozen(generator, CPU), frozen(discriminator, CPU), None, InpaintConfig(), CPU)
+    return Networks.of(frozen(generator, CPU), frozen(discriminator, CPU), None, InpaintConfig.over_z(), CPU)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_it_is_the_plain_loop(config, networks, starts):
 
 def test_what_cannot_be_fused_is_composed_before(networks):
     gradient = partial(loss_and_gradient, networks.generator)
-    assert finding_of(networks, gradient, InpaintConfig()).func is in_parts
+    assert finding_of(networks, gradient, InpaintConfig.over_z()).func is in_parts
     assert finding_of(networks, gradient, InpaintConfig.paper()).func is composed
 
 

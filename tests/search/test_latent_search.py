@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig, ModelError, masks, reference
 from faceinpaint_fast.networks.protocols import frozen
-from faceinpaint_fast.search.latent_search import TERMS, LatentSearch, least
+from faceinpaint_fast.search.latent_search import TERMS, LatentSearch, least, without_loss
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import ATTEMPTS
@@ -27,9 +27,9 @@ COUNT = len(HOLES)
 SEEDS = list(range(COUNT))
 CONFIGS = {
     "paper": InpaintConfig.paper(),
-    "default": InpaintConfig(),
-    "default with D": InpaintConfig(lambda_d=0.003),
-    "without decay": InpaintConfig(optimiser="adam"),
+    "default": InpaintConfig.over_z(),
+    "default with D": InpaintConfig.over_z(lambda_d=0.003),
+    "without decay": InpaintConfig.over_z(optimiser="adam"),
 }
 
 
@@ -76,7 +76,7 @@ def test_a_thousand_iterations_reach_the_reference_s_loss(generator, discriminat
     search = search_of(generator, discriminator, config)
     problem = problem_of(images[:2], HOLES[:2], search)
     objective, prior = Objective(problem, search.networks.discriminator, config), Prior.of(problem, config)
-    _, losses, _ = search.iterate(objective, prior, codes([5, 6], 1, 100, ATTEMPTS))
+    _, losses, _ = search.over_z.iterate(objective, prior, codes([5, 6], 1, 100, ATTEMPTS))
     assert losses.shape == (1000, 2)
     exact = reference.search(generator, discriminator, images[:2], HOLES[:2], config, seed=[5, 6])
     assert_close(losses[0], exact.losses["total"][0], rtol=1e-5, atol=0)
@@ -86,7 +86,7 @@ def test_a_thousand_iterations_reach_the_reference_s_loss(generator, discriminat
 def test_the_step_size_decays_along_a_half_cosine(discriminator):
     """Adam's first steps are of the step size exactly: a constant gradient shows the schedule."""
     target = torch.full((1, 3, 64, 64), 1.0)
-    config = InpaintConfig(
+    config = InpaintConfig.over_z(
         optimiser="adam", schedule="cosine", iterations=8, learning_rate=0.5, lambda_s=0.0, lambda_z=0.0
     )
 
@@ -118,7 +118,7 @@ class Brittle(nn.Module):
 
 
 def test_a_start_that_ends_in_nan_begins_again_alone(generator, discriminator, images):
-    config = InpaintConfig(iterations=3, learning_rate=0.01)
+    config = InpaintConfig.over_z(iterations=3, learning_rate=0.01)
     seeds = [5, 6, 7]
     firsts = codes(seeds, 1, 100, 2)[:, :, 0].T.tolist()
     worst = int(np.argmax([first[0] for first in firsts]))
@@ -136,7 +136,7 @@ def test_a_start_that_ends_in_nan_begins_again_alone(generator, discriminator, i
 
 
 def test_an_image_that_cannot_be_searched_is_named(generator, discriminator, images):
-    config = InpaintConfig(iterations=10)
+    config = InpaintConfig.over_z(iterations=10)
 
     class Broken(nn.Module):
         latent_size = generator.latent_size
@@ -151,7 +151,7 @@ def test_an_image_that_cannot_be_searched_is_named(generator, discriminator, ima
 
 
 def test_progress_is_told(generator, discriminator, images):
-    config = InpaintConfig(iterations=4)
+    config = InpaintConfig.over_z(iterations=4)
     shares = []
     found_by(generator, discriminator, images, HOLES, SEEDS, config, progress=shares.append)
     assert shares == [0.25, 0.5, 0.75, 1.0]
@@ -159,7 +159,7 @@ def test_progress_is_told(generator, discriminator, images):
 
 def test_what_is_found_is_the_best_of_the_restarts(generator, discriminator, images):
     """And says of itself what it is: G of the code, its losses, and Eq. 8 as their sum."""
-    config = InpaintConfig(iterations=3, restarts=4, lambda_d=0.003)
+    config = InpaintConfig.over_z(iterations=3, restarts=4, lambda_d=0.003)
     search = search_of(generator, discriminator, config)
     found = search(problem_of(images, HOLES, search), SEEDS)
     assert_close(found.generated, (search.networks.generator(found.z)[0] + 1) / 2)
@@ -168,7 +168,7 @@ def test_what_is_found_is_the_best_of_the_restarts(generator, discriminator, ima
     assert_close(found.losses[:, -1], found.losses[:, :-1] @ lambdas)
     rows = problem_of(images, HOLES, search).repeated(4)
     objective, prior = Objective(rows, search.networks.discriminator, config), Prior.of(rows, config)
-    z, _, _ = search.iterate(objective, prior, codes(SEEDS, 4, 100, ATTEMPTS))
+    z, _, _ = search.over_z.iterate(objective, prior, codes(SEEDS, 4, 100, ATTEMPTS))
     totals = objective.total(objective.terms(search.networks.generator(z)[0])) + prior.weighted(z)
     assert torch.equal(found.losses[:, -1], totals.view(COUNT, 4).amin(dim=1))
     assert torch.equal(found.z, z.view(COUNT, 4, 100)[torch.arange(COUNT), totals.view(COUNT, 4).argmin(dim=1)])
@@ -176,7 +176,7 @@ def test_what_is_found_is_the_best_of_the_restarts(generator, discriminator, ima
 
 def test_the_row_with_the_least_loss():
     totals = torch.tensor([3.0, torch.nan, 2.0, torch.inf, 5.0, 4.0])
-    assert least(totals, 3, 0).tolist() == [2, 5]
-    assert least(totals, 2, 0).tolist() == [0, 2, 5]
-    with pytest.raises(ModelError, match=r"images\[11\]: expected a finite loss, got NaN or Inf"):
-        least(torch.tensor([1.0, 2.0, torch.nan, torch.inf]), 2, 10)
+    assert least(totals, 3, without_loss).tolist() == [2, 5]
+    assert least(totals, 2, without_loss).tolist() == [0, 2, 5]
+    with pytest.raises(ModelError, match=r"images\[1\]: expected a finite loss, got NaN or Inf"):
+        least(torch.tensor([1.0, 2.0, torch.nan, torch.inf]), 2, without_loss)

@@ -16,9 +16,9 @@ from faceinpaint_fast import InpaintConfig, masks, reference
 from faceinpaint_fast.networks.adjoint import TapedNetwork, differentiable
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.reference.objective import objective as reference_objective
-from faceinpaint_fast.search.loop import Compiled, Loop, loss_and_gradient
+from faceinpaint_fast.search.loop import AdamLoop, Compiled, Loop, loss_and_gradient
 from faceinpaint_fast.search.objective import Objective
-from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.optimisers import ATTEMPTS, Adam, optimiser
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
 
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 HOLES = np.stack([masks.centre((64, 64)), masks.half((64, 64), "left"), masks.random_pixels((64, 64), 0.8)])
 
 
-def aims(images, config=InpaintConfig(), holes=HOLES, discriminator=None, guess=None):  # noqa: B008 - frozen
+def aims(images, config=InpaintConfig.over_z(), holes=HOLES, discriminator=None, guess=None):  # noqa: B008 - frozen
     weights = torch.from_numpy(reference.weight_map(holes)).float()
     known = torch.from_numpy(~holes).float()
     problem = Problem(images * known[:, None], known, weights, guess)
@@ -53,7 +53,7 @@ def starts():
 
 def test_the_gradient_is_autograd_s(generator, discriminator, images, starts):
     """In z, through G, the losses and D: against the reference's objective in float64."""
-    config = InpaintConfig(lambda_d=0.003)
+    config = InpaintConfig.over_z(lambda_d=0.003)
     G, D = (differentiable(frozen(network, CPU), CPU, "fp32") for network in (generator, discriminator))
     loss, gradient = loss_and_gradient(G, starts[0], *aims(images, config, discriminator=D))
     z = starts[0].double().requires_grad_()
@@ -67,12 +67,67 @@ def test_the_gradient_is_autograd_s(generator, discriminator, images, starts):
 
 def test_losses_of_every_iteration(generator, images, starts):
     gradient, (objective, prior) = gradient_of(generator), aims(images)
-    z, losses, attempts = ran(Loop(gradient, objective, prior, starts, optimiser(InpaintConfig()), 30))
+    z, losses, attempts = ran(Loop(gradient, objective, prior, starts, optimiser(InpaintConfig.over_z()), 30))
     assert losses.shape == (30, 3)
     assert torch.equal(losses[0], gradient(starts[0], objective, prior)[0])
     assert (losses[-1] < losses[0]).all()
     assert not attempts.any()
     assert z.shape == (3, 100)
+
+
+def test_adam_in_one_pass_is_adam_by_torch_s_ops(generator, images, starts):
+    """Of codes that are held to a guess, bounded, and then to 0; in float32, in another order."""
+    G, rule = differentiable(frozen(generator, CPU), CPU, "fp32"), Adam.of(6, 0.05, "cosine", z_max=0.5)
+    for guess in (0.5 * starts[1], None):
+        objective, prior = aims(images, guess=guess)
+        fused = ran(AdamLoop(G, objective, prior, starts, rule, 6))
+        plain = ran(Loop(gradient_of(generator), objective, prior, starts, rule, 6))
+        for one, other in zip(fused, plain, strict=True):
+            assert_close(one, other, rtol=1e-4, atol=1e-5)
+        assert fused[0].abs().max() == 0.5
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_row_of_adam_in_one_pass_that_fails_begins_again_alone(what, generator, images, starts):
+    """As by torch's ops, with a generator that draws NaN, or whose gradient is infinite, of one row at one iteration."""
+    inner, calls = differentiable(frozen(generator, CPU), CPU, "fp32"), []
+
+    def G(z):
+        x, pull = inner(z)
+        calls.append(1)
+        if len(calls) != 2:
+            return x, pull
+        if what == "loss":
+            x[1] = torch.nan
+            return x, lambda gradient: pull(gradient.nan_to_num())
+        return x, lambda gradient: pull(gradient).index_fill(0, torch.tensor([1]), torch.inf)
+
+    rule, (objective, prior) = Adam.of(4, 0.05, "constant"), aims(images)
+    loops = [
+        AdamLoop(G, objective, prior, starts, rule, 4),
+        Loop(partial(loss_and_gradient, G), objective, prior, starts, rule, 4),
+    ]
+    for loop in loops:
+        calls.clear()
+        for _ in range(2):
+            loop.advance()
+        assert torch.equal(loop.state.z[1], starts[1, 1])
+        loop.advance()
+        loop.advance()
+    fused, plain = (loop.state for loop in loops)
+    for name in ("attempt", "age", "iteration"):
+        assert torch.equal(getattr(fused, name), getattr(plain, name)), name
+    assert fused.attempt.tolist() == [0, 1, 0]
+    assert_close(fused.z, plain.z, rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_of_adam_in_one_pass_has_its_bits_wherever_it_is(generator, images, starts):
+    """Rows of 100 numbers are no whole number of vectors: what is left over is rounded as the others are."""
+    G, rule = differentiable(frozen(generator, CPU), CPU, "fp32", batch_invariant=True), Adam.of(3, 0.05, "cosine")
+    found, _, _ = ran(AdamLoop(G, *aims(images), starts, rule, 3))
+    order = [2, 0, 1]
+    turned, _, _ = ran(AdamLoop(G, *aims(images[order], holes=HOLES[order]), starts[:, order], rule, 3))
+    assert torch.equal(turned, found[order])
 
 
 def test_memory_does_not_grow_with_iterations(generator, images, starts):
@@ -82,7 +137,7 @@ def test_memory_does_not_grow_with_iterations(generator, images, starts):
     def watch(share):
         seen[round(1000 * share)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    ran(Loop(gradient_of(generator), *aims(images), starts, optimiser(InpaintConfig()), 1000), watch)
+    ran(Loop(gradient_of(generator), *aims(images), starts, optimiser(InpaintConfig.over_z()), 1000), watch)
     assert len(seen) == 1000
     assert seen[1000] - seen[100] <= 1024
 

@@ -25,7 +25,7 @@ def modules(generator, discriminator, encoder):
 
 
 def test_sizes_are_the_generator_s(modules):
-    networks = Networks.of(*modules, InpaintConfig(), CPU)
+    networks = Networks.of(*modules, InpaintConfig.over_z(), CPU)
     assert (networks.latent_size, networks.image_shape) == (100, (3, 64, 64))
     x, _ = networks.generator(torch.zeros(2, 100))
     assert networks.discriminator(x)[0].shape == (2,)
@@ -33,30 +33,30 @@ def test_sizes_are_the_generator_s(modules):
 
 
 def test_the_encoder_is_left_out_where_the_search_starts_at_random(modules):
-    assert Networks.of(*modules, InpaintConfig(), CPU).encoder is not None
-    assert Networks.of(*modules, InpaintConfig(start="random"), CPU).encoder is None
-    assert Networks.of(*modules[:2], None, InpaintConfig(), CPU).encoder is None
+    assert Networks.of(*modules, InpaintConfig.over_z(), CPU).encoder is not None
+    assert Networks.of(*modules, InpaintConfig.over_z(start="random"), CPU).encoder is None
+    assert Networks.of(*modules[:2], None, InpaintConfig.over_z(), CPU).encoder is None
 
 
 def test_an_encoder_of_another_generator_is_refused(modules):
     encoder = frozen(DCGANEncoder(width=2, latent_size=7), CPU)
     with pytest.raises(InputError, match=r"encoder: expected a code \(1, 100\) for one image, got \(1, 7\)"):
-        Networks.of(*modules[:2], encoder, InpaintConfig(), CPU)
+        Networks.of(*modules[:2], encoder, InpaintConfig.over_z(), CPU)
     # where it has no part in the search it may be any
     Networks.of(*modules[:2], encoder, InpaintConfig.paper(), CPU)
 
 
 def test_precision_product_and_invariance_reach_every_network(modules):
-    networks = Networks.of(*modules, InpaintConfig(precision="bf16"), CPU, MatrixProduct)
+    networks = Networks.of(*modules, InpaintConfig.over_z(precision="bf16"), CPU, MatrixProduct)
     for network in (networks.generator, networks.discriminator, networks.encoder):
         assert isinstance(network, AdjointNetwork)
         assert network.dtype == torch.bfloat16
         assert isinstance(network.forwards[0].__self__, MatrixProduct)
         assert not network.batch_invariant
-    networks = Networks.of(*modules, InpaintConfig(batch_invariant=True), CPU)
+    networks = Networks.of(*modules, InpaintConfig.over_z(batch_invariant=True), CPU)
     assert isinstance(networks.generator.forwards[0].__self__, PackedProduct)
     assert networks.batch_invariant
-    other = Networks.of(*modules, InpaintConfig(), CPU).discriminator
+    other = Networks.of(*modules, InpaintConfig.over_z(), CPU).discriminator
     assert not dataclasses.replace(networks, discriminator=other).batch_invariant
 
 
@@ -89,32 +89,32 @@ class Changed(nn.Module):
 )
 def test_what_no_generator_draws_is_refused_by_name(change, got, modules):
     with pytest.raises(InputError, match=rf"^generator: expected {got}"):
-        Networks.of(Changed(modules[0], change), modules[1], None, InpaintConfig(), CPU)
+        Networks.of(Changed(modules[0], change), modules[1], None, InpaintConfig.over_z(), CPU)
 
 
 @pytest.mark.parametrize("latent_size", [np.int64(100), torch.tensor(100)], ids=repr)
 def test_a_latent_size_may_be_any_library_s_number(latent_size, modules):
     modules[0].latent_size = latent_size
-    assert type(Networks.of(*modules, InpaintConfig(), CPU).latent_size) is int
+    assert type(Networks.of(*modules, InpaintConfig.over_z(), CPU).latent_size) is int
 
 
 @pytest.mark.parametrize("latent_size", [100.0, True, 0, "100", None], ids=repr)
 def test_what_is_no_latent_size_is_refused_by_name(latent_size, modules):
     modules[0].latent_size = latent_size
     with pytest.raises(InputError, match=r"^generator.latent_size: expected an integer >= 1, got "):
-        Networks.of(*modules, InpaintConfig(), CPU)
+        Networks.of(*modules, InpaintConfig.over_z(), CPU)
 
 
 def test_codes_of_another_size_are_refused(modules):
     modules[0].latent_size = 99
     with pytest.raises(InputError, match=r"^generator: expected a .*module that takes \(1, 99\) float32, got "):
-        Networks.of(*modules, InpaintConfig(), CPU)
+        Networks.of(*modules, InpaintConfig.over_z(), CPU)
 
 
 @pytest.mark.parametrize("change", [lambda x: x[:, None], torch.sum, lambda x: torch.stack([x, x], dim=-1)])
 def test_what_is_no_logit_is_refused_by_name(change, modules):
     with pytest.raises(InputError, match=r"^discriminator: expected a logit \(1,\) for one image, got \("):
-        Networks.of(modules[0], Changed(modules[1], change), None, InpaintConfig(), CPU)
+        Networks.of(modules[0], Changed(modules[1], change), None, InpaintConfig.over_z(), CPU)
 
 
 def test_a_discriminator_with_a_part_in_the_search_is_differentiable(modules):
@@ -123,15 +123,15 @@ def test_a_discriminator_with_a_part_in_the_search_is_differentiable(modules):
     with pytest.raises(
         InputError, match=r"^discriminator: expected a differentiable module that takes \(1, 3, 64, 64\)"
     ):
-        Networks.of(modules[0], flat, None, InpaintConfig(lambda_d=0.1), CPU)
-    Networks.of(modules[0], flat, None, InpaintConfig(), CPU)
+        Networks.of(modules[0], flat, None, InpaintConfig.over_z(lambda_d=0.1), CPU)
+    Networks.of(modules[0], flat, None, InpaintConfig.over_z(), CPU)
 
 
 def test_a_discriminator_of_other_images_is_refused(modules):
     with pytest.raises(
         InputError, match=r"^discriminator: expected a module that takes \(1, 3, 64, 64\) float32, got "
     ):
-        Networks.of(modules[0], nn.Linear(3, 1), None, InpaintConfig(), CPU)
+        Networks.of(modules[0], nn.Linear(3, 1), None, InpaintConfig.over_z(), CPU)
 
 
 def test_memory_that_runs_out_is_nobody_s_input():

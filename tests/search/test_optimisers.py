@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig
 from faceinpaint_fast.reference.search import bfgs as plain_bfgs
-from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam, optimiser
+from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam, Moments, optimiser, optimiser_of
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def starts():
 def test_an_iteration_is_torch_s_adam(starts):
     """With weights of another step size every iteration, as the adam has it."""
     sizes = torch.tensor([0.2, 0.1, 0.05, 0.4])
-    adam = dataclasses.replace(Adam.of(InpaintConfig(iterations=4)), size=sizes)
+    adam = dataclasses.replace(Adam.of(4, 0.2, "constant"), size=sizes)
     z = nn.Parameter(starts[0].clone())
     torch_adam = torch.optim.Adam([z])
-    state = Adam.of(InpaintConfig()).begin(starts[0])
+    state = Adam.of(30, 0.2, "constant").begin(starts[0])
     random = torch.Generator().manual_seed(3)
     for size in sizes:
         gradient = torch.randn(z.shape, generator=random)
@@ -43,12 +44,12 @@ def test_an_iteration_is_torch_s_adam(starts):
 
 
 def test_an_iteration_changes_nothing_that_it_was_given(starts):
-    state = Adam.of(InpaintConfig()).begin(starts[0])
+    state = Adam.of(30, 0.2, "constant").begin(starts[0])
     before = [getattr(state, field.name).clone() for field in dataclasses.fields(state)]
     loss, gradient = torch.zeros(3), torch.ones(3, 100)
     arguments = loss, gradient, starts
     copies = [tensor.clone() for tensor in arguments]
-    Adam.of(InpaintConfig()).step(state, loss, gradient, starts)
+    Adam.of(30, 0.2, "constant").step(state, loss, gradient, starts)
     for field, tensor in zip(dataclasses.fields(state), before, strict=True):
         assert torch.equal(getattr(state, field.name), tensor)
     for argument, copy in zip(arguments, copies, strict=True):
@@ -58,7 +59,7 @@ def test_an_iteration_changes_nothing_that_it_was_given(starts):
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_row_that_is_not_finite_begins_again_alone(what, starts):
     loss, gradient = torch.zeros(3), torch.ones(3, 100)
-    adam = Adam.of(InpaintConfig(optimiser="adam", learning_rate=0.1))
+    adam = Adam.of(30, 0.1, "constant")
     state = adam.step(adam.begin(starts[0]), loss, gradient, starts)
     well = adam.step(state, loss, gradient, starts)
     bad_loss, bad_gradient = loss.clone(), gradient.clone()
@@ -81,13 +82,15 @@ def test_a_row_that_is_not_finite_begins_again_alone(what, starts):
 def test_z_is_clipped_after_the_step(starts):
     loss, gradient = torch.zeros(3), torch.ones(3, 100)
     free, clipped = (
-        Adam.of(InpaintConfig(**bound)).step(Adam.of(InpaintConfig()).begin(starts[0]), loss, gradient, starts)
+        Adam.of(30, 0.2, "constant", **bound).step(
+            Adam.of(30, 0.2, "constant").begin(starts[0]), loss, gradient, starts
+        )
         for bound in ({}, {"z_max": 0.5})
     )
     assert free.z.abs().max() > 2
     assert torch.equal(clipped.z, free.z.clamp(-0.5, 0.5))
     # a code that is no longer finite is not clipped into one that is
-    lost = Adam.of(InpaintConfig(z_max=0.5)).step(clipped, loss, gradient * torch.nan, starts)
+    lost = Adam.of(30, 0.2, "constant", z_max=0.5).step(clipped, loss, gradient * torch.nan, starts)
     assert lost.attempt.tolist() == [1, 1, 1]
 
 
@@ -95,8 +98,8 @@ def test_a_row_s_bits_do_not_depend_on_its_place():
     """In 40 rows of one code: torch's vectors of 32 numbers, and what is left, may round powers differently."""
     random = torch.Generator().manual_seed(0)
     code, *gradients = torch.randn(30, 1, 100, generator=random)
-    adam = Adam.of(InpaintConfig(iterations=50))
-    states = {count: Adam.of(InpaintConfig()).begin(code.expand(count, -1)) for count in (1, 40)}
+    adam = Adam.of(50, 0.2, "constant")
+    states = {count: Adam.of(30, 0.2, "constant").begin(code.expand(count, -1)) for count in (1, 40)}
     for gradient in gradients:
         for count, state in states.items():
             starts = code.expand(ATTEMPTS, count, -1)
@@ -105,7 +108,7 @@ def test_a_row_s_bits_do_not_depend_on_its_place():
 
 
 def test_attempts_end(starts):
-    state, adam = Adam.of(InpaintConfig()).begin(starts[0]), Adam.of(InpaintConfig())
+    state, adam = Adam.of(30, 0.2, "constant").begin(starts[0]), Adam.of(30, 0.2, "constant")
     for number in range(1, 7):
         state = adam.step(state, torch.full((3,), torch.nan), torch.ones(3, 100), starts)
         assert state.attempt.tolist() == [min(number, ATTEMPTS)] * 3
@@ -113,10 +116,20 @@ def test_attempts_end(starts):
 
 
 def test_step_sizes():
-    constant = InpaintConfig(optimiser="adam", learning_rate=0.3, iterations=4)
-    assert_close(Adam.of(constant).size, torch.full((4,), 0.3))
-    cosine = Adam.of(InpaintConfig(optimiser="adam", schedule="cosine", learning_rate=0.3, iterations=4)).size
+    assert_close(Adam.of(4, 0.3, "constant").size, torch.full((4,), 0.3))
+    cosine = Adam.of(4, 0.3, "cosine").size
     assert_close(cosine, torch.tensor([0.3, 0.3 * (2 + 2**0.5) / 4, 0.15, 0.3 * (2 - 2**0.5) / 4]))
+
+
+def test_the_config_names_the_optimisers_and_their_step_sizes():
+    config = InpaintConfig(iterations=3, learning_rate=0.7, z_max=2.0, stages=[(2, 5, 0.3)])
+    over_z, beyond = optimiser(config), optimiser_of(config.stages[0], config)
+    assert (over_z.moments, over_z.z_max) == (Moments(0.9, 0.999, 1e-8), 2.0)
+    assert (beyond.moments, beyond.z_max) == (Moments(0.5, 0.999, 1e-12), math.inf)
+    assert_close(over_z.size, Adam.of(3, 0.7, "cosine").size)
+    assert_close(beyond.size, Adam.of(5, 0.3, "cosine").size)
+    assert_close(beyond.mean[1:3], torch.tensor([0.5, 0.75]))
+    assert isinstance(optimiser(InpaintConfig.over_z()), BFGS)
 
 
 # --------------------------------------------------------------------------------------------------------------- BFGS
@@ -143,7 +156,7 @@ def valley(z):
 def test_bfgs_is_the_reference_s(z_max):
     """Step by step in float64: where it stands, and what it has found."""
     z = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    config = InpaintConfig(optimiser="bfgs", iterations=40, learning_rate=0.5, z_max=z_max)
+    config = InpaintConfig.over_z(iterations=40, learning_rate=0.5, z_max=z_max)
     found = minimised(valley, z, config)
     expected, rows = plain_bfgs(lambda z: {"total": valley(z)}, z, config)
     assert_close(torch.stack([valley(state.z) for state in found[:-1]]), torch.stack([row["total"] for row in rows]))
@@ -163,7 +176,7 @@ def test_bfgs_learns_a_quadratic_s_curvature():
     def loss(z):
         return torch.einsum("bi,ij,bj->b", z - least, hessian, z - least) / 2
 
-    last = minimised(loss, torch.zeros(1, 8, dtype=torch.float64), InpaintConfig(optimiser="bfgs", iterations=60))[-1]
+    last = minimised(loss, torch.zeros(1, 8, dtype=torch.float64), InpaintConfig.over_z(iterations=60))[-1]
     assert (last.found - least).norm() < 1e-6 * least.norm()
     # the identity's norm is 2.8; the best multiple of it, which knows no curvature, is 2.1 off
     assert (last.inverse[0] @ hessian - torch.eye(8)).norm() < 0.3
@@ -172,7 +185,7 @@ def test_bfgs_learns_a_quadratic_s_curvature():
 
 def test_bfgs_never_loses_ground():
     z = torch.randn(16, 10, generator=torch.Generator().manual_seed(3))
-    states = minimised(valley, z, InpaintConfig(optimiser="bfgs", iterations=30))
+    states = minimised(valley, z, InpaintConfig.over_z(iterations=30))
     losses = torch.stack([state.loss for state in states[1:]])
     assert (losses.diff(dim=0) <= 0).all()
     assert_close(losses[-1], valley(states[-1].found))
@@ -181,7 +194,7 @@ def test_bfgs_never_loses_ground():
 
 def test_bfgs_begins_with_a_step_of_the_length_asked_for():
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
-    first = minimised(valley, z, InpaintConfig(optimiser="bfgs", iterations=1, learning_rate=0.25))[-1]
+    first = minimised(valley, z, InpaintConfig.over_z(iterations=1, learning_rate=0.25))[-1]
     at = z.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(valley(at).sum(), at)
     assert_close(first.z, z - 0.25 * gradient / gradient.norm(dim=1, keepdim=True))
@@ -189,7 +202,7 @@ def test_bfgs_begins_with_a_step_of_the_length_asked_for():
 
 
 def test_bfgs_stays_where_there_is_no_slope():
-    states = minimised(lambda z: 0 * z.sum(dim=1), torch.ones(2, 5), InpaintConfig(optimiser="bfgs", iterations=4))
+    states = minimised(lambda z: 0 * z.sum(dim=1), torch.ones(2, 5), InpaintConfig.over_z(iterations=4))
     assert torch.equal(states[-1].found, torch.ones(2, 5))
     assert states[-1].z.isfinite().all()
 
@@ -223,7 +236,7 @@ def test_bfgs_without_a_finite_loss_begins_again_alone(what, starts):
 
 def test_a_row_s_bits_depend_neither_on_its_place_nor_on_how_many_there_are():
     z = torch.randn(1, 100, generator=torch.Generator().manual_seed(0))
-    config = InpaintConfig(optimiser="bfgs", iterations=25)
+    config = InpaintConfig.over_z(iterations=25)
     # each row's loss by itself, so that only the optimiser can differ
     alone, many = (
         minimised(lambda z: torch.stack([valley(row[None])[0] for row in z]), z.repeat(count, 1), config)[-1]

@@ -57,3 +57,12 @@ def test_another_prior_in_the_same_memory():
     mine.copy_(other)
     assert torch.equal(mine.loss(code), other.loss(code))
     assert torch.equal(one.loss(code), untouched)
+
+
+def test_activations_are_held_to_where_their_stage_began():
+    began = torch.tensor([[1.0, 1.0], [0.0, 2.0]], dtype=torch.float64)
+    prior = Prior.at(began, InpaintConfig(lambda_u=0.25))
+    u = torch.tensor([[3.0, 1.0], [0.0, 2.0]], dtype=torch.float64)
+    # 0.25 (2^2 + 0) / 2, whatever share of the image is known
+    assert prior.weighted(u).tolist() == [0.5, 0]
+    assert prior.gradient(u).tolist() == [[0.5, 0], [0, 0]]

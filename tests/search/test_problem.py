@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from faceinpaint_fast import InpaintConfig, masks, reference
 from faceinpaint_fast.networks.protocols import frozen, visible
 from faceinpaint_fast.search.networks import Networks
-from faceinpaint_fast.search.problem import Problem
+from faceinpaint_fast.search.problem import Problem, mean_of_both
 
 CPU = torch.device("cpu")
 HOLES = np.stack([masks.draw(name, (64, 64), 1) for name in ("centre", "drop-80")])
@@ -51,3 +51,17 @@ def test_repeated_are_the_rows_of_each_image(images, networks):
     for name in ("images", "known", "weights", "guess"):
         assert torch.equal(getattr(rows, name), getattr(problem, name)[[0, 0, 0, 1, 1, 1]]), name
     assert Problem(problem.images, problem.known, problem.weights).repeated(2).guess is None
+
+
+def test_with_flips_the_mirrored_images_are_asked_about_too(images, networks):
+    holes = torch.from_numpy(HOLES)
+    both = Problem.of(images, holes, networks, InpaintConfig(flips=True))
+    for part, (face, hole) in enumerate([(images, holes), (images.flip(-1), holes.flip(-1))]):
+        alone = Problem.of(face, hole, networks, InpaintConfig())
+        for name in ("images", "known", "weights", "guess"):
+            assert_close(getattr(both, name)[2 * part : 2 * part + 2], getattr(alone, name), msg=name)
+
+
+def test_the_mean_of_both_is_taken_the_right_way_round(images):
+    assert_close(mean_of_both(torch.cat([images, images.flip(-1)])), images)
+    assert_close(mean_of_both(torch.cat([images, torch.zeros_like(images)])), images / 2)

@@ -21,12 +21,13 @@ def test_codes_depend_on_their_own_seed_alone():
     assert torch.equal(found[0], reference.starts([3, 8, 3], 3, 2, 100).flatten(0, 1))
 
 
-def test_the_first_attempt_is_around_the_guess():
-    drawn, guess = codes([1, 2], 1, 5, 3), torch.full((2, 5), 7.0)
-    found = around(guess, drawn)
-    assert_close(found[0], 7 + SPREAD * drawn[0])
+def test_the_first_attempt_is_the_guess_and_around_it():
+    drawn, guess = codes([1, 2], 3, 5, 3), torch.full((6, 5), 7.0)
+    found = around(guess, drawn, 3)
+    assert torch.equal(found[0, [0, 3]], guess[[0, 3]])
+    assert_close(found[0, [1, 2, 4, 5]], 7 + SPREAD * drawn[0, [1, 2, 4, 5]])
     assert torch.equal(found[1:], drawn[1:])
-    assert around(None, drawn) is drawn
+    assert around(None, drawn, 3) is drawn
 
 
 def test_a_search_may_begin_at_given_codes():
@@ -38,3 +39,7 @@ def test_a_search_may_begin_at_given_codes():
     assert torch.equal(found[0, [1, 2, 4, 5]], drawn[0, [1, 2, 4, 5]])
     assert torch.equal(found[1:], drawn[1:])
     assert beginning_at(None, drawn, 3) is drawn
+    # the others keep theirs
+    found = beginning_at(start[:1], drawn, 3)
+    assert torch.equal(found[0, 0], start[0])
+    assert torch.equal(found[0, 1:], drawn[0, 1:])

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig
 from faceinpaint_fast.search.objective import Objective, discriminator_loss
-from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam, AdamState, BFGSState
+from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam, AdamState, BFGSState, Moments
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
 
@@ -63,10 +63,8 @@ def composed(loss, gradient):
     return COMPOSED, Found(loss[:, None], loss[:, None], gradient)
 
 
-def adam(dtype=torch.float32, **settings):
-    rule = Adam.of(
-        InpaintConfig(optimiser="adam", schedule="cosine", start="random", iterations=12, **settings), DEVICE
-    )
+def adam(dtype=torch.float32, rate=0.2, **settings):
+    rule = Adam.of(12, rate, "cosine", device=DEVICE, **settings)
     return dataclasses.replace(rule, **{name: getattr(rule, name).to(dtype) for name in ("size", "mean", "square")})
 
 
@@ -147,24 +145,25 @@ def test_a_table_decides_how_the_work_is_cut(monkeypatch):
 @pytest.mark.parametrize("n", [5, 16, 100])
 def test_adam(n, dtype):
     starts = drawn(ATTEMPTS, 2, n, dtype=dtype)
-    follow(adam(dtype, z_max=1.2, learning_rate=0.1), starts, lambda _, z: of(valley, z), 5, **TOLERANCE[dtype])
+    follow(adam(dtype, z_max=1.2, rate=0.1), starts, lambda _, z: of(valley, z), 5, **TOLERANCE[dtype])
 
 
 def test_adam_over_long_rows_with_other_betas(monkeypatch):
     """As over activations: blocks, the last one not whole, and torch's Adam as the judge."""
     monkeypatch.setattr(triton_steps, "blocks", lambda *_: {"BLOCK": 64, "num_warps": 1})
     age = torch.arange(13, dtype=torch.float64, device=DEVICE)
-    rule = dataclasses.replace(adam(torch.float64), mean=1 - 0.5**age, square=1 - 0.99**age)
+    moments = Moments(0.5, 0.99, 0.1)
+    rule = dataclasses.replace(adam(torch.float64), mean=1 - 0.5**age, square=1 - 0.99**age, moments=moments)
     z = drawn(2, 150, dtype=torch.float64)
-    starts = z.expand(ATTEMPTS, -1, -1).contiguous()
+    starts = z[None]
     state, losses = begin(rule, z), z.new_empty(12, 2)
     expected = torch.nn.Parameter(z.clone())
-    judge = torch.optim.Adam([expected], betas=(0.5, 0.99))
+    judge = torch.optim.Adam([expected], betas=(0.5, 0.99), eps=0.1)
     for iteration in range(4):
         loss, gradient = of(valley, state.z)
         expected.grad, judge.param_groups[0]["lr"] = gradient.clone(), float(rule.size[iteration])
         judge.step()
-        step_(rule, state, starts, losses, *composed(loss, gradient), betas=(0.5, 0.99))
+        step_(rule, state, starts, losses, *composed(loss, gradient))
         assert_close(state.z, expected.detach(), rtol=1e-11, atol=1e-11)
 
 
