@@ -281,4 +281,4 @@ PRESETS: Mapping[str, InpaintConfig] = {
     # the paper's bounds are of its own networks and images, and found as `faceinpaint calibrate` does
     "paper-calibrated": InpaintConfig.paper(normalization="model"),
 }
-"""The configs that have a name: the best, the best in less time and over z alone; the printed one, and with own bounds."""
+"""The configs that have a name: the best, in less time, over z alone; what is printed, and that with own bounds."""

@@ -59,8 +59,8 @@ class Inpainting(Generic[Array]):
     activations
                u^, those behind the last layer of G that was searched, (B, ...) or without B, float32, as G's modules
                have them; none where z alone is searched
-    losses     where the search ended, each () or (B,): "discriminator" (Eq. 3), "context" (Eq. 6), "structural" (Eq. 5),
-               "prior" (of the activations, or of z), "total" (Eq. 8)
+    losses     where the search ended, each () or (B,): "discriminator" (Eq. 3), "context" (Eq. 6), "structural"
+               (Eq. 5), "prior" (of the activations, or of z), "total" (Eq. 8)
     """
 
     image: Array

@@ -171,16 +171,14 @@ def test_stages_may_be_given_by_their_numbers():
     ids=str,
 )
 def test_stages_that_are_none_are_refused(stages):
-    with pytest.raises(InputError, match="^stages"):
+    with pytest.raises(InputError, match=r"^stages"):
         InpaintConfig(stages=stages)
 
 
 def test_without_stages_there_must_be_iterations_and_with_them_adam():
     with pytest.raises(InputError, match="iterations: expected an integer >= 1, got 0"):
         InpaintConfig(stages=())
-    with pytest.raises(
-        InputError, match=r"optimiser: expected adam with stages, or InpaintConfig.over_z\(\), got 'bfgs'"
-    ):
+    with pytest.raises(InputError, match="optimiser: expected adam with stages"):
         InpaintConfig(optimiser="bfgs")
 
 

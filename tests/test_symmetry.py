@@ -28,7 +28,7 @@ def test_it_is_the_reference_s(case):
 
 
 def test_only_missing_pixels_whose_mirror_image_is_known_change(case):
-    images, missing, generated = case
+    _, missing, generated = case
     changed = (mirrored(*case) != generated).any(axis=-1)
     assert not changed[~(missing & ~missing[:, :, ::-1])].any()
     assert changed[0, :, :15].all()

@@ -28,7 +28,7 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from faceinpaint_fast import markdown
-from faceinpaint_fast.config import InpaintConfig, Precision
+from faceinpaint_fast.config import Precision
 from faceinpaint_fast.networks.layers import Finish, Layer
 from faceinpaint_fast.networks.tiles import FROM_IMAGE, GATHERED, LARGEST_SPLIT, TO_IMAGE, Table, Tiles
 from faceinpaint_fast.networks.triton_layers import TritonProduct

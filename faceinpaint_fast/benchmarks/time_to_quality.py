@@ -1,6 +1,7 @@
 """How good restorations are after so many evaluations of the networks, and after so many seconds.
 
-An evaluation is a pass through G, or what of it lies behind a layer, with or without D, and the gradient's way back.  A trial is a search with a budget:
+An evaluation is a pass through G, or through what of it lies behind a layer, with or without D, and the gradient's way
+back.  A trial is a search with a budget:
 each of its points is a search of its own, as a user would ask for it, from the damaged image to the blended one.
 """
 

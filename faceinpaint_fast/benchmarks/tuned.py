@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from faceinpaint_fast.benchmarks.tuner import Family
-from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.models import load_model
 from faceinpaint_fast.networks import tiles
 from faceinpaint_fast.networks.dcgan import DCGAN, DCGANGenerator

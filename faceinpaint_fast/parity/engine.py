@@ -190,7 +190,8 @@ def beyond_z(model: Model, device: torch.device) -> Iterator[Check]:
     first = replace(default, stages=default.stages[:1])
     for config, of in ((first, np.max), (default, np.median)):
         found, exact = restorations.ours(config), restorations.theirs(config, torch.float64)
-        assert found.activations is not None and exact.activations is not None
+        assert found.activations is not None
+        assert exact.activations is not None
         apart = of(np.abs(found.activations - exact.activations).reshape(STARTS, -1), axis=1)
         stages = f"Inpainter, default, layer {config.stages[-1].layer}"
         what = f"{stages}: {of.__name__} of u, absolute, median of {STARTS} images"
@@ -199,8 +200,8 @@ def beyond_z(model: Model, device: torch.device) -> Iterator[Check]:
         yield Check(f"{stages}: z, absolute", found.z.shape, "float32", float(z), check.NETWORK["fp32"])
         means = found.losses["total"].mean(), exact.losses["total"].mean()
         yield compare(f"{stages}: mean loss", restorations.faces, *means, check.MEAN_LOSS)
-    for name, changes in {"default": {}, "default, flips, symmetry": {"flips": True, "symmetry": True}}.items():
-        config = replace(first, **changes)
+    both = replace(first, flips=True, symmetry=True)
+    for name, config in {"default": first, "default, flips, symmetry": both}.items():
         found, exact = restorations.ours(config), restorations.theirs(config, torch.float64)
         for what, ours, theirs in (("T", found.generated, exact.generated), ("F", found.image, exact.image)):
             yield compare(f"Inpainter, {name}, layer 1: {what}", restorations.faces, ours, theirs, check.DRAWN)

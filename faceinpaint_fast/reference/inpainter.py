@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Inpainting:
-    """F and T in [0, 1], both of the shape of the images; z^, u^ if it was searched; and at the end each image's losses."""
+    """F and T in [0, 1], of the shape of the images; z^, and u^ if it was searched; each image's losses at the end."""
 
     image: Array
     generated: Array

@@ -30,8 +30,8 @@ def objective(
 ) -> dict[str, Tensor]:
     """The terms of Eq. 8 and their total, each (B,), for G(z) in [-1, 1] and I in [0, 1].
 
-    L_z, the prior, is not the paper's but that of Bora et al. 2017, section 4, around the code that is expected.  Beyond
-    z it is of the activations of a layer of G, around those that their search began at.
+    L_z, the prior, is not the paper's but that of Bora et al. 2017, section 4, around the code that is expected.
+    Beyond z it is of the activations of a layer of G, around those that their search began at.
 
     Every term is listed, but one whose lambda is 0 has no part in the total, whatever it is.
     """

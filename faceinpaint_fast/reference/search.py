@@ -48,7 +48,7 @@ def search(
     z0: Tensor | None = None,
     seed: int | Sequence[int] = 0,
 ) -> SearchResult:
-    """Search for the z, or u, of which G makes what fits the known pixels of `image` (B, 3, H, W), in the image's dtype.
+    """Search for the z, or u, of which G makes what fits the known pixels of `image` (B, 3, H, W), in its dtype.
 
     hole     (H, W) or (B, H, W); what the image holds there does not matter
     encoder  guesses codes for a search that starts there, and whose prior draws there

@@ -46,7 +46,7 @@ def around(guess: Tensor | None, codes: Tensor, restarts: int = 1) -> Tensor:
 
 
 def beginning_at(start: Tensor | None, codes: Tensor, restarts: int) -> Tensor:
-    """Returns the codes (attempts, B * restarts, latent_size) with `start` (n, latent_size) as the first images' first."""
+    """Returns the codes (attempts, B * restarts, latent_size) with `start` (n, latent_size) as n images' first."""
     if start is None:
         return codes
     codes = codes.clone()

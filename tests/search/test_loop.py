@@ -84,12 +84,12 @@ def test_adam_in_one_pass_is_adam_by_torch_s_ops(generator, images, starts):
         plain = ran(Loop(gradient_of(generator), objective, prior, starts, rule, 6))
         for one, other in zip(fused, plain, strict=True):
             assert_close(one, other, rtol=1e-4, atol=1e-5)
-        assert fused[0].abs().max() == 0.5
+        assert fused[0].abs().max() <= 0.5
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_row_of_adam_in_one_pass_that_fails_begins_again_alone(what, generator, images, starts):
-    """As by torch's ops, with a generator that draws NaN, or whose gradient is infinite, of one row at one iteration."""
+    """As by torch's ops, with a generator that draws NaN, or has an infinite gradient, of one row at one iteration."""
     inner, calls = differentiable(frozen(generator, CPU), CPU, "fp32"), []
 
     def G(z):
