@@ -25,7 +25,7 @@ from faceinpaint_fast.ops.window import _taps
 from faceinpaint_fast.search import starts
 
 # small steps: docs/architecture.md says how rounding grows
-FAST = InpaintConfig(iterations=6, learning_rate=0.03, lambda_d=0.003)
+FAST = InpaintConfig.over_z(iterations=6, learning_rate=0.03, lambda_d=0.003)
 HOLES = np.stack([masks.draw(name, (64, 64)) for name in ("centre", "left", "drop-80")])
 WHERE_THERE_IS_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -165,7 +165,7 @@ def restored(inpainter):
 if __name__ == "__main__":
     torch.set_num_threads(4)
     networks = G(nn.Linear(100, 2304), nn.Tanh(), nn.Unflatten(1, (3, 12, 64))), D(nn.Flatten(), nn.Linear(2304, 1))
-    inpainter = Inpainter(*networks, config=InpaintConfig(iterations=2), device="cpu")
+    inpainter = Inpainter(*networks, config=InpaintConfig.over_z(iterations=2), device="cpu")
     expected = restored(inpainter)
     if sys.argv[1] == "spawn":
         with multiprocessing.get_context("spawn").Pool(1) as pool:

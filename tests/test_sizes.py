@@ -95,7 +95,7 @@ def test_parity(model, part, rng):
 def test_parity_of_searches(model):
     rows = list(searches(model, CPU))
     assert [row for row in rows if not row.passed] == []
-    assert {row.shape[1] for row in rows} == {model.config.size}
+    assert {row.shape[1] for row in rows if not row.name.endswith((": z, absolute", "images"))} == {model.config.size}
 
 
 @pytest.mark.parametrize("kind", [DCGANGenerator, DCGANDiscriminator, DCGANEncoder], ids=lambda kind: kind.__name__)
