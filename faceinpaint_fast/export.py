@@ -151,8 +151,8 @@ class ExportedSearch(nn.Module):
         if not config.flips:
             return z, to_unit(x), loss
         count = len(images)
-        # the mean of both is as good as the worse of them
-        return z[:count], mean_of_both(to_unit(x)), torch.maximum(loss[:count], loss[count:])
+        # that of the images as they are, if both ways round have one
+        return z[:count], mean_of_both(to_unit(x)), loss[:count] + 0 * loss[count:]
 
 
 def searched(

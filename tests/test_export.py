@@ -33,6 +33,7 @@ HOLES = np.stack([masks.draw(name, (64, 64)) for name in ("centre", "drop-80")])
 # small steps: docs/architecture.md says how rounding grows
 ADAM = InpaintConfig(
     iterations=ITERATIONS,
+    stages=(),
     optimiser="adam",
     schedule="cosine",
     start="random",
@@ -96,12 +97,12 @@ def program(tmp_path):
 def test_a_program_without_python_restores_what_python_restores(folder, program, tmp_path, monkeypatch, capsys):
     package = tmp_path / "out" / "inpaint.pt2"
     monkeypatch.setattr(
-        sys, "argv", ["faceinpaint", "export", str(folder), "-o", str(package), "--iterations", str(ITERATIONS)]
+        sys, "argv", ["faceinpaint", "export", str(folder), "-o", str(package), "--set", "stages=1:6:0.1"]
     )
     with pytest.raises(SystemExit) as exit_:
         main()
     assert not exit_.value.code
-    assert capsys.readouterr().out == f"{package}: {ITERATIONS} iterations for 1 image a call; next: examples/cpp\n"
+    assert capsys.readouterr().out == f"{package}: 6 steps for 1 image a call; next: examples/cpp\n"
     assert [path.name for path in package.parent.iterdir()] == ["inpaint.pt2"]
     assert "python" not in subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout.replace(
         str(Path(torch.__file__).parent), ""
@@ -109,7 +110,7 @@ def test_a_program_without_python_restores_what_python_restores(folder, program,
 
     face = astronaut(CELEBA_108, 64)
     Image.fromarray(face).save(tmp_path / "face.ppm")
-    inpainter = Inpainter.from_pretrained(folder, config=InpaintConfig(iterations=ITERATIONS), device="cpu")
+    inpainter = Inpainter.from_pretrained(folder, config=InpaintConfig(stages=[(1, 6, 0.1)]), device="cpu")
 
     def restore(hole, *seed):
         Image.fromarray(np.uint8(255 * hole)).save(tmp_path / "hole.pgm")
@@ -155,7 +156,14 @@ def test_a_package_for_two_images(model, faces, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "config", [InpaintConfig(iterations=ITERATIONS, lambda_d=0.01), PAPER], ids=["guided", "paper"]
+    "config",
+    [
+        InpaintConfig(stages=[(1, 3, 0.1), (3, 2, 0.1)], lambda_d=0.01),
+        InpaintConfig(stages=[(1, 3, 0.1)], flips=True),
+        InpaintConfig.over_z(iterations=ITERATIONS, lambda_d=0.01),
+        PAPER,
+    ],
+    ids=["beyond z", "flips", "over z", "paper"],
 )
 def test_what_is_exported_is_the_search(config, model, faces):
     expected = restored(model, config, faces)
@@ -166,14 +174,14 @@ def test_what_is_exported_is_the_search(config, model, faces):
 
 def test_without_an_encoder_it_starts_at_random(model, faces):
     alone = dataclasses.replace(model, encoder=None)
-    config = InpaintConfig(iterations=ITERATIONS, learning_rate=0.03)
+    config = InpaintConfig.over_z(iterations=ITERATIONS, learning_rate=0.03)
     found = ExportedSearch(alone, config, CPU)(*tensors(faces))
     agree(found, restored(alone, dataclasses.replace(config, start="random"), faces))
     assert not np.allclose(found[0], restored(model, config, faces).z, atol=0.1)
 
 
 def test_half_precision_is_of_the_networks_alone(model, faces):
-    config = InpaintConfig(iterations=1)
+    config = InpaintConfig.over_z(iterations=1)
     full = ExportedSearch(model, config, CPU)(*tensors(faces))
     half = ExportedSearch(model, dataclasses.replace(config, precision="bf16"), CPU)(*tensors(faces))
     assert all(tensor.dtype == torch.float32 for tensor in half)
@@ -184,12 +192,13 @@ def test_half_precision_is_of_the_networks_alone(model, faces):
 
 def test_a_start_without_a_finite_gradient_is_none(model, faces, monkeypatch):
     monkeypatch.setattr("faceinpaint_fast.export.loss_and_gradient", lambda _, z, *__: (0 * z[:, 0], torch.nan * z))
-    _, _, losses = ExportedSearch(model, InpaintConfig(iterations=ITERATIONS), CPU)(*tensors(faces))
-    assert losses.isnan().all()
+    for config in (InpaintConfig.over_z(iterations=ITERATIONS), InpaintConfig(stages=[(1, 2, 0.1)])):
+        _, _, losses = ExportedSearch(model, config, CPU)(*tensors(faces))
+        assert losses.isnan().all()
 
 
 def test_a_start_without_a_finite_loss_gives_way_to_the_next(model, faces):
-    config = InpaintConfig(iterations=ITERATIONS, start="random")
+    config = InpaintConfig.over_z(iterations=ITERATIONS, start="random")
     search = ExportedSearch(model, config, CPU)
     faces, holes, drawn = tensors(faces)
     drawn[0, 1] = torch.inf
@@ -212,6 +221,7 @@ def test_a_start_without_a_finite_loss_gives_way_to_the_next(model, faces):
         ("model/config.json/inpaint.pt2", {}, "expected a place that can be written to"),
         ("inpaint.pt2", {"batch": 0}, "batch: expected >= 1, got 0"),
         ("inpaint.pt2", {"config": InpaintConfig(restarts=2)}, "restarts: expected 1 in a package, got 2"),
+        ("inpaint.pt2", {"config": InpaintConfig(symmetry=True)}, "symmetry: expected False in a package"),
     ],
 )
 def test_what_cannot_be_exported(name, settings, message, model, tmp_path):

@@ -124,7 +124,7 @@ def test_channels_that_are_no_multiple_of_anything(size, width, kind, lively):
 
 @pytest.mark.parametrize("size", [32], indirect=True)
 def test_the_exported_search_is_the_inpainter_s(size, model):
-    config, seed = InpaintConfig(iterations=2), 3
+    config, seed = InpaintConfig.over_z(iterations=2), 3
     face, hole = astronaut(model.config.framing, size), masks.centre((size, size))
     with warnings.catch_warnings():
         # torch warns of what torch does

@@ -213,12 +213,13 @@ private:
                 const Vector<T> var_e = means[1] - means[0] * means[0], covariance = means[2] - means[0] * mean_v;
                 const Vector<T> n1 = 2 * (mean_v + mean_e) * mean_v + c1_, d1 = n1 + square;
                 const Vector<T> n2 = 2 * (load(plane.variance + at, count) + covariance) + c2_, d2 = n2 + var_e;
-                const Vector<T> r = 1 / (d1 * d2);
+                const Vector<T> share = load(plane.share + (top + row) * plane.share_row + x, count);
+                // beyond the last window, and where one has no share, anything may stand, 0 as well
+                const Vector<T> r = share != 0 ? 1 / (d1 * d2) : Vector<T>{};
                 const Vector<T> per_d1 = r * d2, per_d2 = r * d1;
                 const Vector<T> p = square * per_d1, q = var_e * per_d2;
                 const Vector<T> like = 1 - p;
                 const Vector<T> distance = p + like * q;
-                const Vector<T> share = load(plane.share + (top + row) * plane.share_row + x, count);
                 // below 0 by rounding alone
                 sum += share * (distance < 0 ? Vector<T>{} : distance);
                 if (with_gradient_) {

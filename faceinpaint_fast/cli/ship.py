@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from faceinpaint_fast.cli.options import Device, Iterations, ModelFolder, Precision
+from faceinpaint_fast.cli.options import Device, Iterations, ModelFolder, Precision, Settings, settings_of
 from faceinpaint_fast.cli.signals import ctrl_c_heeded
 
 
@@ -18,12 +18,13 @@ def export(
     batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
     iterations: Iterations = None,
     precision: Precision = "fp32",
+    settings: Settings = None,
     device: Device = "auto",
 ) -> None:
     """Compile the search into a package that C++ programs run without Python; examples/cpp is one."""
     from faceinpaint_fast import config, export, models
 
-    chosen = config.InpaintConfig(precision=cast("config.Precision", precision))
+    chosen = config.InpaintConfig(precision=cast("config.Precision", precision)).with_settings(settings_of(settings))
     if iterations is not None:
         chosen = dataclasses.replace(chosen, iterations=iterations)
     with ctrl_c_heeded():

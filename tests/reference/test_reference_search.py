@@ -48,6 +48,7 @@ def test_finds_what_the_generator_drew(
     z, x = truth(networks[0], images=4)
     config = InpaintConfig(
         iterations=150,
+        stages=(),
         optimiser=optimiser,
         schedule=schedule,
         learning_rate=0.1,
@@ -104,11 +105,10 @@ def test_z_is_clipped_after_every_step(networks: Networks) -> None:
 
 
 def test_step_sizes() -> None:
-    constant = InpaintConfig(iterations=4, optimiser="adam", learning_rate=0.5)
-    assert [step_size(t, constant) for t in range(4)] == [0.5] * 4
-    decayed = InpaintConfig(iterations=4, optimiser="adam", schedule="cosine", learning_rate=0.5)
+    constant, decayed = InpaintConfig(schedule="constant"), InpaintConfig(schedule="cosine")
+    assert [step_size(0.5, t, 4, constant) for t in range(4)] == [0.5] * 4
     half = 0.25 * math.sqrt(0.5)
-    assert [step_size(t, decayed) for t in range(4)] == pytest.approx([0.5, 0.25 + half, 0.25, 0.25 - half])
+    assert [step_size(0.5, t, 4, decayed) for t in range(4)] == pytest.approx([0.5, 0.25 + half, 0.25, 0.25 - half])
 
 
 def test_of_several_starts_the_best_is_kept(networks: Networks) -> None:
