@@ -23,7 +23,8 @@ Hole = Annotated[
     str,
     typer.Argument(
         help="Picture of the hole, the lighter of its two colours = fill (-: stdin); centre, left, eyes, free-form,"
-        " drop-80; alpha, where the damaged picture is transparent; colour:red or colour:#ff0000, where it was painted over."
+        " drop-80; alpha, where the damaged picture is transparent; colour:red or colour:#ff0000, where it was painted"
+        " over."
     ),
 ]
 
