@@ -182,8 +182,7 @@ def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None,
     markdown.check(documents)
     if out is not None:
         check_place(out / "results.jsonl")
-    if chart is not None:
-        check_place(chart)
+    recognised.check_chart(chart)
     if folder is not None:
         for number in (4, *FIGURES):
             check_place(folder / f"fig{number:02d}.png")

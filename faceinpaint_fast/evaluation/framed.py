@@ -5,7 +5,7 @@ that a model has seen, the mean face is that of the model's samples, but for lig
 of the mean square difference of the two in grey, from 0 to 1, each less its own level.  The mean of a few faces is off
 by the faces' own spread, which is taken away: the variance of either mean.
 
-With the shipped model it is 0.01 to 0.03 for held-out faces of CelebA, 0.05 for official portraits, 0.08 for CelebA
+With the shipped model it is 0.01 to 0.04 for held-out faces of CelebA, 0.05 for official portraits, 0.08 for CelebA
 four pixels aside or in the framing of the whole head, and 0.12 for faces of UTKFace, which are cropped more tightly.
 """
 

@@ -165,7 +165,8 @@ def _advice(_: str, judged: Mapping[str, Column]) -> str | None:
     """Returns, in words, where a method does more harm than a grey hole, or good, or neither can be told."""
     lines = []
     for name in _methods(judged):
-        bounds = {mask: interval(found)[1:] for mask, found in _less(judged[name], judged.get(DAMAGED, {})).items()}
+        gains = _less(judged[name], judged.get(DAMAGED, {}))
+        bounds = {mask: interval(gains[mask])[1:] for mask in _masks(judged) if mask in gains}
         if name != DAMAGED and bounds:
             better = [mask for mask, (low, _) in bounds.items() if low > 0]
             worse = [mask for mask, (_, high) in bounds.items() if high < 0]
@@ -179,7 +180,7 @@ def _advice(_: str, judged: Mapping[str, Column]) -> str | None:
 def _line(title: str, judged: Mapping[str, Column]) -> str | None:
     """Returns a sentence on the first method, damaged and restored, without intervals."""
     damaged, ours = judged.get(DAMAGED, {}), next((name for name in judged if name not in BOUNDS), None)
-    both = [] if ours is None else [mask for mask in damaged if mask in judged[ours]]
+    both = [] if ours is None else [mask for mask in _masks(judged) if mask in damaged and mask in judged[ours]]
     if ours is None or not both:
         return None
     shares = ", ".join(
@@ -187,7 +188,10 @@ def _line(title: str, judged: Mapping[str, Column]) -> str | None:
     )
     most = judged.get(UNDAMAGED, {}).get(NO_HOLE)
     without = "" if most is None else f"; undamaged {most[ACCEPTED][0]:.0f}"
-    return f"{title}, {OF_PAIRS}, with a grey hole and restored (`{ours}`): {shares}{without}."
+    return (
+        f"Of {title} dlib's recogniser accepts, where it accepts 1 % of false pairs, so many % of true ones, with a grey hole "
+        f"and restored (`{ours}`): {shares}{without}."
+    )
 
 
 # by the name that a document's mark has
