@@ -183,14 +183,12 @@ def _line(title: str, judged: Mapping[str, Column]) -> str | None:
     both = [] if ours is None else [mask for mask in _masks(judged) if mask in damaged and mask in judged[ours]]
     if ours is None or not both:
         return None
-    shares = ", ".join(
-        f"{mask} {damaged[mask][ACCEPTED][0]:.0f} and {judged[ours][mask][ACCEPTED][0]:.0f}" for mask in both
-    )
+    told = [f"{mask} {damaged[mask][ACCEPTED][0]:.0f} and {judged[ours][mask][ACCEPTED][0]:.0f}" for mask in both]
     most = judged.get(UNDAMAGED, {}).get(NO_HOLE)
     without = "" if most is None else f"; undamaged {most[ACCEPTED][0]:.0f}"
     return (
-        f"Of {title} dlib's recogniser accepts, where it accepts 1 % of false pairs, so many % of true ones, with a grey hole "
-        f"and restored (`{ours}`): {shares}{without}."
+        f"Of {title} dlib's recogniser accepts, where it accepts 1 % of false pairs, so many % of true ones, "
+        f"with a grey hole and restored (`{ours}`): {', '.join(told)}{without}."
     )
 
 
