@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -143,8 +143,8 @@ def evaluate(
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
     Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
-    quality, differences, choices or detail and the name of a data set; of people it begins with recognition, alone or
-    with line, gain, differences, detail or advice.
+    quality, differences, choices or detail, or recognition, alone or with line, gain, differences, detail or advice,
+    and the name of a data set.
     """
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.config import InpaintConfig
@@ -157,18 +157,15 @@ def evaluate(
     asked = Evaluation(masks=listed(masks) or recognised.masks(recognise), seed=seed, batch=batch)
     place, differing = pick_device(device), settings_of(settings)
     if data or figures is not None:
-        loaded = load_model(model)
-        shape = geometry(loaded.config, size, crop)
+        shape = geometry((loaded := load_model(model)).config, size, crop)
         names, bounds = recognised.split(listed(methods), recognise)
         chosen = _chosen(names, bounds, name, loaded, place, precision, differing)
         if figures is not None:
             config = InpaintConfig().with_settings({"precision": precision, **differing})
             _draw_figures(figures, data or [], shape, on_error, chosen, loaded, config, place, seed)
         if data and out is not None:
-            if recognise is None:
-                _run(asked, chosen, data, shape, on_error, faces, out, place, loaded)
-            else:
-                recognised.run(asked, chosen, data, recognise, shape, faces, out, place, loaded)
+            measure = _run if recognise is None else partial(recognised.run, recognise)
+            measure(asked, chosen, data, shape, on_error, faces, out, place, loaded)
     if out is not None:
         _report(out, update or [], chart, with_table1=table1)
 

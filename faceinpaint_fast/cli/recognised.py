@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceinpaint_fast.cli import console, framed
+from faceinpaint_fast.cli.options import OnErrorName
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,21 +41,27 @@ def split(names: tuple[str, ...], identities: Path | None) -> tuple[tuple[str, .
 
 
 def run(
+    identities: Path,
     asked: Evaluation,
     methods: Mapping[str, Method],
     data: list[Path],
-    identities: Path,
     shape: tuple[int, Framing],
+    on_error: OnErrorName,
     limit: int | None,
     out: Path,
     device: torch.device,
     model: Model,
 ) -> None:
-    """Measures who is recognised among the first people of each data set, and shows how it goes on."""
+    """Measures who is recognised among the first people of each data set, and shows how it goes on.
+
+    Raises InputError if broken pictures are to be skipped: with other pictures people would be others too.
+    """
     from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.evaluation import protocol, recogniser, recognition
     from faceinpaint_fast.evaluation.identities import load_people, read_identities
 
+    if on_error is not OnErrorName.fail:
+        raise InputError(f"--on-error: expected fail with --recognise, got {on_error.value}")
     protocol.check(methods, data, out)
     describe, known = recogniser.load(*shape), read_identities(identities)
     with console.warnings_as_remarks():

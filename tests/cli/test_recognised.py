@@ -90,6 +90,7 @@ def test_the_bounds_are_no_methods_without_people(refused, faces, tmp_path):
     [
         (["--recognise", "nowhere.csv"], "nowhere.csv: expected a CSV file of pictures and people"),
         (["--faces", 1], "recognise: expected two people or more"),
+        (["--on-error", "skip"], "--on-error: expected fail with --recognise, got skip"),
         (["--methods", "best"], "methods: expected some of"),
         (["--methods", "damaged", "--as", "b"], "--as: expected one method to be called 'b', got []"),
         (["--chart", "chart.docx"], "chart.docx: expected an extension"),
