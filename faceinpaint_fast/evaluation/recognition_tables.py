@@ -131,7 +131,7 @@ def _by_pair(title: str, pairs: Mapping[str, Mapping[str, Found]]) -> str | None
     if not masks:
         return None
     rows = [[mask, *(_cell(column.get(mask), sign="+") for column in pairs.values())] for mask in masks]
-    return f"{title}, difference of {OF_PAIRS} {INTERVAL}\n\n{table(['mask', *pairs], rows)}"
+    return f"{title}, difference in the {OF_PAIRS} {INTERVAL}\n\n{table(['mask', *pairs], rows)}"
 
 
 def _gain(title: str, judged: Mapping[str, Column]) -> str | None:
