@@ -119,7 +119,7 @@ def draw_recognition(found: Mapping[str, Mapping[str, Mapping[str, Interval]]], 
             axes.axhline(value, color="0.5", linewidth=1, zorder=0, label=UNDAMAGED)
         axes.set(title=data, ylabel="true pairs accepted at 1 % false ones, %", ylim=(0, 100))
         axes.set_xticks(range(len(masks)), masks)
-        axes.legend(loc="lower left", fontsize="small")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(methods))
     _write(path, figure)
 
 

@@ -137,10 +137,13 @@ def test_who_is_recognised_has_a_mark_a_method_and_mask(tmp_path):
     picture = read_image(tmp_path / "new" / "chart.png").astype(int)
     assert picture.shape == (800, 850, 3)
     assert_array_equal(near(picture[:400, 100:], BLUE), near(picture[400:, 100:], BLUE))
-    # columns of the picture in which a method has something, the legend at the left edge aside
-    blue, orange = (near(picture[:400, 300:], colour).any(axis=0) for colour in (BLUE, ORANGE))
-    assert blue.any()
-    assert not orange.any()
+    # two marks and one, below the legend; the second method has nothing in the right half
+    blue, orange = (near(picture[90:400], colour) for colour in (BLUE, ORANGE))
+    assert blue[:, 425:].any()
+    assert orange[:, :425].any()
+    assert not orange[:, 425:].any()
+    # 80 of 100 is above 20
+    assert np.nonzero(orange)[0].mean() < np.nonzero(blue[:, :425])[0].mean()
     band = (abs(picture[:400] - 217).max(axis=-1) < 3).sum(axis=1)
     # nearly all the way across, over 7 of 100 parts of its height
     assert 15 < (band > 600).sum() < 35
