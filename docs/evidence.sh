@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that docs/evaluation.md, docs/choices.md, README.md and the model card say of quality, from the face shards
-# in the folder $1: hours on a CPU, resumable; what has been done already is not done again.
+# Everything that docs/evaluation.md, docs/choices.md, docs/recognition.md, README.md and the model card say of quality,
+# from the face shards in the folder $1: hours on a CPU, resumable; what has been done already is not done again.
 # Numbers of faces are those of a machine without a GPU; more of them continue what is there.
 set -euo pipefail
 faces=$1
@@ -19,6 +19,10 @@ evaluate "$celeba" --out evidence/evaluation --faces 100 --methods TV,PatchMatch
 evaluate "$portraits" "$asian" --out evidence/evaluation --faces 100 --methods default,harmonic,biharmonic,Telea
 evaluate "$portraits" "$asian" --out evidence/evaluation --faces 32 --methods TV,PatchMatch
 evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
+
+# who is recognised: needs the extra `recognition`
+evaluate "$celeba" --recognise "$faces/celeba-val-identities.csv" --out evidence/recognition --faces 500 \
+    --masks centre,eyes,mouth,left,top,free-form,drop-80 --methods damaged,undamaged,default,harmonic,biharmonic
 
 # NAME [--set FIELD=VALUE]...
 choice() {
@@ -59,3 +63,5 @@ choice "fp32" --set precision=fp32
 faceinpaint evaluate --out evidence/evaluation --update README.md --update docs/evaluation.md \
     --update faceinpaint_fast/weights/README.md > /dev/null
 faceinpaint evaluate --out evidence/choices --update docs/choices.md > /dev/null
+faceinpaint evaluate --out evidence/recognition --update README.md --update docs/recognition.md \
+    --chart docs/figures/recognition.png > /dev/null

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from glob import glob
 from io import BytesIO
 from itertools import chain, islice
@@ -47,6 +47,7 @@ def load_faces(
     size: int,
     framing: Framing,
     limit: int | None = None,
+    only: Collection[str] | None = None,
     progress: Callable[[int], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
     on_error: OnError = "fail",
@@ -59,6 +60,7 @@ def load_faces(
     framing   which square of any other picture is the face; it is drawn with size x size pixels, as is a picture that
               has been cut to the square
     limit     how many faces to read, by default all
+    only      names of pictures, as `names_of` has them; others are not read
     progress  hears how many are there
     tell      hears what was done with the first picture, in a line, and at last what was passed over or skipped
     on_error  what a picture does that cannot be read, or is neither of that size nor has that square: "fail", or "skip"
@@ -73,7 +75,8 @@ def load_faces(
     if on_error not in get_args(OnError):
         raise InputError(f"on_error: expected one of {', '.join(get_args(OnError))}, got {on_error!r}")
     passed, failed = Passed(), list[InputError]()
-    files = chain.from_iterable(_files(source, passed) for source in matched(sources))
+    every = chain.from_iterable(_files(source, passed) for source in matched(sources))
+    files = ((name, file) for name, file in every if only is None or name in only)
     named_at_most = TOLD if on_error == "fail" else None
     # it grows where it lies, by an eighth: no face is there twice, and no picture outlives its face
     pixels, count = bytearray(), 0
@@ -94,6 +97,12 @@ def load_faces(
         where = ", ".join(map(str, sources)) or "some source"
         raise InputError(f"data: expected images in {where}, got none; what counts: {', '.join(sorted(EXTENSIONS))}")
     return np.frombuffer(pixels, np.uint8).reshape(count, size, size, 3)
+
+
+def names_of(sources: Sequence[Path | str]) -> list[str]:
+    """Returns the names of the pictures that `load_faces` reads, in its order: paths, SHARD:MEMBER in tar files."""
+    passed = Passed()
+    return [name for source in matched(sources) for name, _ in _files(source, passed)]
 
 
 def matched(sources: Iterable[Path | str]) -> list[Path]:

@@ -6,7 +6,7 @@ In a document, what stands between the lines `<!-- evaluate: NAME -->` and `<!--
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from faceinpaint_fast.errors import InputError
@@ -33,41 +33,46 @@ def check(documents: Iterable[Path]) -> None:
         check_place(document)
 
 
-def update(documents: Iterable[Path], tables: Mapping[str, str]) -> None:
+def update(
+    documents: Iterable[Path], tables: Mapping[str, str], *, elsewhere: Callable[[str], bool] = lambda _: False
+) -> None:
     """Writes the tables, by name, to their places in all documents, or in none if one asks for a table that is missing.
 
-    Raises InputError for such a table, for marks that do not pair up, and for a document without any.
+    Other results' tables, of which `elsewhere` knows by name, stay as they are.  Raises InputError for a table that is
+    missing, for marks that do not pair up, and for a document without any.
     """
     texts = {}
     for document in documents:
         parts, end = _parts(document)
         text = ""
-        for before, name in parts:
-            if name not in tables:
+        for before, name, old in parts:
+            if name not in tables and not elsewhere(name):
                 raise InputError(f"{document}: expected one of the tables {', '.join(tables)}, got {name!r}")
-            text += f"{before}\n\n{tables[name]}\n\n"
+            text += f"{before}\n\n{tables[name]}\n\n" if name in tables else f"{before}{old}"
         texts[document] = text + end
     for document, text in texts.items():
         write_text(document, text)
 
 
-def _parts(document: Path) -> tuple[list[tuple[str, str]], str]:
-    """The texts that stay, each with the name of the table behind it, and the text after the last table."""
+def _parts(document: Path) -> tuple[list[tuple[str, str, str]], str]:
+    """The texts that stay, each with the name of the table behind it and the table, and the text after the last one."""
     try:
         text = document.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{document}: expected a text file to update, got: {error}") from error
-    parts: list[tuple[str, str]] = []
-    kept, name = 0, None
+    parts: list[tuple[str, str, str]] = []
+    kept, begun = 0, None
     for mark in MARK.finditer(text):
-        if (name is None) == (mark["name"] is None):
-            expected = "a table's mark" if name is None else f"the end of {name!r}"
+        if (begun is None) == (mark["name"] is None):
+            expected = "a table's mark" if begun is None else f"the end of {begun['name']!r}"
             raise InputError(f"{document}: expected {expected}, got {mark[0].strip()}")
-        if name is None:
-            parts.append((text[kept : mark.end()], mark["name"]))
-        name, kept = mark["name"], mark.start()
-    if name is not None:
-        raise InputError(f"{document}: expected the end of {name!r}, got none")
+        if begun is None:
+            begun = mark
+        else:
+            parts.append((text[kept : begun.end()], begun["name"], text[begun.end() : mark.start()]))
+            kept, begun = mark.start(), None
+    if begun is not None:
+        raise InputError(f"{document}: expected the end of {begun['name']!r}, got none")
     if not parts:
         raise InputError(f"{document}: expected a mark <!-- evaluate: NAME -->, got none")
     return parts, text[kept:]

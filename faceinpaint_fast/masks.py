@@ -22,6 +22,9 @@ MOST_CHANNELS = 4  # of a picture that may be a hole: grey, with or without alph
 # one hole of each kind, as `draw` calls it, by what a caption calls it
 KINDS = {"centre": "centre", "left half": "left", "free-form": "free-form", "80 % dropped": "drop-80"}
 CENTRE = ("centre", "center")  # the two spellings
+# top, left, height and width in 64ths of the image: both eyes with their brows, and the mouth, where framing.CELEBA_108
+# has them, so in a face of 64 pixels these are pixels
+FEATURES = {"eyes": (26, 11, 16, 42), "mouth": (50, 18, 13, 28)}
 # of a picture of a hole: shares of its pixels.  At least 0.26 of any of 600 faces lie between their extremes, 0.16 at
 # most of masks as JPEG files of quality 30 or brought to another size.
 MOST_BETWEEN = 0.2
@@ -168,6 +171,18 @@ def rectangle(shape: tuple[int, int], *, top: int, left: int, height: int, width
     return hole
 
 
+def feature(shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
+    """Returns the rectangle over a feature, "eyes" or "mouth", of a face in CelebA's framing as a hole (H, W)."""
+    if name not in FEATURES:
+        raise InputError(f"feature: expected one of {', '.join(FEATURES)}, got {name!r}")
+    height, width = sides_of(shape)
+    top, left, tall, wide = FEATURES[name]
+    # edges are rounded, not widths
+    y0, y1 = (round(edge * height / 64) for edge in (top, top + tall))
+    x0, x1 = (round(edge * width / 64) for edge in (left, left + wide))
+    return rectangle(shape, top=y0, left=x0, height=y1 - y0, width=x1 - x0)
+
+
 def random_pixels(shape: tuple[int, int], fraction: float, seed: int = 0) -> NDArray[np.bool_]:
     """Returns this fraction of the pixels, rounded to a whole number, each with the same chance, as a hole (H, W)."""
     expect_number(fraction, "fraction", "0 to 1", lambda number: 0 <= number <= 1)
@@ -199,7 +214,7 @@ def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDA
 
 def is_name(name: str) -> bool:
     """Returns whether `draw` knows the name."""
-    return name in (*CENTRE, *get_args(Side), "free-form") or _percent(name) is not None
+    return name in (*CENTRE, *get_args(Side), *FEATURES, "free-form") or _percent(name) is not None
 
 
 def sides_of(shape: tuple[int, int]) -> tuple[int, int]:
@@ -216,11 +231,13 @@ def _random(seed: int) -> np.random.Generator:
 
 
 def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
-    """Returns the hole (H, W) of a name: centre, left, right, top, bottom, free-form, or drop-P for P %."""
+    """Returns the hole (H, W) of a name: centre, left, right, top, bottom, eyes, mouth, free-form, drop-P for P %."""
     if name in CENTRE:
         return centre(shape)
     if name in get_args(Side):
         return half(shape, cast(Side, name))
+    if name in FEATURES:
+        return feature(shape, name)
     if name == "free-form":
         return free_form(shape, seed)
     percent = _percent(name)
@@ -228,7 +245,8 @@ def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
         if percent > 100:
             raise InputError(f"hole: expected drop-0 to drop-100, got {name!r}")
         return random_pixels(shape, percent / 100, seed)
-    raise InputError(f"hole: expected centre, {', '.join(get_args(Side))}, free-form or drop-PERCENT, got {name!r}")
+    names = ", ".join(("centre", *get_args(Side), *FEATURES))
+    raise InputError(f"hole: expected {names}, free-form or drop-PERCENT, got {name!r}")
 
 
 def _percent(name: str) -> int | None:

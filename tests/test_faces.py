@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.faces import astronaut, load_faces
+from faceinpaint_fast.faces import astronaut, load_faces, names_of
 from faceinpaint_fast.framing import CELEBA_108, CELEBA_148, Framing
 from faceinpaint_fast.images import write_image
 
@@ -74,6 +74,17 @@ def test_arguments_are_checked(sources, limit, message):
     """A text would be taken for a source a letter, of which / is one."""
     with pytest.raises(InputError, match=f"^{message}$"):
         loaded(sources, limit=limit)
+
+
+def test_some_faces_by_their_names(tmp_path, faces):
+    tar = shard(tmp_path / "shard.tar", {"z.png": png(faces[0]), "y.png": b"broken", "x.png": png(faces[1])})
+    write_image(tmp_path / "folder" / "a.png", faces[2])
+    sources = [tar, tmp_path / "folder"]
+    names = [f"{tar}:z.png", f"{tar}:y.png", f"{tar}:x.png", f"{tmp_path}/folder/a.png"]
+    assert names_of(sources) == names
+    assert_array_equal(loaded(sources, only={names[3], names[0]}), faces[[0, 2]])
+    with pytest.raises(InputError, match="data: expected images in"):
+        loaded(sources, only=())
 
 
 def test_a_limit_ends_the_reading(tmp_path, faces):

@@ -67,6 +67,18 @@ def test_every_document_or_none(tmp_path):
     assert good.read_text() == DOCUMENT
 
 
+def test_tables_of_other_results_stay(tmp_path):
+    document = tmp_path / "README.md"
+    document.write_text(DOCUMENT)
+    of_heads = "quality my heads"
+    markdown.update([document], {"table1": "| 1 |"}, elsewhere=lambda name: name == of_heads)
+    expected = DOCUMENT.replace("table1 -->\n", "table1 -->\n\n| 1 |\n\n")
+    assert document.read_text() == expected
+    with pytest.raises(InputError, match="expected one of the tables table1, got 'quality my heads'"):
+        markdown.update([document], {"table1": "| 2 |"}, elsewhere=lambda name: name != of_heads)
+    assert document.read_text() == expected
+
+
 MARK, END = "<!-- evaluate: table1 -->\n", "<!-- end -->\n"
 
 

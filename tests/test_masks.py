@@ -261,6 +261,8 @@ def test_draw_by_name():
         "right": masks.half(shape, "right"),
         "top": masks.half(shape, "top"),
         "bottom": masks.half(shape, "bottom"),
+        "eyes": masks.feature(shape, "eyes"),
+        "mouth": masks.feature(shape, "mouth"),
         "free-form": masks.free_form(shape, 5),
         "drop-80": masks.random_pixels(shape, 0.8, 5),
         "drop-0": np.zeros(shape, bool),
@@ -275,10 +277,29 @@ def test_draw_an_unknown_name(name):
         masks.draw(name, (64, 64))
 
 
-@pytest.mark.parametrize("name", [*masks.KINDS.values(), "center", "right", "drop-0", "drop-100"])
+@pytest.mark.parametrize("name", [*masks.KINDS.values(), "center", "right", "eyes", "mouth", "drop-0", "drop-100"])
 def test_a_name_is_known(name):
     assert masks.is_name(name)
     assert not masks.is_name(name + ".png")
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_features_lie_where_the_framing_has_them(size):
+    """Eyes, nose and corners of the mouth, (x, y), of CelebA's mean face: under one hole, none and the other."""
+    points = CELEBA_108.points_in(size).round().astype(int)
+    eyes, mouth = (masks.feature((size, size), name) for name in ("eyes", "mouth"))
+    assert [eyes[y, x] for x, y in points] == [True, True, False, False, False]
+    assert [mouth[y, x] for x, y in points] == [False, False, False, True, True]
+    # 16 x 42 and 13 x 28 of 64 x 64
+    assert [hole.mean() for hole in (eyes, mouth)] == pytest.approx([0.164, 0.089], abs=0.01)
+
+
+def test_features_by_hand():
+    hole = masks.feature((64, 64), "eyes")
+    assert hole[26:42, 11:53].all()
+    assert hole.sum() == 16 * 42
+    with pytest.raises(InputError, match="feature: expected one of eyes, mouth, got 'nose'"):
+        masks.feature((64, 64), "nose")
 
 
 def test_center_is_centre():

@@ -22,8 +22,9 @@ MOST_MISSING = 0.5  # of a picture, unless its hole is named or forced
 Hole = Annotated[
     str,
     typer.Argument(
-        help="Picture of the hole, the lighter of its two colours = fill (-: stdin); centre, left, free-form, drop-80;"
-        " alpha, where the damaged picture is transparent; colour:red or colour:#ff0000, where it was painted over."
+        help="Picture of the hole, the lighter of its two colours = fill (-: stdin); centre, left, eyes, free-form,"
+        " drop-80; alpha, where the damaged picture is transparent; colour:red or colour:#ff0000, where it was painted"
+        " over."
     ),
 ]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli import console, framed, recognised
 from faceinpaint_fast.cli.options import (
     HELD_OUT,
     Crop,
@@ -44,10 +44,18 @@ DataSets = Annotated[
     typer.Argument(help="Folders and tar shards of faces, each a data set, or pictures; none: report only."),
 ]
 Results = Annotated[Path | None, typer.Option("--out", help="Folder of the results; what is there is not run again.")]
-Masks = Annotated[list[str] | None, typer.Option(help="centre,left,drop-80 ...; by default all ten.")]
+Masks = Annotated[
+    list[str] | None,
+    typer.Option(help="centre,left,eyes,drop-80 ...; by default all ten, and eyes and mouth of people."),
+]
 Methods = Annotated[
     list[str] | None, typer.Option(help="default, paper, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all.")
 ]
+Identities = Annotated[
+    Path | None,
+    typer.Option(help="CSV file of pictures and people: measure who is recognised. Methods: damaged, undamaged too."),
+]
+Chart = Annotated[Path | None, typer.Option(help="Picture of who is recognised under which mask, drawn anew.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="The first so many of each data set.")]
 Documents = Annotated[list[Path] | None, typer.Option(help="Document whose tables, between marks, are written anew.")]
 Figures = Annotated[
@@ -129,36 +137,40 @@ def evaluate(
     table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
     update: Documents = None,
     figures: Figures = None,
+    recognise: Identities = None,
+    chart: Chart = None,
 ) -> None:
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
     Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
-    quality, differences, choices or detail and the name of a data set.
+    quality, differences, choices or detail, or recognition, alone or with line, gain, differences, detail or advice,
+    and the name of a data set.
     """
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.config import InpaintConfig
-    from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation
+    from faceinpaint_fast.evaluation.protocol import Evaluation
     from faceinpaint_fast.models import load_model
 
-    if out is None and figures is None:
+    if out is None and (figures is None or chart is not None):
         raise InputError("evaluate: expected --out for results, or --figures, got neither")
-    _check_outputs(out, update or [], figures)
-    asked = Evaluation(masks=listed(masks) or MASKS, seed=seed, batch=batch)
+    _check_outputs(out, update or [], figures, chart)
+    asked = Evaluation(masks=listed(masks) or recognised.masks(recognise), seed=seed, batch=batch)
     place, differing = pick_device(device), settings_of(settings)
     if data or figures is not None:
-        loaded = load_model(model)
-        shape = geometry(loaded.config, size, crop)
-        chosen = _chosen(listed(methods), name, loaded, place, precision, differing)
+        shape = geometry((loaded := load_model(model)).config, size, crop)
+        names, bounds = recognised.split(listed(methods), recognise)
+        chosen = _chosen(names, bounds, name, loaded, place, precision, differing)
         if figures is not None:
             config = InpaintConfig().with_settings({"precision": precision, **differing})
             _draw_figures(figures, data or [], shape, on_error, chosen, loaded, config, place, seed)
         if data and out is not None:
-            _run(asked, chosen, data, shape, on_error, faces, out, place)
+            measure = _run if recognise is None else partial(recognised.run, recognise)
+            measure(asked, chosen, data, shape, on_error, faces, out, place, loaded)
     if out is not None:
-        _report(out, update or [], with_table1=table1)
+        _report(out, update or [], chart, with_table1=table1)
 
 
-def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None) -> None:
+def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None, chart: Path | None) -> None:
     """Raises InputError unless results, documents and figures can be written: before the work, not after."""
     from faceinpaint_fast import markdown
     from faceinpaint_fast.files import check_place
@@ -167,6 +179,7 @@ def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None)
     markdown.check(documents)
     if out is not None:
         check_place(out / "results.jsonl")
+    recognised.check_chart(chart)
     if folder is not None:
         for number in (4, *FIGURES):
             check_place(folder / f"fig{number:02d}.png")
@@ -174,25 +187,29 @@ def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None)
 
 def _chosen(
     names: tuple[str, ...],
+    bounds: dict[str, Method],
     renamed: str | None,
     model: Model,
     device: torch.device,
     precision: str,
     settings: Mapping[str, str],
 ) -> dict[str, Method]:
-    """Returns the methods of these names, none being all; the one that there is under another name if so asked."""
+    """Returns the bounds and the methods of these names, the one that there is under another name if so asked.
+
+    No names are all, unless there are bounds.
+    """
     from faceinpaint_fast.evaluation.methods import available, build
 
-    found, notes = available(names, model)
+    found, notes = available(names, model) if names or not bounds else ([], [])
     for note in notes:
         console.remark(note)
     exact = cast("ConfigPrecision", precision)
     methods = build(found, model=model, device=device, precision=exact, settings=settings)
-    if renamed is None:
-        return methods
-    if len(methods) != 1:
-        raise InputError(f"--as: expected one method to be called {renamed!r}, got {found}")
-    return {renamed: methods[found[0]]}
+    if renamed is not None:
+        if len(methods) != 1:
+            raise InputError(f"--as: expected one method to be called {renamed!r}, got {found}")
+        methods = {renamed: methods[found[0]]}
+    return bounds | methods
 
 
 def _run(
@@ -204,6 +221,7 @@ def _run(
     limit: int | None,
     out: Path,
     device: torch.device,
+    model: Model,
 ) -> None:
     """Runs the methods on the first faces of each data set, and shows how it goes on."""
     from faceinpaint_fast.doctor import machine
@@ -223,6 +241,7 @@ def _run(
                 on_error=on_error.value,
             )
         bar.update(reading, visible=False)
+        framed.remark_on(sets, model, device)
         task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
         protocol.evaluate(
             asked,
@@ -234,19 +253,24 @@ def _run(
         )
 
 
-def _report(out: Path, documents: list[Path], *, with_table1: bool) -> None:
-    """Prints the tables of the results in a folder, and writes them to their places in the documents."""
+def _report(out: Path, documents: list[Path], chart: Path | None, *, with_table1: bool) -> None:
+    """Prints the tables of the results in a folder, and writes them to their places in the documents, and the chart."""
     from faceinpaint_fast import markdown
     from faceinpaint_fast.evaluation import results, tables
 
     made = tables.report(results.read_all(out))
-    print("\n\n".join(table for name, table in made.items() if not name.startswith("table1")))
+    of_people = recognised.tables(out)
+    print("\n\n".join(table for name, table in (made | of_people).items() if not name.startswith("table1")))
     if with_table1:
         if "table1" not in made:
             expected = "results of DIP, paper or default with pixels dropped"
             raise InputError(f"--table1: expected {expected} in {out}, got none")
         print(f"\n{made['table1']}")
-    markdown.update(documents, made)
+    markdown.update(
+        documents, made | of_people, elsewhere=recognised.elsewhere(quality=bool(made), people=bool(of_people))
+    )
+    if chart is not None:
+        recognised.draw(out, chart)
 
 
 def _draw_figures(

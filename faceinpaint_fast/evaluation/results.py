@@ -2,6 +2,8 @@
 
     OUT/<data set>/<slug>.jsonl    a header; then {"mask", "face", "pixels", "psnr", "ssim", ..., "seconds"}
 
+Records of recognition are of another kind, which the header says, and have figures of their own; see `recognition`.
+
 A method has a file to itself, so that several processes may fill one folder with different methods.  Its name stands in
 the header; the file is called by the name's slug.  "pixels" tells a face from others; older files have it of the first.
 """
@@ -23,8 +25,13 @@ from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.files import check_place, named
 from faceinpaint_fast.locks import check_free, held
 
-DECIDING = ("method", "data", "first_face", "model", "seed", "batch")  # of a header, besides the config
-FIELDS = ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam", "seconds")
+DECIDING = ("method", "data", "first_face", "model", "seed", "batch", "kind", "recogniser", "people", "pictures")
+"""Of a header, besides the config."""
+QUALITY, RECOGNITION = "quality", "recognition"
+FIELDS = {  # of a record, by its kind
+    QUALITY: ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam", "seconds"),
+    RECOGNITION: ("mask", "face", "own", "rank", "others"),
+}
 
 Record = dict[str, Any]
 
@@ -110,7 +117,7 @@ def read(path: Path) -> tuple[Record, list[Record]] | None:
             header["method"],
             header["data"],
             header["config"].keys(),
-            [record[name] for record in records for name in FIELDS],
+            [record[name] for record in records for name in FIELDS[header.get("kind", QUALITY)]],
         )
     except FileNotFoundError:
         return None
@@ -119,20 +126,20 @@ def read(path: Path) -> tuple[Record, list[Record]] | None:
     return header, records
 
 
-def read_all(out: Path) -> dict[str, dict[str, list[Record]]]:
-    """Returns the records of every data set and method in a folder, by their names.
+def read_all(out: Path, kind: str = QUALITY) -> dict[str, dict[str, list[Record]]]:
+    """Returns the records of a kind of every data set and method in a folder, by their names.
 
-    Raises InputError if there is none, and for two files of one method.
+    Raises InputError if there is no record of any kind, and for two files of one method.
     """
     found: dict[str, dict[str, list[Record]]] = {}
-    for path in sorted(out.glob("*/*.jsonl")):
-        if (log := read(path)) is not None:
-            header, records = log
+    logs = {path: log for path in sorted(out.glob("*/*.jsonl")) if (log := read(path)) is not None}
+    for path, (header, records) in logs.items():
+        if header.get("kind", QUALITY) == kind:
             methods = found.setdefault(header["data"], {})
             if header["method"] in methods:
                 raise InputError(f"{path}: expected one file of {header['method']}, got another beside it")
             methods[header["method"]] = records
-    if not found:
+    if not logs:
         raise InputError(f"{out}: expected results of faceinpaint evaluate, got none")
     return found
 

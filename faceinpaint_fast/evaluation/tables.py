@@ -58,8 +58,8 @@ def report(found: Mapping[str, Results]) -> dict[str, str]:
 def columns(results: Results) -> dict[str, Column]:
     """Returns records by method, as METHODS has them, then mask, as MASKS has them, then face."""
     sorted_: dict[str, Column] = {}
-    for method in sorted(results, key=_order(METHODS)):
-        masks = sorted({record["mask"] for record in results[method]}, key=_order(MASKS))
+    for method in sorted(results, key=order(METHODS)):
+        masks = sorted({record["mask"] for record in results[method]}, key=order(MASKS))
         sorted_[method] = {
             mask: {record["face"]: record for record in results[method] if record["mask"] == mask} for mask in masks
         }
@@ -179,11 +179,11 @@ def _by_mask(title: str, methods: Mapping[str, Column], sign: str = "") -> str:
 
 
 def _masks(methods: Mapping[str, Column]) -> list[str]:
-    return sorted({mask for column in methods.values() for mask in column}, key=_order(MASKS))
+    return sorted({mask for column in methods.values() for mask in column}, key=order(MASKS))
 
 
-def _order(names: Sequence[str]) -> Callable[[str], tuple[int, str]]:
-    """Returns a key that sorts as `names` does, and what it lacks behind."""
+def order(names: Sequence[str]) -> Callable[[str], tuple[int, str]]:
+    """Returns a key that sorts as `names` does, with what they lack behind them."""
     return lambda name: (names.index(name) if name in names else len(names), name)
 
 

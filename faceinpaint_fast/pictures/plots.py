@@ -1,8 +1,8 @@
-"""What is drawn with matplotlib: a training run's losses, Fig. 4 of a calibration, quality over time."""
+"""What is drawn with matplotlib: a run's losses, Fig. 4 of a calibration, quality over time, who is recognised."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast.benchmarks.time_to_quality import MASKS, TRIALS, Point
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.evaluation.recognition import NO_HOLE, RECOGNISED, UNDAMAGED
+from faceinpaint_fast.evaluation.recognition_tables import Interval
+from faceinpaint_fast.evaluation.tables import order
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.training.calibration import Calibration
 from faceinpaint_fast.training.run import log_lines
@@ -92,6 +95,31 @@ def draw_time_to_quality(points: Sequence[Point], path: Path) -> None:
                 axes.plot([getattr(p, x) for p in line], [getattr(p, y) for p in line], marker=".", label=name)
             axes.set(xscale="log", xlabel=f"{x} a face" if x == "seconds" else x, ylabel=label, title=mask)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(TRIALS))
+    _write(path, figure)
+
+
+def draw_recognition(found: Mapping[str, Mapping[str, Mapping[str, Interval]]], path: Path) -> None:
+    """Draws the share of true pairs accepted, by data set, method and mask (`recognition_tables.shares`).
+
+    A row a data set; masks side by side, and in each a mark a method with its interval; undamaged faces are a band.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 4 * len(found)), layout="constrained")
+    for axes, (data, methods) in zip(figure.subplots(len(found), 1, squeeze=False)[:, 0], found.items(), strict=True):
+        holed = {name: column for name, column in methods.items() if name != UNDAMAGED}
+        masks = sorted({mask for column in holed.values() for mask in column}, key=order(RECOGNISED))
+        for i, (name, column) in enumerate(holed.items()):
+            places = [masks.index(mask) + 0.13 * (i - (len(holed) - 1) / 2) for mask in column]
+            value, low, high = np.array(list(column.values())).T
+            axes.errorbar(places, value, (value - low, high - value), fmt="osD^vPX*"[i % 8], capsize=2, label=name)
+        if NO_HOLE in methods.get(UNDAMAGED, {}):
+            value, low, high = methods[UNDAMAGED][NO_HOLE]
+            axes.axhspan(low, high, color="0.85", zorder=0)
+            axes.axhline(value, color="0.5", linewidth=1, zorder=0, label=UNDAMAGED)
+        axes.set(title=data, ylabel="true pairs accepted at 1 % false ones, %", ylim=(0, 100))
+        axes.set_xticks(range(len(masks)), masks)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(methods))
     _write(path, figure)
 
 

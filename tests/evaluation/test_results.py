@@ -9,14 +9,14 @@ import pytest
 
 from faceinpaint_fast import InputError
 from faceinpaint_fast.evaluation.methods import METHODS
-from faceinpaint_fast.evaluation.results import FIELDS, Log, read, read_all, slug
+from faceinpaint_fast.evaluation.results import FIELDS, QUALITY, RECOGNITION, Log, read, read_all, slug
 
 EVIDENCE = Path(__file__).parents[2] / "evidence"
 HEADER = {"method": "Our noise", "data": "heads", "config": {"k": 7}, "seed": 0}
 
 
 def record(mask="left", face=0):
-    return dict.fromkeys(FIELDS, 0.5) | {"mask": mask, "face": face}
+    return dict.fromkeys(FIELDS[QUALITY], 0.5) | {"mask": mask, "face": face}
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,21 @@ def test_no_results_and_two_files_of_one_method_are_refused(tmp_path):
     for name in ("our-noise", "Our noise"):
         Log(tmp_path / "heads" / f"{name}.jsonl", HEADER).append([record()])
     with pytest.raises(InputError, match="expected one file of Our noise, got another beside it"):
+        read_all(tmp_path)
+
+
+def test_kinds_of_records_are_told_apart(tmp_path):
+    of_people = {"mask": "left", "face": 0, "own": 0.5, "rank": 0, "others": []}
+    Log(tmp_path / "heads" / "one.jsonl", HEADER | {"method": "one"}).append([record()])
+    header = HEADER | {"method": "two", "kind": RECOGNITION}
+    Log(tmp_path / "heads" / "two.jsonl", header).append([of_people])
+    assert read_all(tmp_path) == {"heads": {"one": [record()]}}
+    assert read_all(tmp_path, RECOGNITION) == {"heads": {"two": [of_people]}}
+    with pytest.raises(InputError, match="expected results with kind None, got recognition"):
+        Log(tmp_path / "heads" / "two.jsonl", HEADER | {"method": "two"})
+    (tmp_path / "heads" / "one.jsonl").unlink()
+    assert read_all(tmp_path) == {}
+    # a record of the one kind is none of the other
+    Log(tmp_path / "heads" / "three.jsonl", header).append([record()])
+    with pytest.raises(InputError, match=r"three\.jsonl: expected results of faceinpaint evaluate"):
         read_all(tmp_path)

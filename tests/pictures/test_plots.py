@@ -11,7 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from faceinpaint_fast.benchmarks.time_to_quality import MASKS, TRIALS, Point
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import read_image
-from faceinpaint_fast.pictures.plots import draw_curves, draw_scatter, draw_time_to_quality, running_mean
+from faceinpaint_fast.pictures.plots import (
+    draw_curves,
+    draw_recognition,
+    draw_scatter,
+    draw_time_to_quality,
+    running_mean,
+)
 from faceinpaint_fast.training.calibration import Calibration
 
 BLUE, ORANGE = (31, 119, 180), (255, 127, 14)  # matplotlib's, of D and of G
@@ -119,3 +125,25 @@ def test_quality_over_time_has_a_panel_a_figure_and_mask(tmp_path):
     # each has the first trial's line, below all others
     for rows in np.split(near(picture, BLUE), 4):
         assert all(panel.sum() > 100 for panel in np.split(rows, 4, axis=1))
+
+
+def test_who_is_recognised_has_a_mark_a_method_and_mask(tmp_path):
+    methods = {
+        "damaged": {"centre": (20, 10, 30), "drop-5": (60, 50, 70)},
+        "default": {"centre": (80, 70, 90)},
+        "undamaged": {"none": (95, 91, 98)},
+    }
+    draw_recognition({"heads": methods, "others": methods}, tmp_path / "new" / "chart.png")
+    picture = read_image(tmp_path / "new" / "chart.png").astype(int)
+    assert picture.shape == (800, 850, 3)
+    assert_array_equal(near(picture[:400, 100:], BLUE), near(picture[400:, 100:], BLUE))
+    # two marks and one, below the legend; the second method has nothing in the right half
+    blue, orange = (near(picture[90:400], colour) for colour in (BLUE, ORANGE))
+    assert blue[:, 425:].any()
+    assert orange[:, :425].any()
+    assert not orange[:, 425:].any()
+    # 80 of 100 is above 20
+    assert np.nonzero(orange)[0].mean() < np.nonzero(blue[:, :425])[0].mean()
+    band = (abs(picture[:400] - 217).max(axis=-1) < 3).sum(axis=1)
+    # nearly all the way across, over 7 of 100 parts of its height
+    assert 15 < (band > 600).sum() < 35

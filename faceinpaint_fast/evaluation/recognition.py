@@ -1,0 +1,157 @@
+"""Is the person recognised?  A restored picture against another, undamaged one of the same person, and of others.
+
+Of each person one undamaged face is in the gallery; another face is damaged, restored by a method and described by a
+recogniser, as a user gets it, in 8 bits.  Its distance to the person's own face in the gallery is a true pair's, those
+to everybody else's are false pairs'.  `damaged` leaves the hole grey, `undamaged` has no hole: what a method has to
+beat, and what it can reach.  A person's seed is that of a face of the evaluation in the same place.
+
+A record has no descriptor, which would be a person's own data, but what the figures are made of:
+
+    {"mask", "face", "pixels", "own", "rank", "others"}
+
+the person's place in the data set, the distance to the person's own face, how many of the others' are nearer, and the
+distances to those of them that are among the TAIL nearest of all false pairs under this mask.  For these a mask's
+records are written at once, when all people have been restored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from faceinpaint_fast import masks
+from faceinpaint_fast.errors import ModelError
+from faceinpaint_fast.evaluation.identities import People
+from faceinpaint_fast.evaluation.methods import Method
+from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, files, seed_of
+from faceinpaint_fast.evaluation.recogniser import NAME, Recogniser
+from faceinpaint_fast.evaluation.results import RECOGNITION, Log, Record, check_writable, digest, to_itself
+
+DAMAGED, UNDAMAGED = "damaged", "undamaged"
+NO_HOLE = "none"  # the mask of what is undamaged
+GREY = 0.5  # of 1, what `damaged` has in its hole
+RECOGNISED = ("centre", "eyes", "mouth", *MASKS[1:])  # masks
+TAIL = 0.02  # of the false pairs, twice as many as are ever accepted
+
+
+def _grey(images: NDArray[np.float64], holes: NDArray[np.bool_], _: Sequence[int]) -> NDArray[np.float64]:
+    return np.where(holes[..., None], GREY, images)
+
+
+# which restore nothing: what is there without a method
+BOUNDS: Mapping[str, Method] = {
+    DAMAGED: Method(restore=_grey, config={"grey": GREY}),
+    UNDAMAGED: Method(restore=lambda images, *_: images),
+}
+
+
+def recognise(
+    asked: Evaluation,
+    methods: Mapping[str, Method],
+    people: Mapping[str, People],
+    out: Path,
+    *,
+    recogniser: Recogniser,
+    machine: Mapping[str, str],
+    progress: Callable[[str, int], None] = lambda *_: None,
+) -> None:
+    """Measures every method on the people of every data set, but for what is in `out` already, a mask at a time.
+
+    `machine` goes into the headers; `progress` hears what was done, and to how many people.  Raises InputError, before
+    any work, if `out` cannot be written to or holds results of another kind, of other people or settings.
+    """
+    with ExitStack() as stack:
+        runs = []
+        for (data, name), path in files(methods, people, out).items():
+            check_writable(path)
+            stack.enter_context(to_itself(path))
+            header = _header(asked, data, name, methods[name], people[data], machine)
+            runs.append((data, name, Log(path, header, list(map(digest, people[data].probes)))))
+        galleries: dict[str, NDArray[np.float64]] = {}
+        for data, name, log in runs:
+            those = people[data]
+            for mask in masks_of(name, asked.masks):
+                heard = partial(progress, f"{data} {name} {mask}")
+                if all((mask, i) in log.done for i in range(len(those))):
+                    heard(len(those))
+                    continue
+                if data not in galleries:
+                    galleries[data] = recogniser(those.gallery)
+                found = _described(asked, methods[name], mask, those.probes, recogniser, heard)
+                log.append(list(_records(mask, those, galleries[data], found)))
+
+
+def masks_of(method: str, asked: Iterable[str]) -> tuple[str, ...]:
+    """Returns the masks under which a method is measured: the undamaged face has no hole."""
+    return (NO_HOLE,) if method == UNDAMAGED else tuple(asked)
+
+
+def _header(
+    asked: Evaluation, data: str, name: str, method: Method, people: People, machine: Mapping[str, str]
+) -> dict[str, Any]:
+    pixels = people.gallery.tobytes() + people.probes.tobytes()
+    return {
+        "kind": RECOGNITION,
+        "method": name,
+        "data": data,
+        "people": len(people),
+        "pictures": hashlib.sha256(pixels).hexdigest(),
+        "recogniser": NAME,
+        "model": method.model,
+        "config": method.config,
+        "seed": asked.seed,
+        "batch": asked.batch,
+        "machine": machine,
+    }
+
+
+def _described(
+    asked: Evaluation,
+    method: Method,
+    mask: str,
+    faces: NDArray[np.uint8],
+    recogniser: Recogniser,
+    progress: Callable[[int], None],
+) -> NDArray[np.float64]:
+    """Returns the descriptors (N, 128) of all faces, damaged under a mask and restored, a batch at a time."""
+    found = []
+    shape = (faces.shape[1], faces.shape[2])
+    for first in range(0, len(faces), asked.batch):
+        batch = range(first, min(first + asked.batch, len(faces)))
+        seeds = [seed_of(asked.seed, face) for face in batch]
+        holes = np.stack([np.zeros(shape, bool) if mask == NO_HOLE else masks.draw(mask, shape, s) for s in seeds])
+        restored = method.restore(np.where(holes[..., None], 0, faces[first : batch.stop] / 255), holes, seeds)
+        if not np.isfinite(restored).all():
+            raise ModelError(
+                f"recognise: expected finite images under {mask}, got NaN or Inf among faces {list(batch)}"
+            )
+        found.append(recogniser(np.round(255 * restored.clip(0, 1)).astype(np.uint8)))
+        progress(len(batch))
+    return np.concatenate(found)
+
+
+def _records(mask: str, people: People, gallery: NDArray[np.float64], found: NDArray[np.float64]) -> Iterable[Record]:
+    """Yields a record a person; descriptors are (N, 128)."""
+    distances = np.round(cdist(found, gallery), 4)
+    false = ~np.eye(len(people), dtype=np.bool_)
+    kept = int(TAIL * false.sum())
+    # one more than may be accepted, at which acceptance ends
+    tail = np.partition(distances[false], kept)[kept]
+    for i, row in enumerate(distances):
+        others = np.sort(row[false[i]])
+        yield {
+            "mask": mask,
+            "face": i,
+            "pixels": digest(people.probes[i]),
+            "own": float(row[i]),
+            "rank": int((others < row[i]).sum()),
+            "others": others[others <= tail].tolist(),
+        }
