@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.figures import Drawing, draw_chart
 from faceinpaint_fast.cli.options import (
-    HELD_OUT,
+    Config,
+    ConfigName,
     Crop,
     Device,
     ModelFolder,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.config import Precision as ConfigPrecision
     from faceinpaint_fast.evaluation.methods import Method
     from faceinpaint_fast.evaluation.protocol import Evaluation
@@ -51,8 +51,10 @@ Methods = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="The first so many of each data set.")]
 Documents = Annotated[list[Path] | None, typer.Option(help="Document whose tables, between marks, are written anew.")]
 Figures = Annotated[
-    Path | None, typer.Option(help="Folder for the paper's figures, drawn anew: 4 and 12 to 14 of DATA.")
+    Path | None, typer.Option(help="Folder for the paper's figures, drawn anew of DATA; by default out/figures.")
 ]
+FigureNumbers = Annotated[list[int] | None, typer.Option(help="1, or 4 to 14: draw this one; none: all of --figures.")]
+Chart = Annotated[Path | None, typer.Option(help="Where to draw PSNR by mask, of the results.")]
 
 
 def bench(
@@ -129,47 +131,53 @@ def evaluate(
     table1: Annotated[bool, typer.Option("--table1", help="Print the paper's Table 1 too, beside ours.")] = False,
     update: Documents = None,
     figures: Figures = None,
+    figure: FigureNumbers = None,
+    config: Config = ConfigName.default,
+    chart: Chart = None,
 ) -> None:
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
     Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
-    quality, differences, choices or detail and the name of a data set.
+    quality, differences, choices or detail and the name of a data set; or of replication: claims paper, claims default,
+    rivals of paper, printed.
     """
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation
     from faceinpaint_fast.models import load_model
 
-    if out is None and figures is None:
-        raise InputError("evaluate: expected --out for results, or --figures, got neither")
-    _check_outputs(out, update or [], figures)
+    differing, chosen = settings_of(settings), listed(methods)
+    drawing = Drawing.of(
+        figures, figure, preset=config.value, settings={"precision": precision, **differing}, methods=chosen, seed=seed
+    )
+    _check_outputs(out, update or [], drawing, chart)
     asked = Evaluation(masks=listed(masks) or MASKS, seed=seed, batch=batch)
-    place, differing = pick_device(device), settings_of(settings)
-    if data or figures is not None:
+    place = pick_device(device)
+    if data or drawing:
         loaded = load_model(model)
         shape = geometry(loaded.config, size, crop)
-        chosen = _chosen(listed(methods), name, loaded, place, precision, differing)
-        if figures is not None:
-            config = InpaintConfig().with_settings({"precision": precision, **differing})
-            _draw_figures(figures, data or [], shape, on_error, chosen, loaded, config, place, seed)
+        if drawing:
+            drawing.draw(data or [], shape, on_error, loaded, place)
         if data and out is not None:
-            _run(asked, chosen, data, shape, on_error, faces, out, place)
+            named = _chosen(chosen, name, loaded, place, precision, differing)
+            _run(asked, named, data, shape, on_error, faces, out, place)
     if out is not None:
-        _report(out, update or [], with_table1=table1)
+        _report(out, update or [], chart, with_table1=table1)
 
 
-def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None) -> None:
-    """Raises InputError unless results, documents and figures can be written: before the work, not after."""
-    from faceinpaint_fast import markdown
+def _check_outputs(out: Path | None, documents: list[Path], drawing: Drawing | None, chart: Path | None) -> None:
+    """Raises InputError unless something is asked for and all of it can be written: before the work, not after."""
+    from faceinpaint_fast import images, markdown
     from faceinpaint_fast.files import check_place
-    from faceinpaint_fast.pictures.figures import FIGURES
 
+    if out is None and (drawing is None or chart is not None):
+        raise InputError("evaluate: expected --out for results, or --figures, got neither")
     markdown.check(documents)
     if out is not None:
         check_place(out / "results.jsonl")
-    if folder is not None:
-        for number in (4, *FIGURES):
-            check_place(folder / f"fig{number:02d}.png")
+    if chart is not None:
+        images.check_writable(chart)
+    if drawing is not None:
+        drawing.check()
 
 
 def _chosen(
@@ -234,57 +242,19 @@ def _run(
         )
 
 
-def _report(out: Path, documents: list[Path], *, with_table1: bool) -> None:
-    """Prints the tables of the results in a folder, and writes them to their places in the documents."""
+def _report(out: Path, documents: list[Path], chart: Path | None, *, with_table1: bool) -> None:
+    """Prints the tables of the results in a folder, writes them to their places in documents, and draws the chart."""
     from faceinpaint_fast import markdown
-    from faceinpaint_fast.evaluation import results, tables
+    from faceinpaint_fast.evaluation import replication, results, tables
 
-    made = tables.report(results.read_all(out))
+    found = results.read_all(out)
+    made = tables.report(found)
     print("\n\n".join(table for name, table in made.items() if not name.startswith("table1")))
     if with_table1:
         if "table1" not in made:
             expected = "results of DIP, paper or default with pixels dropped"
             raise InputError(f"--table1: expected {expected} in {out}, got none")
         print(f"\n{made['table1']}")
-    markdown.update(documents, made)
-
-
-def _draw_figures(
-    folder: Path,
-    data: list[Path],
-    shape: tuple[int, Framing],
-    on_error: OnErrorName,
-    methods: dict[str, Method],
-    model: Model,
-    config: InpaintConfig,
-    device: torch.device,
-    seed: int,
-) -> None:
-    """Draws Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
-    from faceinpaint_fast.evaluation.protocol import data_sets
-    from faceinpaint_fast.faces import astronaut
-    from faceinpaint_fast.pictures import figures, plots
-    from faceinpaint_fast.pipeline import Inpainter
-    from faceinpaint_fast.training import calibration
-
-    with console.warnings_as_remarks():
-        sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT, on_error=on_error.value)
-    settings = figures.FigureSettings(
-        inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
-        config=config,
-        methods={name: method.restore for name, method in methods.items()},
-        seed=seed,
-    )
-    face = astronaut(model.config.framing, model.config.size)
-    own = figures.default_faces(face, settings.inpainter(config))
-    shown = figures.rows_of_figures(own, sets)
-    with console.progress(transient=True) as bar:
-        task = bar.add_task("drawing", total=len(shown) + bool(sets))
-        for number, rows in shown.items():
-            figures.write_figure(folder, number, rows, settings)
-            bar.advance(task)
-        if sets:
-            held_out = next(iter(sets.values()))
-            found = calibration.calibrate(model.generator, held_out, seed=seed, device=device)
-            plots.draw_scatter(found, folder / "fig04.png")
-    print(f"{folder}: figures {', '.join(map(str, sorted([*shown, *([4] if sets else [])])))}")
+    markdown.update(documents, made | replication.report(found))
+    if chart is not None:
+        draw_chart(out, chart)

@@ -122,13 +122,14 @@ def read(path: Path) -> tuple[Record, list[Record]] | None:
 def read_all(out: Path) -> dict[str, dict[str, list[Record]]]:
     """Returns the records of every data set and method in a folder, by their names.
 
+    In a folder of such folders a data set's name has its folder's before it: "evaluation/faces".
     Raises InputError if there is none, and for two files of one method.
     """
     found: dict[str, dict[str, list[Record]]] = {}
-    for path in sorted(out.glob("*/*.jsonl")):
+    for path in sorted(out.glob("*/*.jsonl")) or sorted(out.glob("*/*/*.jsonl")):
         if (log := read(path)) is not None:
             header, records = log
-            methods = found.setdefault(header["data"], {})
+            methods = found.setdefault((path.relative_to(out).parent.parent / header["data"]).as_posix(), {})
             if header["method"] in methods:
                 raise InputError(f"{path}: expected one file of {header['method']}, got another beside it")
             methods[header["method"]] = records
