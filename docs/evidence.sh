@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that docs/evaluation.md, docs/choices.md, docs/replication.md, README.md and the model card say of quality,
-# from the face shards in the folder $1: hours on a CPU, resumable; what has been done already is not done again.
+# and the figures in docs/figures, from the face shards in the folder $1: hours on a CPU, resumable; what has been done already is not done again.
 # Numbers of faces are those of a machine without a GPU; more of them continue what is there.
 set -euo pipefail
 faces=$1
@@ -65,6 +65,7 @@ printed() {
 printed "paper without SSIM" --set lambda_s=0
 printed "paper without L1" --set lambda_c=0
 printed "paper without D" --set lambda_d=0
+printed "paper, L1 alone" --set lambda_d=0 --set lambda_s=0
 printed "paper, alpha = 0" --set alpha=0
 printed "paper, no blend" --set blend=none
 printed "paper, 100 iterations" --set iterations=100
@@ -74,7 +75,11 @@ drops=drop-20,drop-40,drop-60,drop-80
 evaluate "$celeba" --out evidence/replication --faces 16 --masks "$drops" --methods paper-generated
 evaluate "$celeba" --out evidence/replication --faces 200 --masks "$drops" --methods default-generated
 
-faceinpaint evaluate --out evidence/evaluation --chart docs/figures/evaluation.png --update README.md --update docs/evaluation.md \
-    --update faceinpaint_fast/weights/README.md > /dev/null
+# of faces that may be shown; Fig. 4 shows none
+faceinpaint evaluate "$portraits" --figures docs/figures --precision bf16
+faceinpaint evaluate "$celeba" --figures docs/figures --figure 4
+
+faceinpaint evaluate --out evidence/evaluation --chart docs/figures/evaluation.png --update README.md \
+    --update docs/evaluation.md --update faceinpaint_fast/weights/README.md > /dev/null
 faceinpaint evaluate --out evidence/choices --update docs/choices.md > /dev/null
 faceinpaint evaluate --out evidence --update docs/replication.md > /dev/null

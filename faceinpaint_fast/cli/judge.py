@@ -46,7 +46,10 @@ DataSets = Annotated[
 Results = Annotated[Path | None, typer.Option("--out", help="Folder of the results; what is there is not run again.")]
 Masks = Annotated[list[str] | None, typer.Option(help="centre,left,drop-80 ...; by default all ten.")]
 Methods = Annotated[
-    list[str] | None, typer.Option(help="default, paper, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all.")
+    list[str] | None,
+    typer.Option(
+        help="default, paper, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all; paper-generated: G(z^) alone."
+    ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="The first so many of each data set.")]
 Documents = Annotated[list[Path] | None, typer.Option(help="Document whose tables, between marks, are written anew.")]

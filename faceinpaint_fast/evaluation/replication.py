@@ -5,6 +5,7 @@ A claim is a difference of two methods, face by face: what it says helps, less t
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,12 @@ class Claim:
 PRINTED = (
     Claim("Better than DIP", "paper", "DIP", "--methods DIP"),
     Claim("The structural loss helps", "paper", "paper without SSIM", "--set lambda_s=0"),
+    Claim(
+        "The structural loss helps where D has no part",
+        "paper without D",
+        "paper, L1 alone",
+        "--set lambda_d=0 --set lambda_s=0",
+    ),
     Claim("The context loss helps", "paper", "paper without L1", "--set lambda_c=0"),
     Claim("The discriminator helps", "paper", "paper without D", "--set lambda_d=0"),
     Claim("The weights W help", "paper", "paper, alpha = 0", "--set alpha=0"),
@@ -78,19 +85,17 @@ def report(found: Mapping[str, Results]) -> dict[str, str]:
     """Returns the tables of CelebA, or else of the first data set, as far as there are results.
 
     They are "claims paper", "claims default", "rivals of paper" and "printed".  Records of one data set in several
-    folders count together; of a method that is in two of them, those of the first.
+    folders count together; of a method that is in two of them a claim takes those of the first folder, by name
+    (choices before evaluation), the other tables those of the last.
     """
     data = foremost(found).rpartition("/")[2]
-    methods: dict[str, Column] = {}
-    # the first one's last, in place of the others'
-    for name in sorted(found, reverse=True):
-        if name.rpartition("/")[2] == data:
-            methods |= columns(found[name])
+    folders = [columns(found[name]) for name in sorted(found) if name.rpartition("/")[2] == data]
+    first, last = ChainMap(*folders), ChainMap(*reversed(folders))
     made = {
-        "claims paper": claims(data, methods, PRINTED),
-        "claims default": claims(data, methods, DEFAULT),
-        "rivals of paper": rivals(data, methods),
-        "printed": printed(data, methods),
+        "claims paper": claims(data, first, PRINTED),
+        "claims default": claims(data, first, DEFAULT),
+        "rivals of paper": rivals(data, last),
+        "printed": printed(data, last),
     }
     return {name: text for name, text in made.items() if text is not None}
 

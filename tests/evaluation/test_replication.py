@@ -75,6 +75,11 @@ def test_records_of_several_folders_count_together():
         ["top", "+1.50 ± 6.35 / +0.0000 ± 0.0000", "-2.00 / +0.0000"],
     ]
     assert "printed" not in made
+    # beside the print, of a method in two folders those of the last
+    for folder, psnr in (("choices", 5), ("evaluation", 9)):
+        found[f"{folder}/celeba"]["default"] += of("drop-20", psnr)
+    found["replication/celeba"]["default-generated"] = of("drop-20", 2)
+    assert rows(report(found)["printed"])[1][2:] == ["9.00 / 0.5000", "2.00 / 0.5000"]
 
 
 def test_both_images_stand_beside_the_print():
@@ -100,7 +105,7 @@ def test_the_evidence_has_both_sides_of_a_claim(claim):
         pytest.skip("docs/ is not part of a source distribution")
     text = EVIDENCE.read_text()
     base = InpaintConfig.paper() if claim in PRINTED else InpaintConfig()
-    varied = claim.worse if claim.better in ("paper", "default") else claim.better
+    varied = claim.better if claim.worse in ("paper", "default") else claim.worse
     if "--set" in claim.settings:
         assert re.search(rf'^(choice|printed) "{re.escape(varied)}" {re.escape(claim.settings)}$', text, re.MULTILINE)
         settings = dict(pair.split("=") for pair in claim.settings.split() if pair != "--set")
