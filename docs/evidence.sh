@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that docs/evaluation.md, docs/choices.md, docs/replication.md, README.md and the model card say of quality,
-# and the figures in docs/figures, from the face shards in the folder $1: hours on a CPU, resumable; what has been done already is not done again.
+# and the figures in docs/figures, from the face shards in the folder $1: hours on a CPU, resumable; what has been done
+# already is not done again, but for the figures.
 # Numbers of faces are those of a machine without a GPU; more of them continue what is there.
 set -euo pipefail
 faces=$1
@@ -60,7 +61,8 @@ choice "fp32" --set precision=fp32
 printed() {
     local name=$1
     shift
-    evaluate "$celeba" --out evidence/replication --faces 16 --masks centre,left,drop-80 --methods paper --as "$name" "$@"
+    evaluate "$celeba" --out evidence/replication --faces 16 --masks centre,left,drop-80 --methods paper \
+        --as "$name" "$@"
 }
 printed "paper without SSIM" --set lambda_s=0
 printed "paper without L1" --set lambda_c=0

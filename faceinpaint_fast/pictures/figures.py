@@ -31,7 +31,7 @@ from faceinpaint_fast.pipeline import Inpainter, Inpainting
 Pictures = NDArray[np.uint8]
 
 FACES = 12  # of a data set that are shown
-ROWS = 12  # faces under holes that a figure has at most
+ROWS = 12  # faces under holes that a figure has at most; fewer where scattered pixels make a large file
 HEIGHT = 128  # pixels of a picture in the sheet
 GRID = 3  # panels of Fig. 6 beside each other
 
@@ -139,8 +139,10 @@ FIGURES = {
     8: Figure("Centre hole", CENTRE, beside_dip),
     9: Figure("Halves", {f"{side} half": side for side in ("left", "right", "top", "bottom")}, beside_dip),
     10: Figure("Free-form holes", {f"strokes {i}": "free-form" for i in (1, 2)}, beside_dip),
-    11: Figure("Pixels dropped", {f"{share} % dropped": f"drop-{share}" for share in (20, 40, 60, 80)}, beside_dip),
-} | {number: Figure("Other data", EVERY_KIND, beside_dip) for number in OF_DATA}
+    11: Figure(
+        "Pixels dropped", {f"{share} % dropped": f"drop-{share}" for share in (20, 40, 60, 80)}, beside_dip, rows=8
+    ),
+} | {number: Figure("Other data", EVERY_KIND, beside_dip, rows=9) for number in OF_DATA}
 
 
 def default_faces(face: Pictures, inpainter: Inpainter, *, count: int = 3) -> dict[str, Pictures]:

@@ -36,10 +36,10 @@ EXPECTED = {
     8: (["centre"], ["DIP", "ours"], 12),
     9: (["left", "right", "top", "bottom"], ["DIP", "ours"], 3),
     10: (["free-form", "free-form"], ["DIP", "ours"], 6),
-    11: (["drop-20", "drop-40", "drop-60", "drop-80"], ["DIP", "ours"], 3),
-    12: (KINDS, ["DIP", "ours"], 4),
-    13: (KINDS, ["DIP", "ours"], 4),
-    14: (KINDS, ["DIP", "ours"], 4),
+    11: (["drop-20", "drop-40", "drop-60", "drop-80"], ["DIP", "ours"], 2),
+    12: (KINDS, ["DIP", "ours"], 3),
+    13: (KINDS, ["DIP", "ours"], 3),
+    14: (KINDS, ["DIP", "ours"], 3),
 }
 SIDE = 2 * 64  # pixels of a picture in a sheet
 
