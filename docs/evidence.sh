@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything that docs/evaluation.md, docs/choices.md, docs/recognition.md, README.md and the model card say of quality,
-# from the face shards in the folder $1: hours on a CPU, resumable; what has been done already is not done again.
+# Everything that docs/evaluation.md, docs/choices.md, docs/replication.md, docs/recognition.md, README.md and the model
+# card say of quality, and the figures in docs/figures, from the face shards in the folder $1: hours on a CPU, resumable;
+# what has been done already is not done again, but for the figures.
 # Numbers of faces are those of a machine without a GPU; more of them continue what is there.
 set -euo pipefail
 faces=$1
@@ -60,8 +61,33 @@ choice "tension 0.2" --set tension=0.2
 choice "tension 1" --set tension=1
 choice "fp32" --set precision=fp32
 
-faceinpaint evaluate --out evidence/evaluation --update README.md --update docs/evaluation.md \
-    --update faceinpaint_fast/weights/README.md > /dev/null
+# the printed method, and what remains of it without each of its parts: NAME [--set FIELD=VALUE]...
+printed() {
+    local name=$1
+    shift
+    evaluate "$celeba" --out evidence/replication --faces 16 --masks centre,left,drop-80 --methods paper \
+        --as "$name" "$@"
+}
+printed "paper without SSIM" --set lambda_s=0
+printed "paper without L1" --set lambda_c=0
+printed "paper without D" --set lambda_d=0
+printed "paper, L1 alone" --set lambda_d=0 --set lambda_s=0
+printed "paper, alpha = 0" --set alpha=0
+printed "paper, no blend" --set blend=none
+printed "paper, 100 iterations" --set iterations=100
+printed "paper, 300 iterations" --set iterations=300
+# G(z^) alone, known pixels too
+drops=drop-20,drop-40,drop-60,drop-80
+evaluate "$celeba" --out evidence/replication --faces 16 --masks "$drops" --methods paper-generated
+evaluate "$celeba" --out evidence/replication --faces 200 --masks "$drops" --methods default-generated
+
+# of faces that may be shown; Fig. 4 shows none
+faceinpaint evaluate "$portraits" --figures docs/figures --precision bf16
+faceinpaint evaluate "$celeba" --figures docs/figures --figure 4
+
+faceinpaint evaluate --out evidence/evaluation --chart docs/figures/evaluation.png --update README.md \
+    --update docs/evaluation.md --update faceinpaint_fast/weights/README.md > /dev/null
 faceinpaint evaluate --out evidence/choices --update docs/choices.md > /dev/null
 faceinpaint evaluate --out evidence/recognition --update README.md --update docs/recognition.md \
     --chart docs/figures/recognition.png > /dev/null
+faceinpaint evaluate --out evidence --update docs/replication.md > /dev/null

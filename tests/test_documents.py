@@ -9,7 +9,7 @@ import pytest
 from faceinpaint_fast import markdown as documents
 from faceinpaint_fast.cli import recognised
 from faceinpaint_fast.config import InpaintConfig
-from faceinpaint_fast.evaluation import tables
+from faceinpaint_fast.evaluation import replication, tables
 from faceinpaint_fast.evaluation.results import read, read_all
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +18,7 @@ DOCUMENTS = {
     "evidence/evaluation": ("README.md", "docs/evaluation.md", "faceinpaint_fast/weights/README.md"),
     "evidence/choices": ("docs/choices.md",),
     "evidence/recognition": ("README.md", "docs/recognition.md"),
+    "evidence": ("docs/replication.md",),
 }
 CASES = [(folder, name) for folder, names in DOCUMENTS.items() for name in names]
 
@@ -28,10 +29,33 @@ def test_no_number_is_typed_by_hand(folder, name, tmp_path):
         pytest.skip(f"{folder} is not part of a source distribution")
     copy = tmp_path / "copy.md"
     copy.write_bytes((ROOT / name).read_bytes())
-    made, of_people = tables.report(read_all(ROOT / folder)), recognised.tables(ROOT / folder)
+    found, of_people = read_all(ROOT / folder), recognised.tables(ROOT / folder)
+    made = tables.report(found)
     elsewhere = recognised.elsewhere(quality=bool(made), people=bool(of_people))
-    documents.update([copy], made | of_people, elsewhere=elsewhere)
+    documents.update([copy], made | of_people | replication.report(found), elsewhere=elsewhere)
     assert copy.read_text() == (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("name", ["docs/evaluation.md", "docs/choices.md", "docs/replication.md"])
+def test_a_page_holds_its_tables_without_a_bar(name):
+    if not (ROOT / name).is_file():
+        pytest.skip("docs/ is not part of a source distribution")
+    rows = [line for line in (ROOT / name).read_text().splitlines() if line.startswith("|")]
+    assert rows
+    assert max(row.count("|") - 1 for row in rows) <= tables.WIDEST
+
+
+def test_the_gallery_shows_every_figure_and_none_is_large():
+    folder = ROOT / "docs/figures"
+    if not folder.is_dir():
+        pytest.skip("docs/ is not part of a source distribution")
+    shown = "".join((ROOT / name).read_text() for name in ("docs/figures/README.md", "docs/evaluation.md"))
+    drawn = {path.name: path.stat().st_size for path in folder.glob("*.png")}
+    # figures 1, 4 to 12, and the chart
+    assert {f"fig{number:02d}.png" for number in (1, *range(4, 13))} | {"evaluation.png"} == drawn.keys()
+    for name, size in drawn.items():
+        assert f"{name})" in shown, name
+        assert size < 400_000, name
 
 
 @pytest.mark.parametrize("folder", DOCUMENTS)
@@ -40,12 +64,12 @@ def test_a_resumed_evaluation_goes_on_with_these_records(folder):
     if not (ROOT / folder).is_dir():
         pytest.skip(f"{folder} is not part of a source distribution")
     fields = InpaintConfig().settings().keys()
-    configs = [read(path)[0]["config"] for path in (ROOT / folder).rglob("*.jsonl")]
+    configs = [read(path)[0]["config"] for path in sorted((ROOT / folder).rglob("*.jsonl"))]
     ours = [config for config in configs if "normalization" in config]
     if not ours:
         pytest.skip(f"{folder} has no record of the engine")
     for config in ours:
-        assert config.keys() - {"encoder"} == fields
+        assert config.keys() - {"encoder", "judged"} == fields
         assert ("encoder" in config) == (config["start"] == "encoder")
         # and are words that it knows
         InpaintConfig(**{name: config[name] for name in ("optimiser", "schedule", "start", "blend")})

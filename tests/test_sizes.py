@@ -25,7 +25,7 @@ from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.parity import engine
 from faceinpaint_fast.parity.check import NETWORK, PULLBACK, compare
 from faceinpaint_fast.parity.engine import networks, objectives, searches
-from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_kinds
+from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_holes
 from faceinpaint_fast.search.optimisers import ATTEMPTS
 from faceinpaint_fast.search.starts import codes
 from faceinpaint_fast.training.calibration import calibrate
@@ -75,7 +75,7 @@ def test_from_faces_to_a_restored_one(size, draw_face, tmp_path):
 
     inpainter = Inpainter.from_pretrained(out, config=InpaintConfig(iterations=2), device="cpu")
     face = astronaut(model.config.framing, size)
-    rows = restore_kinds(inpainter, face)
+    rows = restore_holes(inpainter, face, framing=model.config.framing)
     for row in rows:
         assert row.inpainting.image.shape == (size, size, 3)
         assert_array_equal(row.inpainting.image[~row.hole], face[~row.hole])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from faceinpaint_fast.cli import console, framed, recognised
+from faceinpaint_fast.cli.figures import Drawing, draw_chart
 from faceinpaint_fast.cli.options import (
-    HELD_OUT,
+    Config,
+    ConfigName,
     Crop,
     Device,
     ModelFolder,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.config import Precision as ConfigPrecision
     from faceinpaint_fast.evaluation.methods import Method
     from faceinpaint_fast.evaluation.protocol import Evaluation
@@ -49,18 +50,22 @@ Masks = Annotated[
     typer.Option(help="centre,left,eyes,drop-80 ...; by default all ten, and eyes and mouth of people."),
 ]
 Methods = Annotated[
-    list[str] | None, typer.Option(help="default, paper, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all.")
+    list[str] | None,
+    typer.Option(
+        help="default, paper, DIP, TV, PatchMatch, harmonic, biharmonic, Telea, or all; paper-generated: G(z^) alone."
+    ),
 ]
 Identities = Annotated[
     Path | None,
     typer.Option(help="CSV file of pictures and people: measure who is recognised. Methods: damaged, undamaged too."),
 ]
-Chart = Annotated[Path | None, typer.Option(help="Picture of who is recognised under which mask, drawn anew.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="The first so many of each data set.")]
 Documents = Annotated[list[Path] | None, typer.Option(help="Document whose tables, between marks, are written anew.")]
 Figures = Annotated[
-    Path | None, typer.Option(help="Folder for the paper's figures, drawn anew: 4 and 12 to 14 of DATA.")
+    Path | None, typer.Option(help="Folder for the paper's figures, drawn anew of DATA; by default out/figures.")
 ]
+FigureNumbers = Annotated[list[int] | None, typer.Option(help="1, or 4 to 14: draw this one; none: all of --figures.")]
+Chart = Annotated[Path | None, typer.Option(help="Picture of the results by mask: PSNR, or who is recognised.")]
 
 
 def bench(
@@ -138,51 +143,55 @@ def evaluate(
     update: Documents = None,
     figures: Figures = None,
     recognise: Identities = None,
+    figure: FigureNumbers = None,
+    config: Config = ConfigName.default,
     chart: Chart = None,
 ) -> None:
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
     Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
     quality, differences, choices or detail, or recognition, alone or with line, gain, differences, detail or advice,
-    and the name of a data set.
+    and the name of a data set; or of replication: claims paper, claims default, rivals of paper, printed.
     """
     from faceinpaint_fast.arrays import pick_device
-    from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.evaluation.protocol import Evaluation
     from faceinpaint_fast.models import load_model
 
-    if out is None and (figures is None or chart is not None):
-        raise InputError("evaluate: expected --out for results, or --figures, got neither")
-    _check_outputs(out, update or [], figures, chart)
+    differing, chosen = settings_of(settings), listed(methods)
+    drawing = Drawing.of(
+        figures, figure, preset=config.value, settings={"precision": precision, **differing}, methods=chosen, seed=seed
+    )
+    _check_outputs(out, update or [], drawing, chart)
     asked = Evaluation(masks=listed(masks) or recognised.masks(recognise), seed=seed, batch=batch)
-    place, differing = pick_device(device), settings_of(settings)
-    if data or figures is not None:
-        shape = geometry((loaded := load_model(model)).config, size, crop)
-        names, bounds = recognised.split(listed(methods), recognise)
-        chosen = _chosen(names, bounds, name, loaded, place, precision, differing)
-        if figures is not None:
-            config = InpaintConfig().with_settings({"precision": precision, **differing})
-            _draw_figures(figures, data or [], shape, on_error, chosen, loaded, config, place, seed)
+    place = pick_device(device)
+    if data or drawing:
+        loaded = load_model(model)
+        shape = geometry(loaded.config, size, crop)
+        if drawing:
+            drawing.draw(data or [], shape, on_error, loaded, place)
         if data and out is not None:
+            named, bounds = recognised.split(chosen, recognise)
+            restoring = _chosen(named, bounds, name, loaded, place, precision, differing)
             measure = _run if recognise is None else partial(recognised.run, recognise)
-            measure(asked, chosen, data, shape, on_error, faces, out, place, loaded)
+            measure(asked, restoring, data, shape, on_error, faces, out, place, loaded)
     if out is not None:
         _report(out, update or [], chart, with_table1=table1)
 
 
-def _check_outputs(out: Path | None, documents: list[Path], folder: Path | None, chart: Path | None) -> None:
-    """Raises InputError unless results, documents and figures can be written: before the work, not after."""
-    from faceinpaint_fast import markdown
+def _check_outputs(out: Path | None, documents: list[Path], drawing: Drawing | None, chart: Path | None) -> None:
+    """Raises InputError unless something is asked for and all of it can be written: before the work, not after."""
+    from faceinpaint_fast import images, markdown
     from faceinpaint_fast.files import check_place
-    from faceinpaint_fast.pictures.figures import FIGURES
 
+    if out is None and (drawing is None or chart is not None):
+        raise InputError("evaluate: expected --out for results, or --figures, got neither")
     markdown.check(documents)
     if out is not None:
         check_place(out / "results.jsonl")
-    recognised.check_chart(chart)
-    if folder is not None:
-        for number in (4, *FIGURES):
-            check_place(folder / f"fig{number:02d}.png")
+    if chart is not None:
+        images.check_writable(chart)
+    if drawing is not None:
+        drawing.check()
 
 
 def _chosen(
@@ -254,61 +263,19 @@ def _run(
 
 
 def _report(out: Path, documents: list[Path], chart: Path | None, *, with_table1: bool) -> None:
-    """Prints the tables of the results in a folder, and writes them to their places in the documents, and the chart."""
+    """Prints the tables of the results in a folder, writes them to their places in documents, and draws the chart."""
     from faceinpaint_fast import markdown
-    from faceinpaint_fast.evaluation import results, tables
+    from faceinpaint_fast.evaluation import replication, results, tables
 
-    made = tables.report(results.read_all(out))
-    of_people = recognised.tables(out)
+    found, of_people = results.read_all(out), recognised.tables(out)
+    made = tables.report(found)
     print("\n\n".join(table for name, table in (made | of_people).items() if not name.startswith("table1")))
     if with_table1:
         if "table1" not in made:
             expected = "results of DIP, paper or default with pixels dropped"
             raise InputError(f"--table1: expected {expected} in {out}, got none")
         print(f"\n{made['table1']}")
-    markdown.update(
-        documents, made | of_people, elsewhere=recognised.elsewhere(quality=bool(made), people=bool(of_people))
-    )
+    every = made | of_people | replication.report(found)
+    markdown.update(documents, every, elsewhere=recognised.elsewhere(quality=bool(made), people=bool(of_people)))
     if chart is not None:
-        recognised.draw(out, chart)
-
-
-def _draw_figures(
-    folder: Path,
-    data: list[Path],
-    shape: tuple[int, Framing],
-    on_error: OnErrorName,
-    methods: dict[str, Method],
-    model: Model,
-    config: InpaintConfig,
-    device: torch.device,
-    seed: int,
-) -> None:
-    """Draws Fig. 1 and 5 to 11 of faces that anybody may see; of the data sets Fig. 4, by the first, and 12 to 14."""
-    from faceinpaint_fast.evaluation.protocol import data_sets
-    from faceinpaint_fast.faces import astronaut
-    from faceinpaint_fast.pictures import figures, plots
-    from faceinpaint_fast.pipeline import Inpainter
-    from faceinpaint_fast.training import calibration
-
-    with console.warnings_as_remarks():
-        sets = data_sets(data, size=shape[0], framing=shape[1], limit=HELD_OUT, on_error=on_error.value)
-    settings = figures.FigureSettings(
-        inpainter=cache(lambda config: Inpainter.of(model, config=config, device=device)),
-        config=config,
-        methods={name: method.restore for name, method in methods.items()},
-        seed=seed,
-    )
-    face = astronaut(model.config.framing, model.config.size)
-    own = figures.default_faces(face, settings.inpainter(config))
-    shown = figures.rows_of_figures(own, sets)
-    with console.progress(transient=True) as bar:
-        task = bar.add_task("drawing", total=len(shown) + bool(sets))
-        for number, rows in shown.items():
-            figures.write_figure(folder, number, rows, settings)
-            bar.advance(task)
-        if sets:
-            held_out = next(iter(sets.values()))
-            found = calibration.calibrate(model.generator, held_out, seed=seed, device=device)
-            plots.draw_scatter(found, folder / "fig04.png")
-    print(f"{folder}: figures {', '.join(map(str, sorted([*shown, *([4] if sets else [])])))}")
+        (recognised.draw if of_people else draw_chart)(out, chart)

@@ -54,9 +54,7 @@ Crop = Annotated[
 OnError = Annotated[
     OnErrorName, typer.Option(help="What a broken or unfitting picture does: fail, all of them told, or skip, counted.")
 ]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, as flips=true.")
-]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE of the engine's config, as flips=true.")]
 Report = Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table there, as Markdown.")]
 
 

@@ -80,11 +80,11 @@ def demo(
     model: ModelFolder = None,
     device: Device = "auto",
 ) -> None:
-    """Restore a real face under four kinds of hole, and draw what came of it."""
-    from faceinpaint_fast import images, masks
+    """Restore a real face under four holes as users have them, and draw what came of it."""
+    from faceinpaint_fast import images
     from faceinpaint_fast.faces import astronaut
     from faceinpaint_fast.models import load_model
-    from faceinpaint_fast.pictures.demonstration import demo_sheet, restore_kinds
+    from faceinpaint_fast.pictures.demonstration import HOLES, demo_sheet, restore_holes
     from faceinpaint_fast.pipeline import Inpainter
 
     images.check_writable(out)
@@ -94,14 +94,18 @@ def demo(
     inpainter = Inpainter.of(loaded, config=config, device=device)
     inpainter.warm_up()
     with console.progress(transient=True) as bar:
-        tasks = {name: bar.add_task(name, total=1.0) for name in masks.KINDS}
-        rows = restore_kinds(
-            inpainter, face, seed=seed, progress=lambda name, share: bar.update(tasks[name], completed=share)
+        tasks = {name: bar.add_task(name, total=1.0) for name in HOLES}
+        rows = restore_holes(
+            inpainter,
+            face,
+            framing=loaded.config.framing,
+            seed=seed,
+            progress=lambda name, share: bar.update(tasks[name], completed=share),
         )
     heads = ("hole", "PSNR in it", "SSIM in it", "PSNR", "SSIM", "seconds")
     console.print_table(f"{config.steps} steps", heads, map(_figures, rows))
     images.write_image(out, demo_sheet(face, rows))
-    print(f"{out}: damaged, generated, stitched, blended, original")
+    print(f"{out}: damaged, restored, original")
 
 
 def _check(out: Path, steps: list[Path]) -> None:

@@ -23,6 +23,8 @@ Restore = Callable[[NDArray[np.float64], NDArray[np.bool_], Sequence[int]], NDAr
 
 RIVALS = ("DIP", "TV", "PatchMatch", "harmonic", "biharmonic", "Telea")
 METHODS = (*PRESETS, *RIVALS)
+GENERATED = "-generated"  # behind a preset's name: G(z^) is judged as it is, in place of the restored image
+ALONE = tuple(f"{name}{GENERATED}" for name in PRESETS)
 DIP_ITERATIONS = 1500  # of Yeh et al. 2017
 LIBRARIES = {"Telea": "cv2"}  # without which the package can do, and a method cannot
 
@@ -39,11 +41,13 @@ class Method:
 def available(names: Sequence[str], model: Model) -> tuple[list[str], list[str]]:
     """Returns the methods to run, and for each that must be left out a line that says why.
 
-    No names are all METHODS.  Raises InputError for an unknown name, and for a named method whose library is missing.
+    No names are all METHODS; those of ALONE run if named.  Raises InputError for an unknown name, and for a named
+    method whose library is missing.
     """
-    unknown = [name for name in names if name not in METHODS]
+    unknown = [name for name in names if name not in METHODS + ALONE]
     if unknown:
-        raise InputError(f"methods: expected some of {', '.join(METHODS)}, got {unknown[0]!r}")
+        expected = f"some of {', '.join(METHODS)}, or a preset's with {GENERATED} behind it"
+        raise InputError(f"methods: expected {expected}, got {unknown[0]!r}")
     chosen = list(dict.fromkeys(names or METHODS))
     absent = [name for name in chosen if name in LIBRARIES and find_spec(LIBRARIES[name]) is None]
     if absent and names:
@@ -73,20 +77,31 @@ def build(
     differing = {"precision": precision, **settings}
     # a mistake is refused whatever the methods are; all settings have a meaning for the paper, whose optimiser is Adam
     PRESETS["paper"].with_settings(differing)
-    configs = {name: PRESETS[name].with_settings(differing) for name in names if name in PRESETS}
+    presets = {name: name.removesuffix(GENERATED) for name in names}
+    configs = {name: PRESETS[preset].with_settings(differing) for name, preset in presets.items() if preset in PRESETS}
     return {
-        name: _engine(configs[name], model, device) if name in configs else _rival(name, model, device, precision)
+        name: _engine(configs[name], model, device, alone=name in ALONE)
+        if name in configs
+        else _rival(name, model, device, precision)
         for name in names
     }
 
 
-def _engine(config: InpaintConfig, model: Model, device: torch.device) -> Method:
+def _engine(config: InpaintConfig, model: Model, device: torch.device, *, alone: bool) -> Method:
+    """Returns the engine as a method; `alone`: what is judged is G(z^), known pixels too, and no restored image."""
     inpainter = Inpainter.of(model, config=config, device=device)
     settings = inpainter.config.settings()
     if config.start == "encoder":
         settings["encoder"] = model.config.sha256.get("encoder")
+    if alone:
+        settings["judged"] = "generated"
+
+    def restore(images: NDArray[np.float64], holes: NDArray[np.bool_], seeds: Sequence[int]) -> NDArray[np.float64]:
+        found = inpainter(images, holes, seed=seeds)
+        return found.generated if alone else found.image
+
     return Method(
-        restore=lambda images, holes, seeds: inpainter(images, holes, seed=seeds).image,
+        restore=restore,
         config=settings,
         model=model.config.sha256["generator"],
     )

@@ -129,13 +129,15 @@ def read(path: Path) -> tuple[Record, list[Record]] | None:
 def read_all(out: Path, kind: str = QUALITY) -> dict[str, dict[str, list[Record]]]:
     """Returns the records of a kind of every data set and method in a folder, by their names.
 
+    In a folder of such folders a data set's name has its folder's before it: "evaluation/faces".
     Raises InputError if there is no record of any kind, and for two files of one method.
     """
     found: dict[str, dict[str, list[Record]]] = {}
-    logs = {path: log for path in sorted(out.glob("*/*.jsonl")) if (log := read(path)) is not None}
+    paths = sorted(out.glob("*/*.jsonl")) or sorted(out.glob("*/*/*.jsonl"))
+    logs = {path: log for path in paths if (log := read(path)) is not None}
     for path, (header, records) in logs.items():
         if header.get("kind", QUALITY) == kind:
-            methods = found.setdefault(header["data"], {})
+            methods = found.setdefault((path.relative_to(out).parent.parent / header["data"]).as_posix(), {})
             if header["method"] in methods:
                 raise InputError(f"{path}: expected one file of {header['method']}, got another beside it")
             methods[header["method"]] = records

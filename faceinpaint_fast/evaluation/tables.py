@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from faceinpaint_fast import markdown
+from faceinpaint_fast.config import PRESETS
 from faceinpaint_fast.evaluation.methods import METHODS
 from faceinpaint_fast.evaluation.protocol import MASKS
 from faceinpaint_fast.evaluation.results import Record
@@ -22,14 +23,12 @@ TABLE_1 = {
     "drop-60": ((18.2592, 0.8547), (19.8783, 0.8892)),
     "drop-80": ((15.7974, 0.7823), (19.7447, 0.8461)),
 }
-BESIDE = ("DIP", "paper", "paper-calibrated", "default")  # whose results stand beside the printed ones
+BESIDE = ("DIP", "paper", "default")  # whose results stand beside the printed ones
+OURS = ("default", "paper")  # that a summary shows whatever they are worth
+WIDEST = 4  # columns that a page shows without a bar to push it by
 FIGURES = ("psnr", "ssim")
-DETAILS = {
-    "hole_psnr": "PSNR in the hole",
-    "hole_ssim": "SSIM in the hole",
-    "l1": "L1",
-    "seam": "seam",
-}
+# of a table's columns, by their heads
+DETAILS = {"PSNR / SSIM in the hole": ("hole_psnr", "hole_ssim"), "L1 / seam": ("l1", "seam")}
 DIGITS = {"psnr": 2, "ssim": 4, "hole_psnr": 2, "hole_ssim": 4, "l1": 4, "seam": 2}
 EMPTY = "–"  # noqa: RUF001 - a dash, where nothing was run
 INTERVAL = "mean ± half of its 95 % interval (Student's t)"
@@ -51,8 +50,13 @@ def report(found: Mapping[str, Results]) -> dict[str, str]:
     }
     candidates = [data for data in found if f"table1 {data}" in made]
     if candidates:
-        made["table1"] = made[f"table1 {min(candidates, key=lambda data: 'celeba' not in data.lower())}"]
+        made["table1"] = made[f"table1 {foremost(candidates)}"]
     return made
+
+
+def foremost(data: Iterable[str]) -> str:
+    """Returns the data set that stands for all: CelebA, which is the paper's, or else the first."""
+    return min(data, key=lambda name: "celeba" not in name.lower())
 
 
 def columns(results: Results) -> dict[str, Column]:
@@ -76,14 +80,14 @@ def interval(values: Iterable[float]) -> tuple[float, float]:
 
 
 def summary(data: str, methods: Mapping[str, Column]) -> str:
-    """Returns PSNR and SSIM of the whole face as means alone: a row a mask, a column a method."""
-    heads = [f"{name} ({_faces(column)})" for name, column in methods.items()]
-    rows = [
-        [mask, *(f"{_plain(faces, 'psnr', 2)} / {_plain(faces, 'ssim', 3)}" if faces else EMPTY for faces in row)]
-        for mask in _masks(methods)
-        for row in [[column.get(mask, {}) for column in methods.values()]]
-    ]
-    return _table(f"{data}: mean PSNR in dB / SSIM of the whole face", ["mask", *heads], rows)
+    """Returns PSNR and SSIM of the whole face as means alone: a row a mask, ours and the best of all others."""
+    ours = {f"{name} ({count(methods[name])})": methods[name] for name in OURS if name in methods}
+    others = {name: column for name, column in methods.items() if name not in PRESETS}
+    masks = _masks(methods)
+    columns = {head: [_plain(column.get(mask)) for mask in masks] for head, column in ours.items()}
+    if others:
+        columns["the best of the others"] = [_best(others, mask) for mask in masks]
+    return table(f"{data}: mean PSNR in dB / SSIM of the whole face", ["mask", *masks], columns)
 
 
 def quality_table(data: str, methods: Mapping[str, Column]) -> str:
@@ -94,7 +98,7 @@ def quality_table(data: str, methods: Mapping[str, Column]) -> str:
 def differences(data: str, methods: Mapping[str, Column]) -> str | None:
     """Returns `default` less each rival over the faces that both have, in PSNR and SSIM; None for no two."""
     ours = methods.get("default", {})
-    pairs = {f"less {name}": _paired(ours, rival) for name, rival in methods.items() if name != "default"}
+    pairs = {f"less {name}": paired(ours, rival) for name, rival in methods.items() if name != "default"}
     pairs = {name: column for name, column in pairs.items() if column}
     title = f"{data}: `default` less its rivals, face by face, in PSNR (dB) / SSIM, {INTERVAL}"
     return _by_mask(title, pairs, sign="+") if pairs else None
@@ -103,41 +107,42 @@ def differences(data: str, methods: Mapping[str, Column]) -> str | None:
 def choices(data: str, methods: Mapping[str, Column]) -> str | None:
     """Returns what it is worth to do otherwise than `default`, a row a method; None where there are no two."""
     default = methods.get("default", {})
-    others = {name: _paired(column, default) for name, column in methods.items() if name != "default"}
+    others = {name: paired(column, default) for name, column in methods.items() if name != "default"}
     if not any(others.values()):
         return None
-    shown = {"default": default} | others
-    masks = _masks(shown)
-    rows = [
-        [name, *(_cell(column.get(mask, {}), "" if name == "default" else "+") for mask in masks), seconds]
-        for name, column in shown.items()
-        if column
-        for seconds in [f"{np.mean([_seconds(faces) for faces in methods[name].values()]):.3g}"]
-    ]
+    shown = {name: column for name, column in ({"default": default} | others).items() if column}
+    seconds = {name: np.mean([_seconds(faces) for faces in methods[name].values()]) for name in shown}
+    columns = {
+        mask: [cell(column.get(mask, {}), "" if name == "default" else "+") for name, column in shown.items()]
+        for mask in _masks(shown)
+    }
     title = (
         f"{data}: PSNR in dB / SSIM of `default`, and below it what others have more, face by face, {INTERVAL}, over "
-        f"{_faces(default)}; seconds of a batch over its size"
+        f"{count(default)}; seconds of a batch over its size"
     )
-    return _table(title, ["", *masks, "seconds a face"], rows)
+    return table(title, ["(seconds a face)", *(f"{name} ({seconds[name]:.3g} s)" for name in shown)], columns)
 
 
 def detail(data: str, methods: Mapping[str, Column]) -> str:
-    """Returns the other figures: a row a mask and method."""
-    rows = [
-        [mask, name, str(len(faces)), *(_mean(faces, figure) for figure in DETAILS), f"{_seconds(faces):.3g}"]
-        for mask in _masks(methods)
-        for name, column in methods.items()
-        if (faces := column.get(mask))
-    ]
+    """Returns the other figures: a table a mask, a row a method."""
+    tables = []
+    for mask in _masks(methods):
+        found = {name: faces for name, column in methods.items() if (faces := column.get(mask))}
+        columns = {
+            head: [" / ".join(_mean(faces, figure) for figure in figures) for faces in found.values()]
+            for head, figures in DETAILS.items()
+        }
+        columns["seconds a face"] = [f"{_seconds(faces):.3g}" for faces in found.values()]
+        tables.append(table("", [mask, *(f"{name} ({len(faces)})" for name, faces in found.items())], columns))
     title = (
-        f"{data}: {INTERVAL}; L1 on the scale from 0 to 1, the seam in grey levels beyond the original's, seconds of a "
-        "batch over its size"
+        f"{data}: {INTERVAL}, over the faces in brackets; PSNR and SSIM in the hole, L1 of the whole face on the scale "
+        "from 0 to 1, the seam in grey levels beyond the original's, seconds of a batch over its size"
     )
-    return _table(title, ["mask", "method", "faces", *DETAILS.values(), "seconds a face"], rows)
+    return "\n\n".join([title, *tables])
 
 
 def table1(data: str, methods: Mapping[str, Column]) -> str | None:
-    """Returns the paper's Table 1 beside ours; None where nothing of it was run."""
+    """Returns the paper's Table 1 beside ours, DIP first; None where nothing of it was run."""
     ours = {
         name: column
         for name in BESIDE
@@ -145,18 +150,23 @@ def table1(data: str, methods: Mapping[str, Column]) -> str | None:
     }
     if not ours:
         return None
-    rows = []
-    for mask, printed in TABLE_1.items():
-        cells = [f"{psnr:.4f} / {ssim:.4f}" for psnr, ssim in printed]
-        cells += [_cell(column.get(mask, {})) for column in ours.values()]
-        rows.append([f"{mask.removeprefix('drop-')} %", *cells])
+    shares = [f"{mask.removeprefix('drop-')} %" for mask in TABLE_1]
+    here = {
+        name: {f"{name}, here ({count(column)})": [cell(column.get(mask, {})) for mask in TABLE_1]}
+        for name, column in ours.items()
+    }
+    printed = [
+        {f"{name}, printed": [f"{psnr:.4f} / {ssim:.4f}" for psnr, ssim in figures]}
+        for name, figures in zip(("DIP", "the method"), zip(*TABLE_1.values(), strict=True), strict=True)
+    ]
     title = (
         "PSNR in dB / SSIM by share of pixels dropped. Printed: Table 1 of Qiang et al. 2019, for CelebA. Here: "
         f"{data}, {INTERVAL}. What differs is the network, its training, the faces and the pixels dropped, so that "
         "columns compare with their own kind."
     )
-    here = [f"{name}, here ({_faces(column)})" for name, column in ours.items()]
-    return _table(title, ["dropped", "DIP, printed", "the method, printed", *here], rows)
+    of_dip = table(title, ["dropped", *shares], printed[0] | here.pop("DIP", {}))
+    the_method = printed[1] | {head: cells for column in here.values() for head, cells in column.items()}
+    return f"{of_dip}\n\n{table('', ['dropped', *shares], the_method)}"
 
 
 # by the name that a document's mark has
@@ -170,12 +180,44 @@ TABLES: Mapping[str, Callable[[str, Mapping[str, Column]], str | None]] = {
 }
 
 
+def table(title: str, first: Sequence[str], columns: Mapping[str, Sequence[str]]) -> str:
+    """Returns a table under its title, if any: its first column, head and cells, and the others by their heads.
+
+    No page is wider than WIDEST columns: further ones follow as tables of their own, each with the first.
+    """
+    heads, beside = list(columns), WIDEST - 1
+    parts = [
+        markdown.table([first[0], *part], list(zip(first[1:], *(columns[head] for head in part), strict=True)))
+        for part in (heads[i : i + beside] for i in range(0, len(heads), beside))
+    ]
+    return "\n\n".join([title, *parts] if title else parts)
+
+
+def paired(ours: Column, rival: Column) -> Column:
+    """Returns the difference of two columns on each face that both have, by mask."""
+    both = {mask: ours[mask].keys() & rival[mask].keys() for mask in ours.keys() & rival.keys()}
+    return {
+        mask: {face: {name: ours[mask][face][name] - rival[mask][face][name] for name in FIGURES} for face in faces}
+        for mask, faces in both.items()
+        if faces
+    }
+
+
+def cell(faces: Mapping[int, Record], sign: str = "") -> str:
+    """Returns the means of PSNR and SSIM over faces, with their intervals."""
+    return " / ".join(_mean(faces, figure, sign) for figure in FIGURES) if faces else EMPTY
+
+
 def _by_mask(title: str, methods: Mapping[str, Column], sign: str = "") -> str:
-    rows = [[mask, *(_cell(column.get(mask, {}), sign) for column in methods.values())] for mask in _masks(methods)]
-    counts = [_faces(column) for column in methods.values()]
-    if len(set(counts)) == 1:
-        return _table(f"{title}, over {counts[0]}", ["mask", *methods], rows)
-    return _table(title, ["mask", *(f"{name} ({count})" for name, count in zip(methods, counts, strict=True))], rows)
+    masks = _masks(methods)
+    counts = {name: count(column) for name, column in methods.items()}
+    alike = len(set(counts.values())) == 1
+    columns = {
+        name if alike else f"{name} ({counts[name]})": [cell(column.get(mask, {}), sign) for mask in masks]
+        for name, column in methods.items()
+    }
+    over = f", over {next(iter(counts.values()))}" if alike else ""
+    return table(f"{title}{over}", ["mask", *masks], columns)
 
 
 def _masks(methods: Mapping[str, Column]) -> list[str]:
@@ -187,24 +229,10 @@ def order(names: Sequence[str]) -> Callable[[str], tuple[int, str]]:
     return lambda name: (names.index(name) if name in names else len(names), name)
 
 
-def _faces(column: Column) -> str:
+def count(column: Column) -> str:
     """Returns how many faces a column's means are over, in words."""
     least, most = (choose([len(faces) for faces in column.values()] or [0]) for choose in (min, max))
     return f"{most} face{'s' * (most != 1)}" if least == most else f"{least} to {most} faces"
-
-
-def _paired(ours: Column, rival: Column) -> Column:
-    """Returns the difference of two columns on each face that both have, by mask."""
-    both = {mask: ours[mask].keys() & rival[mask].keys() for mask in ours.keys() & rival.keys()}
-    return {
-        mask: {face: {name: ours[mask][face][name] - rival[mask][face][name] for name in FIGURES} for face in faces}
-        for mask, faces in both.items()
-        if faces
-    }
-
-
-def _cell(faces: Mapping[int, Record], sign: str = "") -> str:
-    return " / ".join(_mean(faces, figure, sign) for figure in FIGURES) if faces else EMPTY
 
 
 def _mean(faces: Mapping[int, Record], figure: str, sign: str = "") -> str:
@@ -216,14 +244,23 @@ def _mean(faces: Mapping[int, Record], figure: str, sign: str = "") -> str:
     return f"{mean:{sign}.{digits}f}" + ("" if np.isnan(half) else f" ± {half:.{digits}f}")
 
 
-def _plain(faces: Mapping[int, Record], figure: str, digits: int) -> str:
-    return f"{np.mean([record[figure] for record in faces.values()]):.{digits}f}"
+def _plain(faces: Mapping[int, Record] | None) -> str:
+    """Returns the means alone."""
+    if not faces:
+        return EMPTY
+    psnr, ssim = (np.mean([record[figure] for record in faces.values()]) for figure in FIGURES)
+    return f"{psnr:.2f} / {ssim:.3f}"
+
+
+def _best(methods: Mapping[str, Column], mask: str) -> str:
+    """Returns the means of the method that has the highest PSNR under a mask, with its name and its faces."""
+    found = {name: faces for name, column in methods.items() if (faces := column.get(mask))}
+    if not found:
+        return EMPTY
+    best = max(found, key=lambda name: float(np.mean([record["psnr"] for record in found[name].values()])))
+    return f"{_plain(found[best])} {best} ({len(found[best])})"
 
 
 def _seconds(faces: Mapping[int, Record]) -> float:
     """Returns the mean, without an interval: the faces of a batch share its time, and are no sample of times."""
     return float(np.mean([record["seconds"] for record in faces.values()]))
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return f"{title}\n\n{markdown.table(heads, rows)}"

@@ -1,4 +1,4 @@
-"""The steps between a damaged image and a restored one as pictures: the panels of Fig. 6, and W."""
+"""The steps between a damaged image and a restored one as pictures: W and what is merged, and the panels of Fig. 6."""
 
 from __future__ import annotations
 
@@ -31,9 +31,35 @@ def panels(
         _grey((weights - 1) / config.alpha if config.alpha else weights - 1),
         generated,
         _grey(length / max(length.max(), np.finfo(float).tiny)),
-        _grey(0.5 + v / (2 * max(abs(v).max(), np.finfo(float).tiny))),
+        _signed(v[..., None], abs(v).max()),
     )
     return dict(zip(NAMES, pictures, strict=True))
+
+
+def steps(
+    damaged: NDArray[np.uint8], hole: NDArray[np.bool_], generated: NDArray[np.uint8], restored: NDArray[np.uint8]
+) -> dict[str, NDArray[np.uint8]]:
+    """Returns the nine panels of Fig. 6 for images (H, W, 3) by name, grey (H, W): section 3.3, step by step.
+
+    They are the gradients of I, of T and merged, in x and in y, T, the divergence of the merged ones, and F.  Of a
+    gradient and of the divergence grey is none, and all gradients have one scale.
+    """
+    grey = [image.mean(axis=-1, keepdims=True) / 255 for image in (damaged, generated, restored)]
+    nothing = gradient_fields(np.zeros_like(grey[0]))
+    # what the hole holds is no part of I
+    of_target, of_source = merge(gradient_fields(grey[0]), nothing, hole), gradient_fields(grey[1])
+    merged = merge(of_target, of_source, hole)
+    fields = {"I": of_target, "T": of_source, "merged": merged}
+    largest = max(abs(differences).max() for field in fields.values() for differences in field)
+    panels = {f"{name}, in x": _signed(_padded(field.right, axis=1), largest) for name, field in fields.items()}
+    panels |= {f"{name}, in y": _signed(_padded(field.down, axis=0), largest) for name, field in fields.items()}
+    v = divergence(merged)
+    return panels | {"T": _grey(grey[1][..., 0]), "divergence": _signed(v, abs(v).max()), "F": _grey(grey[2][..., 0])}
+
+
+def _signed(levels: NDArray[Any], largest: float) -> NDArray[np.uint8]:
+    """Returns levels (H, W, C) as grey (H, W): their mean, -largest black and largest white."""
+    return _grey(0.5 + levels.mean(axis=-1) / (2 * max(largest, np.finfo(float).tiny)))
 
 
 def _padded(differences: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What is drawn with matplotlib: a run's losses, Fig. 4 of a calibration, quality over time, who is recognised."""
+"""What is drawn with matplotlib: losses, Fig. 4 of a calibration, quality by mask and over time, who is recognised."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.benchmarks.time_to_quality import MASKS, TRIALS, Point
+from faceinpaint_fast.benchmarks import time_to_quality
+from faceinpaint_fast.benchmarks.time_to_quality import TRIALS, Point
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.evaluation.protocol import MASKS
 from faceinpaint_fast.evaluation.recognition import NO_HOLE, RECOGNISED, UNDAMAGED
 from faceinpaint_fast.evaluation.recognition_tables import Interval
-from faceinpaint_fast.evaluation.tables import order
+from faceinpaint_fast.evaluation.tables import Column, interval, order
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.training.calibration import Calibration
 from faceinpaint_fast.training.run import log_lines
@@ -21,6 +23,8 @@ from faceinpaint_fast.training.run import log_lines
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MARKS = "osD^v<>PX*"
+PRINTED_SSIM, PRINTED_L1 = 0.4836, 2800  # Fig. 4's means
 # what a row of the plot of quality over time shows: a Point's field over another, and the label of the first
 QUALITY_ROWS = (
     ("hole_psnr", "evaluations", "PSNR in the hole, dB"),
@@ -62,23 +66,56 @@ def draw_curves(model: Path, path: Path) -> None:
 
 
 def draw_scatter(calibration: Calibration, path: Path, *, points: int = 20_000) -> None:
-    """Draws Fig. 4: SSIM and L1 of `points` pairs, evenly taken, with their means and bounds."""
+    """Draws Fig. 4: SSIM and L1 of `points` pairs, evenly taken, with their bounds, and their means beside the printed.
+
+    Raises InputError if `path` cannot be written.
+    """
     from matplotlib.figure import Figure
 
     bounds = calibration.normalization
     panels = (
-        ("SSIM", calibration.ssim, bounds.s_min, bounds.s_max),
-        ("L1", calibration.l1, bounds.c_min, bounds.c_max),
+        ("SSIM", calibration.ssim, bounds.s_min, bounds.s_max, PRINTED_SSIM, ".3f"),
+        ("L1", calibration.l1, bounds.c_min, bounds.c_max, PRINTED_L1, ".0f"),
     )
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    for axes, (name, values, low, high) in zip(figure.subplots(1, 2), panels, strict=True):
-        shown = values.ravel()[:: max(1, values.size // points)]
-        axes.plot(shown, ".", markersize=1, alpha=0.4)
-        axes.axhline(values.mean(dtype=np.float64), color="black")
-        for bound in (low, high):
-            axes.axhline(bound, color="tab:red", linestyle="--")
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    for axes, (name, values, low, high, printed, form) in zip(figure.subplots(1, 2), panels, strict=True):
+        every = max(1, values.size // points)
+        shown, mean = values.ravel()[::every], values.mean(dtype=np.float64)
+        axes.plot(np.arange(len(shown)) * every, shown, ".", markersize=1, alpha=0.4)
+        axes.axhline(mean, color="black", label=f"mean {mean:{form}}")
+        axes.axhline(printed, color="tab:orange", linestyle=":", linewidth=2, label=f"printed mean {printed:{form}}")
+        axes.axhline(low, color="tab:red", linestyle="--", label=f"mean ∓ 3 std: {low:{form}}, {high:{form}}")
+        axes.axhline(high, color="tab:red", linestyle="--")
         axes.set(title=f"{name} of held-out against generated images", xlabel="pair", ylabel=name)
-        axes.set_xticks([])
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=8)
+    _write(path, figure)
+
+
+def draw_quality(data: str, methods: Mapping[str, Column], path: Path) -> None:
+    """Draws PSNR by mask of an evaluation: a mark a method, with its 95 % interval (Student's t).
+
+    Raises InputError if `path` cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    masks = list(dict.fromkeys(mask for column in methods.values() for mask in column))
+    masks.sort(key=lambda mask: MASKS.index(mask) if mask in MASKS else len(MASKS))
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
+    axes = figure.subplots()
+    for i, (name, column) in enumerate(methods.items()):
+        # beside each other within the breadth of a mask
+        place = [masks.index(mask) + 0.8 * ((i + 0.5) / len(methods) - 0.5) for mask in column]
+        means, halves = zip(
+            *(interval(one["psnr"] for one in faces.values()) for faces in column.values()), strict=True
+        )
+        line = axes.errorbar(place, means, np.nan_to_num(halves), fmt=MARKS[i % len(MARKS)], markersize=5, capsize=2)
+        line.set_label(name)
+    for between in range(1, len(masks)):
+        axes.axvline(between - 0.5, color="0.9", linewidth=0.8)
+    axes.set(xlim=(-0.5, len(masks) - 0.5), ylabel="PSNR of the whole face, dB", title=data)
+    axes.set_xticks(range(len(masks)), masks)
+    axes.grid(axis="y", alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=min(len(methods), 5))
     _write(path, figure)
 
 
@@ -86,10 +123,10 @@ def draw_time_to_quality(points: Sequence[Point], path: Path) -> None:
     """Draws PSNR, SSIM and loss over evaluations of the networks, and PSNR over seconds; a column a mask."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.6 * len(MASKS), 2.8 * len(QUALITY_ROWS)), layout="constrained")
-    grid = figure.subplots(len(QUALITY_ROWS), len(MASKS), squeeze=False)
+    figure = Figure(figsize=(3.6 * len(time_to_quality.MASKS), 2.8 * len(QUALITY_ROWS)), layout="constrained")
+    grid = figure.subplots(len(QUALITY_ROWS), len(time_to_quality.MASKS), squeeze=False)
     for axes_row, (y, x, label) in zip(grid, QUALITY_ROWS, strict=True):
-        for axes, mask in zip(axes_row, MASKS, strict=True):
+        for axes, mask in zip(axes_row, time_to_quality.MASKS, strict=True):
             for name in TRIALS:
                 line = [p for p in points if (p.trial, p.mask) == (name, mask)]
                 axes.plot([getattr(p, x) for p in line], [getattr(p, y) for p in line], marker=".", label=name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import sys
 import tarfile
 from types import SimpleNamespace
@@ -20,9 +19,8 @@ from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.protocol import seed_of
 from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.framing import CELEBA_108
-from faceinpaint_fast.images import read_image, write_image
+from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import read_config
-from faceinpaint_fast.training import calibration
 
 
 @pytest.fixture
@@ -82,7 +80,7 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, taken, model, grey
         assert record["hole_psnr"] == pytest.approx(figures.hole_psnr, abs=0.006)
 
     made = tables.report(results.read_all(out))
-    assert said.count("| mask |") == 8
+    assert said.count("| mask |") == 6
     for name in ("quality faces", "differences faces", "detail faces", "quality shard", "table1"):
         assert made[name] in said
     assert readme.read_text() == (
@@ -106,23 +104,6 @@ def test_evaluate_under_a_name_with_other_settings(faceinpaint, faces, model, tm
     names = [results.read(folder / f"{name}.jsonl")[0]["config"] for name in ("default", "stitched-as-it-is")]
     assert [(config["iterations"], config["blend"]) for config in names] == [(2, "tension"), (3, "none")]
     assert "| Stitched, as it is |" in faceinpaint("evaluate", "--out", tmp_path / "out")[1]
-
-
-def test_evaluate_draws_the_figures(faceinpaint, two_sets, model, tmp_path, monkeypatch):
-    quick = functools.partial(calibration.calibrate, samples=4)
-    monkeypatch.setattr(calibration, "calibrate", quick)
-    line = ["evaluate", "--model", model, "--methods", "default", "--set", "iterations=2", "--device", "cpu"]
-    folder = tmp_path / "figures"
-    status, said, err = faceinpaint(*line, "--figures", folder)
-    assert (status, said, err) == (0, f"{folder}: figures 1, 5, 6, 7, 8, 9, 10, 11\n", "")
-    assert [path.name for path in sorted(folder.iterdir())] == [f"fig{i:02d}.png" for i in (1, *range(5, 12))]
-    status, said, err = faceinpaint(*line, *two_sets, "--figures", folder)
-    assert (status, err) == (0, "")
-    assert said == f"{folder}: figures 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13\n"
-    assert {"fig04.png", "fig12.png", "fig13.png"} < {path.name for path in folder.iterdir()}
-    # four faces of the folder, two of the shard
-    heights = [read_image(folder / f"fig{i}.png").shape for i in (12, 13)]
-    assert heights[0] != heights[1]
 
 
 def test_evaluate_wants_to_know_what_for(refused, faces):

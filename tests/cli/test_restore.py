@@ -282,11 +282,12 @@ def test_demo_writes_a_contact_sheet_and_prints_figures(faceinpaint, model, out,
     status, said, err = faceinpaint("demo", "--model", model, "--iterations", 2, "-o", out, "--device", "cpu")
     assert (status, err) == (0, "")
     blank = np.zeros((64, 64, 3), np.uint8)
-    expected = contact_sheet(demo.COLUMNS, {name: [blank] * len(demo.COLUMNS) for name in masks.KINDS})
+    rows = {name: [blank] * len(demo.HOLES) for name in demo.ROWS}
+    expected = contact_sheet(list(demo.HOLES), rows)
     sheet = read_image(out)
     assert sheet.shape == expected.shape
     assert sheet.std() > 20
-    for word in (*masks.KINDS, "PSNR", "SSIM", "seconds", "dB", str(out)):
+    for word in (*demo.HOLES, "PSNR", "SSIM", "seconds", "dB", str(out)):
         assert word in said.replace("\n", ""), word
 
 

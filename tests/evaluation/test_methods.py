@@ -98,6 +98,20 @@ def test_the_presets_are_the_engines(model, batch):
     assert_array_equal(found["default"].restore(images, holes, seeds), expected.image)
 
 
+def test_what_was_generated_is_judged_alone_if_asked_for(model, batch):
+    loaded = load_model(model)
+    assert available(["paper-generated"], loaded) == (["paper-generated"], [])
+    with pytest.raises(InputError, match="or a preset's with -generated behind it, got 'TV-generated'"):
+        available(["TV-generated"], loaded)
+    found = build(["default", "default-generated"], model=loaded, device=CPU, precision="fp32")
+    assert found["default-generated"].config == found["default"].config | {"judged": "generated"}
+    images, holes, seeds = batch
+    expected = Inpainter.from_pretrained(model, device=CPU)(images, holes, seed=seeds)
+    assert_array_equal(found["default-generated"].restore(images, holes, seeds), expected.generated)
+    assert_array_equal(found["default"].restore(images, holes, seeds), expected.image)
+    assert (expected.generated != expected.image)[~holes].any()
+
+
 def test_settings_differ_from_the_presets(model, batch):
     asked = {"iterations": "3", "tension": "2", "blend": "poisson", "z_max": "1", "precision": "bf16"}
     found = build(["default"], model=load_model(model), device=CPU, precision="fp32", settings=asked)["default"]

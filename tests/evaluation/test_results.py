@@ -125,6 +125,14 @@ def test_all_results_of_a_folder_by_their_names(tmp_path):
     }
 
 
+def test_a_folder_of_such_folders(tmp_path):
+    for folder, method in (("one", "A"), ("two", "A"), ("two", "B")):
+        header = HEADER | {"method": method, "data": "heads"}
+        Log(tmp_path / folder / "heads" / f"{slug(method)}.jsonl", header).append([record()])
+    assert {data: list(of) for data, of in read_all(tmp_path).items()} == {"one/heads": ["A"], "two/heads": ["A", "B"]}
+    assert list(read_all(tmp_path / "two")) == ["heads"]
+
+
 def test_no_results_and_two_files_of_one_method_are_refused(tmp_path):
     with pytest.raises(InputError, match="nothing: expected results of faceinpaint evaluate, got none"):
         read_all(tmp_path / "nothing")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from faceinpaint_fast.evaluation.tables import EMPTY, TABLE_1, interval, report
+from faceinpaint_fast.evaluation.methods import METHODS
+from faceinpaint_fast.evaluation.tables import EMPTY, TABLE_1, WIDEST, foremost, interval, report
 
 
 def record(mask, face, psnr, ssim=0.5, **figures):
@@ -21,12 +22,22 @@ def of(mask, *psnr, ssim=0.5):
     return [record(mask, face, value, ssim) for face, value in enumerate(psnr)]
 
 
-def rows(table):
-    """A table's cells, the heads first, without the line of dashes; and the text above it."""
-    title, _, body = table.partition("\n\n")
-    heads, dashes, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
-    assert dashes == ["---"] * len(heads)
-    return title, [heads, *lines]
+def parts(text):
+    """The tables of a text, each as its cells, the heads first, without the line of dashes; and the text above them."""
+    title, *bodies = text.split("\n\n")
+    tables = []
+    for body in bodies:
+        heads, dashes, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()]
+        assert dashes == ["---"] * len(heads)
+        assert all(len(line) == len(heads) for line in lines)
+        tables.append([heads, *lines])
+    return title, tables
+
+
+def rows(text):
+    """The only table of a text."""
+    title, (table,) = parts(text)
+    return title, table
 
 
 # ---------------------------------------------------------------------------------------------------------- statistics
@@ -72,17 +83,39 @@ def test_quality():
 
 
 def test_summary():
-    made = report({"heads": {"default": of("centre", 20, 21, 22), "TV": of("left", 19, ssim=0.25)}})
+    found = {
+        "default": of("centre", 20, 21, 22),
+        "paper": of("left", 18),
+        "paper-calibrated": of("centre", 99),
+        "TV": of("left", 19, ssim=0.25) + of("centre", 18, 18),
+        "Telea": of("left", 17) + of("centre", 30),
+    }
+    made = report({"heads": found, "bare": {"default": of("centre", 1)}})
     assert made["summary heads"] == "\n".join(
         [
             "heads: mean PSNR in dB / SSIM of the whole face",
             "",
-            "| mask | default (3 faces) | TV (1 face) |",
-            "| --- | --- | --- |",
-            f"| centre | 21.00 / 0.500 | {EMPTY} |",
-            f"| left | {EMPTY} | 19.00 / 0.250 |",
+            "| mask | default (3 faces) | paper (1 face) | the best of the others |",
+            "| --- | --- | --- | --- |",
+            # ours is none of the others, whatever it is worth
+            f"| centre | 21.00 / 0.500 | {EMPTY} | 30.00 / 0.500 Telea (1) |",
+            f"| left | {EMPTY} | 18.00 / 0.500 | 19.00 / 0.250 TV (1) |",
         ]
     )
+    assert rows(made["summary bare"])[1][0] == ["mask", "default (1 face)"]
+
+
+def test_no_table_is_wider_than_a_page():
+    found = {name: of("centre", 1, 2) + of("drop-20", 3, 4) + of("left", 5) + of("top", 6) for name in METHODS}
+    made = report({"heads": found})
+    assert len(made) == 7
+    for name, text in made.items():
+        _, tables = parts(text)
+        assert max(len(table[0]) for table in tables) == WIDEST == 4, name
+    # what follows is the rest of the columns, beside the same rows
+    _, tables = parts(made["quality heads"])
+    assert [head for table in tables for head in table[0][1:]] == list(METHODS)
+    assert len({tuple(row[0] for row in table) for table in tables}) == 1
 
 
 def test_methods_and_masks_have_their_order_whatever_was_run_first():
@@ -143,11 +176,11 @@ def test_choices_are_what_others_have_more_than_default():
     }
     title, table = rows(report({"heads": found})["choices heads"])
     assert title.endswith("over 2 to 3 faces; seconds of a batch over its size")
-    assert table[0] == ["", "centre", "left", "seconds a face"]
-    assert table[1][0] == "default"
+    assert table[0] == ["(seconds a face)", "centre", "left"]
+    assert table[1][0] == "default (0.5 s)"
     assert table[1][1].startswith("6.00 ± 2.48 / ")
     # 1, 2 and 3
-    assert table[2] == ["slower", "+2.00 ± 2.48 / +0.0000 ± 0.0000", EMPTY, "4"]
+    assert table[2] == ["slower (4 s)", "+2.00 ± 2.48 / +0.0000 ± 0.0000", EMPTY]
     assert len(table) == 3
 
 
@@ -156,15 +189,16 @@ def test_detail_leaves_out_what_has_no_value():
         "default": [record("drop-30", 0, 1, seam=None, seconds=1.0), record("drop-30", 1, 1, seam=3.0, seconds=3.0)],
         "TV": [record("drop-30", 0, 1, hole_psnr=12.5, seam=None)],
     }
-    title, table = rows(report({"heads": found})["detail heads"])
+    found["TV"].append(record("drop-40", 0, 1, l1=0.5))
+    title, (other, table) = parts(report({"heads": found})["detail heads"])
     assert "grey levels" in title
-    assert table[0] == [
-        *("mask", "method", "faces", "PSNR in the hole", "SSIM in the hole", "L1", "seam", "seconds a face"),
+    assert table == [
+        ["drop-30", "PSNR / SSIM in the hole", "L1 / seam", "seconds a face"],
+        ["default (2)", "10.00 ± 0.00 / 0.2500 ± 0.0000", "0.1250 ± 0.0000 / 3.00", "2"],
+        ["TV (1)", "12.50 / 0.2500", f"0.1250 / {EMPTY}", "0.5"],
     ]
-    assert table[1] == [
-        *("drop-30", "default", "2", "10.00 ± 0.00", "0.2500 ± 0.0000", "0.1250 ± 0.0000", "3.00", "2"),
-    ]
-    assert table[2] == ["drop-30", "TV", "1", "12.50", "0.2500", "0.1250", EMPTY, "0.5"]
+    assert other[0][0] == "drop-40"
+    assert other[1] == ["TV (1)", "10.00 / 0.2500", "0.5000 / -1.50", "0.5"]
 
 
 def test_table_1_stands_beside_ours():
@@ -175,32 +209,29 @@ def test_table_1_stands_beside_ours():
         # a column without results is not shown
         "DIP": of("centre", 5),
     }
-    title, table = rows(report({"heads": found})["table1"])
-    assert table[0] == [
-        "dropped",
-        "DIP, printed",
-        "the method, printed",
-        "paper, here (2 to 3 faces)",
-        "default, here (1 face)",
-    ]
+    title, (of_dip, table) = parts(report({"heads": found})["table1"])
+    assert of_dip[0] == ["dropped", "DIP, printed"]
+    assert table[0] == ["dropped", "the method, printed", "paper, here (2 to 3 faces)", "default, here (1 face)"]
     # as printed in the paper, line by line
-    assert [row[:3] for row in table[1:]] == [
+    assert [[*theirs, ours[1]] for theirs, ours in zip(of_dip[1:], table[1:], strict=True)] == [
         ["20 %", "19.8658 / 0.9517", "20.0649 / 0.9533"],
         ["40 %", "19.0177 / 0.8975", "19.9802 / 0.9089"],
         ["60 %", "18.2592 / 0.8547", "19.8783 / 0.8892"],
         ["80 %", "15.7974 / 0.7823", "19.7447 / 0.8461"],
     ]
-    assert table[1][3:] == ["21.00 ± 12.71 / 0.5000 ± 0.0000", EMPTY]
-    assert table[2][3:] == [EMPTY, "30.00 / 0.5000"]
-    assert table[4][3] == "10.00 ± 0.00 / 0.5000 ± 0.0000"
+    assert table[1][2:] == ["21.00 ± 12.71 / 0.5000 ± 0.0000", EMPTY]
+    assert table[2][2:] == [EMPTY, "30.00 / 0.5000"]
+    assert table[4][2] == "10.00 ± 0.00 / 0.5000 ± 0.0000"
     assert "network" in title
     assert "heads" in title
 
 
-def test_table_1_has_the_paper_as_printed_and_calibrated():
-    found = {name: of("drop-20", 20) for name in ("default", "paper-calibrated", "paper", "DIP")}
-    _, table = rows(report({"heads": found})["table1"])
-    assert table[0][3:] == [f"{name}, here (1 face)" for name in ("DIP", "paper", "paper-calibrated", "default")]
+def test_table_1_has_dip_beside_dip():
+    found = {name: of("drop-20", 20) for name in ("default", "paper", "DIP")}
+    _, (of_dip, table) = parts(report({"heads": found})["table1"])
+    assert of_dip[0] == ["dropped", "DIP, printed", "DIP, here (1 face)"]
+    assert of_dip[1] == ["20 %", "19.8658 / 0.9517", "20.00 / 0.5000"]
+    assert table[0][2:] == [f"{name}, here (1 face)" for name in ("paper", "default")]
 
 
 def test_table_1_is_celebas_if_it_is_there():
@@ -211,3 +242,4 @@ def test_table_1_is_celebas_if_it_is_there():
     assert report({"b": of_table_1, "a": of_table_1})["table1"].count("Here: b,") == 1
     assert "table1" not in report({"none": {"paper": of("centre", 1)}})
     assert len(TABLE_1) == 4
+    assert foremost(["evaluation/faces", "choices/CelebA", "celeba"]) == "choices/CelebA"

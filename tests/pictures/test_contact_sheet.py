@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from faceinpaint_fast.pictures.contact_sheet import FRAME, LABEL, MARGIN, SHOWN, contact_sheet
+from faceinpaint_fast.pictures.contact_sheet import FRAME, LABEL, MARGIN, PAGE, SHOWN, contact_sheet
 
 
 def test_a_contact_sheet_has_labels(rng):
@@ -42,3 +42,25 @@ def test_rows_of_a_sheet_go_on_beside_the_others(rng):
     assert_array_equal(sheet[LABEL : 2 * LABEL, :block], sheet[LABEL : 2 * LABEL, block:])
     assert (sheet[LABEL : 2 * LABEL] < 128).any()
     assert (sheet[:LABEL] < 128).any()
+
+
+def test_captions_stand_below_their_pictures(rng):
+    picture = rng.integers(0, 255, (64, 64, 3), np.uint8)
+    captions = {"a": ["", "24.5 dB"], "b": ["", ""]}
+    sheet = contact_sheet(["", ""], {"a": [picture, picture], "b": [picture, picture]}, captions=captions)
+    line = LABEL + SHOWN + LABEL
+    assert sheet.shape == (LABEL + 2 * line, MARGIN + 2 * (SHOWN + MARGIN), 3)
+    written = []
+    for row in range(2):
+        below = sheet[(row + 1) * line + 1 : (row + 1) * line + LABEL]
+        written += [bool((below[:, MARGIN + i * (SHOWN + MARGIN) :][:, :SHOWN] < 128).any()) for i in range(2)]
+    assert written == [False, True, False, False]
+
+
+@pytest.mark.parametrize(("columns", "scale"), [(4, 3), (5, 2), (6, 2), (7, 1), (40, 1)])
+def test_a_sheet_is_no_wider_than_a_page_if_that_can_be(columns, scale):
+    picture = np.zeros((64, 64, 3), np.uint8)
+    sheet = contact_sheet([""] * columns, {"": [picture] * columns})
+    assert sheet.shape[1] == MARGIN + (64 * scale + MARGIN) * columns
+    assert sheet.shape[1] <= PAGE or columns == 40
+    assert contact_sheet([""], {"": [picture]}, shown=130).shape[1] == 2 * MARGIN + 128

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import read_image
-from faceinpaint_fast.pictures.contact_sheet import LABEL, MARGIN
+from faceinpaint_fast.pictures.contact_sheet import LABEL, MARGIN, PAGE
 from faceinpaint_fast.pictures.figures import (
     FIGURES,
     FigureSettings,
@@ -23,25 +24,24 @@ from faceinpaint_fast.pictures.figures import (
     rows_of_figures,
     write_figure,
 )
-from faceinpaint_fast.pictures.panels import panels
+from faceinpaint_fast.pictures.panels import steps
 
 SEED = 4
 KINDS = ["centre", "free-form", "drop-80"]
-# number -> holes, and columns between the damaged and the original
+# number -> holes, columns between the damaged and the original, and the faces that it has room for
 EXPECTED = {
-    1: (KINDS, ["black", "inverse"]),
-    5: (["centre"], ["L1", "SSIM", "D", "all"]),
-    6: (["centre"], ["generated", "gradients", "divergence", "blended"]),
-    7: (["centre"], ["G(z^)", "not blended", "blended"]),
-    8: (["centre"], ["G(z^)", "restored"]),
-    9: (["left", "right", "top", "bottom"], ["G(z^)", "restored"]),
-    10: (["free-form", "free-form"], ["G(z^)", "restored"]),
-    11: (["drop-20", "drop-40", "drop-60", "drop-80"], ["G(z^)", "restored"]),
-    12: (KINDS, ["G(z^)", "restored"]),
-    13: (KINDS, ["G(z^)", "restored"]),
-    14: (KINDS, ["G(z^)", "restored"]),
+    1: (KINDS, ["black", "DIP", "ours"], 2),
+    5: (["centre"], ["L1", "SSIM", "D", "all"], 6),
+    7: (["centre"], ["G(z^)", "not blended", "blended"], 8),
+    8: (["centre"], ["DIP", "ours"], 12),
+    9: (["left", "right", "top", "bottom"], ["DIP", "ours"], 3),
+    10: (["free-form", "free-form"], ["DIP", "ours"], 6),
+    11: (["drop-20", "drop-40", "drop-60", "drop-80"], ["DIP", "ours"], 2),
+    12: (KINDS, ["DIP", "ours"], 3),
+    13: (KINDS, ["DIP", "ours"], 3),
+    14: (KINDS, ["DIP", "ours"], 3),
 }
-WITHOUT_KNOWN = {"G(z^)", "generated", "gradients", "divergence"}
+SIDE = 2 * 64  # pixels of a picture in a sheet
 
 
 def black(images, holes, seeds):
@@ -60,7 +60,9 @@ def settings(generator, discriminator):
     return FigureSettings(
         inpainter=lambda config: Inpainter(generator, discriminator, config=config, device="cpu"),
         config=InpaintConfig(iterations=2),
-        methods={"black": black, "inverse": inverse},
+        name="ours",
+        printed=InpaintConfig.paper(iterations=3),
+        methods={"black": black, "DIP": inverse},
         seed=SEED,
     )
 
@@ -70,19 +72,19 @@ def faces(rng):
     return {"one": astronaut(CELEBA_108, 64), "two": rng.integers(0, 255, (64, 64, 3), np.uint8)}
 
 
-def cut(sheet, rows, columns, deep):
+def cut(sheet, rows, columns, blocks=1):
     """The sheet's pictures, [row][column], as small as they were; the sheet must hold no more."""
-    side, line = 3 * 64, LABEL + 3 * 64 + MARGIN
-    width = MARGIN + (side + MARGIN) * columns
-    assert sheet.shape == (2 * LABEL + line * deep, width * -(-rows // deep), 3)
+    line, width, deep = 2 * LABEL + SIDE, MARGIN + (SIDE + MARGIN) * columns, -(-rows // blocks)
+    assert sheet.shape == (2 * LABEL + line * deep, width * blocks, 3)
+    assert sheet.shape[1] <= PAGE
     found = []
     for j in range(rows):
         top, left = 3 * LABEL + line * (j % deep), width * (j // deep) + MARGIN
-        block = sheet[top : top + side, left : left + width]
-        enlarged = [block[:, (side + MARGIN) * i :][:, :side] for i in range(columns)]
+        block = sheet[top : top + SIDE, left : left + width]
+        enlarged = [block[:, (SIDE + MARGIN) * i :][:, :SIDE] for i in range(columns)]
         for picture in enlarged:
-            assert_array_equal(picture, picture[1::3, 1::3].repeat(3, axis=0).repeat(3, axis=1))
-        found.append([picture[1::3, 1::3] for picture in enlarged])
+            assert_array_equal(picture, picture[::2, ::2].repeat(2, axis=0).repeat(2, axis=1))
+        found.append([picture[::2, ::2] for picture in enlarged])
     return found
 
 
@@ -91,11 +93,8 @@ def drawn(faces, settings):
     """A figure's panels by column, one a row, and its holes and originals."""
 
     def panels_of(number):
-        holes, names = EXPECTED[number]
-        rows = len(faces) * len(holes)
-        pictures = cut(
-            figure_sheet(number, faces, settings), rows, len(names) + 2, deep=rows if rows <= 6 else len(holes)
-        )
+        holes, names, _ = EXPECTED[number]
+        pictures = cut(figure_sheet(number, faces, settings), len(faces) * len(holes), len(names) + 2)
         by_column = dict(zip(["damaged", *names, "original"], map(np.stack, zip(*pictures, strict=True)), strict=True))
         missing = [masks.draw(hole, (64, 64), SEED + i) for i, hole in enumerate(holes)] * len(faces)
         return by_column, np.stack(missing), np.stack([face for face in faces.values() for _ in holes])
@@ -104,7 +103,7 @@ def drawn(faces, settings):
 
 
 def test_all_figures_of_faces_are_there():
-    assert list(FIGURES) == list(EXPECTED)
+    assert list(FIGURES) == sorted([6, *EXPECTED])
 
 
 @pytest.mark.parametrize("number", EXPECTED)
@@ -112,40 +111,78 @@ def test_a_figure_shows_the_damage_the_known_pixels_and_the_original(number, dra
     columns, holes, originals = drawn(number)
     assert_array_equal(columns["original"], originals)
     assert (columns["damaged"][holes] == 255).all()
-    for name in set(columns) - WITHOUT_KNOWN:
+    for name in set(columns) - {"G(z^)"}:
         assert_array_equal(columns[name][~holes], originals[~holes], err_msg=name)
     for name in set(columns) - {"original"}:
         # in every row something was made of the hole, and not the same everywhere
         assert (columns[name] != originals).any(axis=(1, 2, 3)).all(), name
 
 
-def test_methods_are_drawn_as_they_restore(drawn):
+def test_methods_are_drawn_as_they_restore(drawn, settings):
     columns, holes, originals = drawn(1)
     assert not columns["black"][holes].any()
-    assert_array_equal(columns["inverse"][holes], 255 - originals[holes])
+    assert_array_equal(columns["DIP"][holes], 255 - originals[holes])
+    assert_array_equal(columns["ours"], settings.inpainter(settings.config)(originals, holes, seed=SEED).image)
 
 
-def test_each_loss_alone(drawn, settings):
+@pytest.mark.parametrize("number", [8, 9, 10, 11, 12, 13, 14])
+def test_dip_stands_beside_the_method(number, drawn, settings):
+    columns, holes, originals = drawn(number)
+    assert_array_equal(columns["DIP"][holes], 255 - originals[holes])
+    assert_array_equal(columns["ours"], settings.inpainter(settings.config)(originals, holes, seed=SEED).image)
+
+
+def test_each_loss_of_the_printed_method_alone(drawn, settings):
     columns, holes, originals = drawn(5)
-    default = InpaintConfig()
-    together = 0.003, default.lambda_c, default.lambda_s
-    for name, lambdas in {"L1": (0, 1, 0), "SSIM": (0, 0, 1), "D": (1, 0, 0), "all": together}.items():
+    for name, lambdas in {"L1": (0, 1, 0), "SSIM": (0, 0, 1), "D": (1, 0, 0), "all": (0.003, 0.2, 0.797)}.items():
         weights = dict(zip(("lambda_d", "lambda_c", "lambda_s"), map(float, lambdas), strict=True))
-        expected = settings.inpainter(InpaintConfig(iterations=2, **weights))(originals, holes, seed=SEED)
+        config = InpaintConfig.paper(iterations=3, **weights)
+        expected = settings.inpainter(config)(originals, holes, seed=SEED)
         assert_array_equal(columns[name], expected.image, err_msg=name)
     different = {columns[name].tobytes() for name in ("L1", "SSIM", "D", "all")}
     assert len(different) == 4
 
 
-def test_the_steps_of_the_blend(drawn, settings):
-    columns, holes, originals = drawn(6)
-    found = settings.inpainter(dataclasses.replace(settings.config, blend="poisson"))(originals, holes, seed=SEED)
-    assert_array_equal(columns["blended"], found.image)
-    for i in range(len(originals)):
-        expected = panels(originals[i], holes[i], found.generated[i], settings.config)
-        for name in ("generated", "gradients", "divergence"):
-            # a grey panel, (H, W), comes back with equal channels
-            assert_array_equal(columns[name][i], np.broadcast_to(expected[name].reshape(64, 64, -1), (64, 64, 3)))
+def test_the_steps_of_the_blend(faces, settings):
+    images, holes = np.stack(list(faces.values())), np.stack([masks.centre((64, 64))] * 2)
+    config = dataclasses.replace(settings.config, blend="poisson")
+    found = settings.inpainter(config)(images, holes, seed=SEED)
+    # two faces of three rows beside each other
+    pictures = cut(figure_sheet(6, faces, settings), 6, 3, blocks=2)
+    damaged = np.where(holes[..., None], 0, images)
+    for i in range(2):
+        expected = steps(damaged[i], holes[i], found.generated[i], found.image[i])
+        panels = [picture for row in pictures[3 * i : 3 * i + 3] for picture in row]
+        assert len(panels) == len(expected) == 9
+        for panel, grey in zip(panels, expected.values(), strict=True):
+            assert_array_equal(panel, np.repeat(grey[..., None], 3, axis=-1))
+
+
+def test_the_psnr_stands_below_what_was_restored(faces, settings):
+    """The same sheet but for the PSNR of one method, which is perfect in one of them."""
+    line = slice(3 * LABEL + SIDE, 4 * LABEL + SIDE)
+    below = [slice(MARGIN + (SIDE + MARGIN) * i, (SIDE + MARGIN) * (i + 1)) for i in range(4)]
+    sheet = figure_sheet(8, faces, settings)
+    # below the damaged face and the original there is none
+    assert [bool((sheet[line, each] < 128).any()) for each in below] == [False, True, True, False]
+    other = dataclasses.replace(settings, methods={"DIP": black})
+    changed = (figure_sheet(8, faces, other) != sheet).any(axis=(0, 2))
+    assert changed[below[1]].any()
+    assert not any(changed[below[i]].any() for i in (0, 2, 3))
+    both = [figure_sheet(8, faces, dataclasses.replace(settings, methods={"DIP": each})) for each in (black, inverse)]
+    assert (both[0][line, below[1]] != both[1][line, below[1]]).any()
+
+
+@pytest.mark.parametrize("number", EXPECTED)
+def test_a_figure_has_as_many_faces_as_it_has_room_for(number, faces, settings, monkeypatch):
+    monkeypatch.setattr(
+        FigureSettings, "restore", lambda *_: SimpleNamespace(image=images[:rows], generated=images[:rows])
+    )
+    holes, names, most = EXPECTED[number]
+    rows = most * len(holes)
+    images = np.zeros((rows, 64, 64, 3), np.uint8)
+    many = {f"{name} {i}": face for i in range(7) for name, face in faces.items()}
+    cut(figure_sheet(number, many, settings), rows, len(names) + 2)
 
 
 def test_with_and_without_blending(drawn):
@@ -164,6 +201,11 @@ def test_the_seed_and_the_config_count(faces, settings):
     expected = figure_sheet(8, faces, settings)
     for changes in ({"seed": SEED + 1}, {"config": InpaintConfig(iterations=3)}):
         assert (figure_sheet(8, faces, dataclasses.replace(settings, **changes)) != expected).any()
+
+
+def test_a_title_takes_the_place_of_the_figure_s_own(faces, settings):
+    own, other = (figure_sheet(12, faces, settings, title)[:LABEL] for title in (None, "heads"))
+    assert (own != other).any()
 
 
 def test_a_figure_is_written_under_its_number(tmp_path, faces, settings):
@@ -204,12 +246,14 @@ def test_refused(tmp_path, faces, settings):
 
 
 def test_data_sets_have_figures_of_their_own(faces):
-    sets = {name: np.full((5, 64, 64, 3), i, np.uint8) for i, name in enumerate(("a", "b", "c", "d"))}
+    sets = {name: np.full((15, 64, 64, 3), i, np.uint8) for i, name in enumerate(("a", "b", "c", "d"))}
     found = rows_of_figures(faces, dict(list(sets.items())[:2]))
     assert sorted(found) == [1, *range(5, 14)]
-    assert all(found[number] is faces for number in found if number < 12)
-    # as many faces as the others have
-    assert list(found[12]) == ["a 0", "a 1"]
-    assert list(found[13]) == ["b 0", "b 1"]
+    # all but the last figures are of the first one
+    assert all(list(found[number]) == [f"a {i}" for i in range(12)] for number in found if number < 13)
+    assert list(found[13])[::11] == ["b 0", "b 11"]
     assert found[13]["b 1"].max() == found[13]["b 1"].min() == 1
-    assert sorted(rows_of_figures(faces, sets)) == sorted(FIGURES)
+    assert sorted(rows_of_figures({}, sets)) == sorted(FIGURES)
+    alone = rows_of_figures(faces, {})
+    assert sorted(alone) == [1, *range(5, 12)]
+    assert all(rows is faces for rows in alone.values())

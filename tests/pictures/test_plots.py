@@ -1,4 +1,4 @@
-"""What matplotlib draws: the losses of a run, Fig. 4, quality over time."""
+"""What matplotlib draws: the losses of a run, Fig. 4, quality by mask and over time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import read_image
 from faceinpaint_fast.pictures.plots import (
     draw_curves,
+    draw_quality,
     draw_recognition,
     draw_scatter,
     draw_time_to_quality,
@@ -96,13 +97,48 @@ def test_scatter_draws_both_panels(tmp_path, rng):
     )
     draw_scatter(found, tmp_path / "new" / "fig4.png")
     picture = read_image(tmp_path / "new" / "fig4.png").astype(int)
-    assert picture.shape == (400, 1100, 3)
+    assert picture.shape == (450, 1100, 3)
     # a cloud of points, and two dashed red bounds, in either half
     for half in (picture[:, :550], picture[:, 550:]):
         red, green, blue = half[..., 0], half[..., 1], half[..., 2]
         assert ((blue > red + 40) & (blue > green + 20)).sum() > 2000
         rows = ((red > green + 80) & (red > blue + 80)).sum(axis=1)
-        assert len(np.split(rows, np.flatnonzero(np.diff(rows > 100)) + 1)) == 5
+        assert len(np.split(rows, np.flatnonzero(np.diff(rows > 200)) + 1)) == 5
+
+
+def test_scatter_has_the_printed_means_beside_its_own(tmp_path, rng):
+    """Dotted and orange; here they lie far from the model's, black."""
+    found = Calibration(
+        rng.normal(0.2, 0.01, (8, 500)).astype(np.float32), rng.normal(3500, 10, (8, 500)).astype(np.float32), seed=0
+    )
+    draw_scatter(found, tmp_path / "fig4.png")
+    picture = read_image(tmp_path / "fig4.png").astype(int)
+    # without the frame and the legend
+    for half, printed_is_above in ((picture[30:365, 70:520], True), (picture[30:365, 630:1080], False)):
+        orange, black = near(half, ORANGE).sum(axis=1), (half.max(axis=-1) < 60).sum(axis=1)
+        assert orange.max() > 100
+        assert black.max() > 400
+        assert (orange.argmax() < black.argmax()) == printed_is_above
+
+
+def test_a_mark_a_method_and_mask(tmp_path):
+    def column(**psnr):
+        return {mask: {i: {"psnr": value} for i, value in enumerate(values)} for mask, values in psnr.items()}
+
+    methods = {"default": column(left=[30, 30, 30], centre=[10]), "TV": column(centre=[19, 20, 21], left=[12, 12])}
+    draw_quality("heads", methods, tmp_path / "new" / "chart.png")
+    picture = read_image(tmp_path / "new" / "chart.png").astype(int)
+    assert picture.shape == (550, 1000, 3)
+    panel = picture[30:485, 66:994]
+    halves = np.split(panel, 2, axis=1)
+    # masks in the protocol's order: the default is low at the centre and high on the left, beside TV in either
+    for half, default_is_above in zip(halves, (False, True), strict=True):
+        (rows, columns), (other_rows, other_columns) = (np.nonzero(near(half, colour)) for colour in (BLUE, ORANGE))
+        assert (rows.mean() < other_rows.mean()) == default_is_above
+        assert columns.max() < other_columns.min()
+    # with an interval of 2.48 dB on either side, and none of what does not vary
+    extents = [np.ptp(np.nonzero(near(half, ORANGE))[0]) for half in halves]
+    assert extents[0] > 5 * extents[1]
 
 
 def test_scatter_needs_a_place(tmp_path):
