@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 evaluate() { faceinpaint evaluate "$@" --precision bf16 > /dev/null; }
 celeba=$faces/celeba64-val.tar portraits=$faces/portraits64-val.tar asian=$faces/asian64-tight-val.tar
 
-evaluate "$celeba" --out evidence/evaluation --faces 500 --methods default,harmonic,biharmonic,Telea
+evaluate "$celeba" --out evidence/evaluation --faces 500 --methods default,over-z,harmonic,biharmonic,Telea
 evaluate "$celeba" --out evidence/evaluation --faces 32 --methods paper,DIP
 evaluate "$celeba" --out evidence/evaluation --faces 16 --masks centre,left,drop-20,drop-40,drop-60,drop-80 \
     --methods paper-calibrated
@@ -17,7 +17,7 @@ evaluate "$celeba" --out evidence/evaluation --faces 16 --masks centre,left,drop
 evaluate "$celeba" --out evidence/evaluation --faces 96 --masks centre --methods DIP
 evaluate "$celeba" --out evidence/evaluation --faces 64 --masks bottom --methods DIP
 evaluate "$celeba" --out evidence/evaluation --faces 100 --methods TV,PatchMatch
-evaluate "$portraits" "$asian" --out evidence/evaluation --faces 100 --methods default,harmonic,biharmonic,Telea
+evaluate "$portraits" "$asian" --out evidence/evaluation --faces 100 --methods default,over-z,harmonic,biharmonic,Telea
 evaluate "$portraits" "$asian" --out evidence/evaluation --faces 32 --methods TV,PatchMatch
 evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
 
@@ -25,41 +25,51 @@ evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
 evaluate "$celeba" --recognise "$faces/celeba-val-identities.csv" --out evidence/recognition --faces 500 \
     --masks centre,eyes,mouth,left,top,free-form,drop-80 --methods damaged,undamaged,default,harmonic,biharmonic
 
-# NAME [--set FIELD=VALUE]...
+# METHOD NAME [--set FIELD=VALUE]...
 choice() {
-    local name=$1
-    shift
-    evaluate "$celeba" --out evidence/choices --faces 200 --masks centre,left,drop-80 --methods default \
+    local method=$1 name=$2
+    shift 2
+    evaluate "$celeba" --out evidence/choices --faces 200 --masks centre,left,drop-80 --methods "$method" \
         --as "$name" "$@"
 }
-choice default
-choice "the guess alone" --set iterations=1
-choice "10 iterations" --set iterations=10
-choice "20 iterations" --set iterations=20
-choice "50 iterations" --set iterations=50
-choice "no guess, BFGS, 100 iterations" --set start=random --set iterations=100
-decayed=(--set optimiser=adam --set schedule=cosine --set start=random --set lambda_z=0.02)
-choice "no guess, decayed Adam, 100 iterations" "${decayed[@]}" --set iterations=100
-choice "no guess, decayed Adam, 30 iterations" "${decayed[@]}"
-choice "first step of 0.05" --set learning_rate=0.05
-choice "first step of 1" --set learning_rate=1
-choice "3 restarts" --set restarts=3
-choice "no prior" --set lambda_z=0
-choice "half the prior" --set lambda_z=0.015
-choice "twice the prior" --set lambda_z=0.06
-choice "z clipped to 1" --set z_max=1
-choice "0.2 L1 and 0.797 SSIM, as printed" --set lambda_c=0.2 --set lambda_s=0.797
-choice "0.8 L1 and 0.2 SSIM" --set lambda_c=0.8 --set lambda_s=0.2
-choice "L1 alone" --set lambda_c=1 --set lambda_s=0
-choice "with D, 0.003" --set lambda_d=0.003
-choice "no weights, alpha = 0" --set alpha=0
-choice "alpha = 6" --set alpha=6
-choice "Poisson blend" --set blend=poisson
-choice "biharmonic blend" --set blend=biharmonic
-choice "no blend" --set blend=none
-choice "tension 0.2" --set tension=0.2
-choice "tension 1" --set tension=1
-choice "fp32" --set precision=fp32
+choice default default
+choice fast fast
+choice default "20 steps a layer" --set stages=1:20:0.1,2:20:0.1,3:20:0.1
+choice default "layer 1 alone" --set stages=1:10:0.1
+choice default "layers 1 and 2" --set stages=1:10:0.1,2:10:0.1
+choice default "layer 3 alone" --set stages=3:10:0.1
+choice default "layers 1 to 4" --set stages=1:10:0.1,2:10:0.1,3:10:0.1,4:10:0.1
+choice default "rate of 0.03" --set stages=1:10:0.03,2:10:0.03,3:10:0.03
+choice default "rate of 0.3" --set stages=1:10:0.3,2:10:0.3,3:10:0.3
+choice default "constant rate" --set schedule=constant
+choice default "no penalty" --set lambda_u=0
+choice default "a fifth of the penalty" --set lambda_u=0.1
+choice default "5 times the penalty" --set lambda_u=2.5
+choice default "5 iterations over z before" --set iterations=5
+choice default "3 restarts" --set restarts=3
+choice default "both ways round" --set flips=true
+choice default "symmetry" --set symmetry=true
+choice default "both ways round, symmetry" --set flips=true --set symmetry=true
+choice default "0.2 L1 and 0.797 SSIM, as printed" --set lambda_c=0.2 --set lambda_s=0.797
+choice default "0.8 L1 and 0.2 SSIM" --set lambda_c=0.8 --set lambda_s=0.2
+choice default "L1 alone" --set lambda_c=1 --set lambda_s=0
+choice default "with D, 0.003" --set lambda_d=0.003
+choice default "no weights, alpha = 0" --set alpha=0
+choice default "alpha = 6" --set alpha=6
+choice default "Poisson blend" --set blend=poisson
+choice default "biharmonic blend" --set blend=biharmonic
+choice default "no blend" --set blend=none
+choice default "tension 0.5" --set tension=0.5
+choice default "tension 1" --set tension=1
+choice default "tension 4" --set tension=4
+choice default "fp32" --set precision=fp32
+choice over-z "over z"
+choice over-z "over z, tension 2" --set tension=2
+choice over-z "the guess alone" --set iterations=1 --set tension=2
+choice over-z "over z, no prior" --set lambda_z=0
+choice over-z "over z, no guess, BFGS, 100 iterations" --set start=random --set iterations=100
+choice over-z "over z, no guess, decayed Adam, 100 iterations" --set optimiser=adam --set schedule=cosine \
+    --set start=random --set lambda_z=0.02 --set iterations=100
 
 # the printed method, and what remains of it without each of its parts: NAME [--set FIELD=VALUE]...
 printed() {

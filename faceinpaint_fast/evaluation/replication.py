@@ -88,6 +88,8 @@ def report(found: Mapping[str, Results]) -> dict[str, str]:
     folders count together; of a method that is in two of them a claim takes those of the first folder, by name
     (choices before evaluation), the other tables those of the last.
     """
+    if not found:
+        return {}
     data = foremost(found).rpartition("/")[2]
     folders = [columns(found[name]) for name in sorted(found) if name.rpartition("/")[2] == data]
     first, last = ChainMap(*folders), ChainMap(*reversed(folders))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faceinpaint_fast import masks
+from faceinpaint_fast.checks import expect_positive
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.models import Model, read_config, save_encoder
@@ -43,6 +44,8 @@ class EncoderConfig:
     width          number of channels at half the size
     learning_rate  of Adam
     precision      "bf16" runs the convolutions in it
+    stretch        what guesses are multiplied by at the end: a regression shrinks what it is not sure of to the mean
+                   face, which is soft
     origin         SHA-256 of the encoder that it begins with, if there is one
     """
 
@@ -51,10 +54,12 @@ class EncoderConfig:
     learning_rate: float = 1e-3
     precision: Precision = "fp32"
     seed: int = 0
+    stretch: float = 1.15
     origin: str | None = None
 
     def __post_init__(self) -> None:
         check_config(self)
+        expect_positive(self.stretch, "stretch")
 
 
 def random_hole(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
@@ -176,9 +181,19 @@ class Amortisation:
             check_new(out)
 
     def save(self, out: Path, described: dict[str, Any]) -> None:
-        """Writes the encoder into the folder of its model."""
+        """Writes the encoder, stretched, into the folder of its model."""
         faces = None if self.faces is None else len(self.faces)
-        save_encoder(out, self.model, self.encoder, training=described | {"faces": faces})
+        encoder = stretched(self.encoder, self.config.stretch)
+        save_encoder(out, self.model, encoder, training=described | {"faces": faces})
+
+
+def stretched(encoder: DCGANEncoder, by: float) -> DCGANEncoder:
+    """Returns a copy of an encoder whose guesses are so many times those of the original."""
+    copied = deepcopy(encoder)
+    with torch.no_grad():
+        for parameter in copied.layers[-1].parameters():
+            parameter *= by
+    return copied
 
 
 def check_new(folder: Path) -> None:
@@ -207,5 +222,7 @@ def train_encoder(
     if begin is not None:
         if (encoder := begin.encoder) is None:
             raise InputError("from: expected a model with an encoder, got one without")
+        # as it was before its own run's end
+        encoder = stretched(encoder, 1 / (begin.config.encoder or {}).get("stretch", 1.0))
         config = replace(config, origin=begin.config.sha256["encoder"])
     run(Amortisation(model, faces, config, device, encoder), folder, folder / "training" / "encoder", **options)

@@ -64,7 +64,9 @@ def test_evaluate_from_faces_to_tables(faceinpaint, two_sets, taken, model, grey
         "shard/harmonic.jsonl",
     ]
     header, records = results.read(out / "shard" / "default.jsonl")
-    assert header["config"] == dataclasses.asdict(InpaintConfig(precision="bf16")) | {"z_max": "inf", "encoder": None}
+    # without an encoder z alone is searched
+    expected = dataclasses.asdict(InpaintConfig.over_z(precision="bf16"))
+    assert header["config"] == expected | {"stages": [], "z_max": "inf", "encoder": None}
     assert (header["seed"], header["batch"], header["machine"]["torch"]) == (4, 2, torch.__version__)
     assert [(record["mask"], record["face"]) for record in records] == [
         *(("drop-80", 0), ("drop-80", 1), ("left", 0), ("left", 1))

@@ -63,7 +63,7 @@ def test_train_then_calibrate_then_inpaint(
     assert (described["images"], described["samples"]) == (3, 5)
     assert read_config(model).calibration == described
     assert load_model(model).config.normalization.c_max == described["c_max"]
-    assert read_image(plot).shape == (400, 1100, 3)
+    assert read_image(plot).shape == (450, 1100, 3)
 
     status, _, err = faceinpaint("inpaint", picture, "centre", "-o", out, "--model", model, "--iterations", 2)
     assert (status, err) == (0, "")

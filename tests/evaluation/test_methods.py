@@ -53,7 +53,9 @@ def test_all_methods_or_those_named_once_and_in_their_order(calibrated):
 
 
 def test_an_unknown_method_is_refused(calibrated):
-    with pytest.raises(InputError, match=r"methods: expected some of default, paper, paper-calibrated, .*, got 'dip'"):
+    with pytest.raises(
+        InputError, match=r"methods: expected some of default, fast, over-z, paper, paper-calibrated, .*, got 'dip'"
+    ):
         available(["TV", "dip"], calibrated)
 
 
@@ -85,7 +87,8 @@ def test_the_calibrated_paper_is_recorded_with_its_bounds(calibrated):
 def test_the_presets_are_the_engines(model, batch):
     found = build(["paper", "default"], model=load_model(model), device=CPU, precision="bf16")
     assert list(found) == ["paper", "default"]
-    for name, config in (("paper", InpaintConfig.paper()), ("default", InpaintConfig())):
+    # the model has no encoder, so z alone is searched
+    for name, config in (("paper", InpaintConfig.paper()), ("default", InpaintConfig.over_z())):
         expected = dataclasses.asdict(dataclasses.replace(config, precision="bf16"))
         # of which encoder a result is: none is this model's; and JSON has no infinity
         guess = {"encoder": None} if name == "default" else {}
@@ -116,19 +119,19 @@ def test_settings_differ_from_the_presets(model, batch):
     asked = {"iterations": "3", "tension": "2", "blend": "poisson", "z_max": "1", "precision": "bf16"}
     found = build(["default"], model=load_model(model), device=CPU, precision="fp32", settings=asked)["default"]
     config = InpaintConfig(iterations=3, tension=2.0, blend="poisson", z_max=1.0, precision="bf16")
-    assert found.config == dataclasses.asdict(config) | {"encoder": None}
+    assert found.config == dataclasses.asdict(config.over_z_alone()) | {"encoder": None}
     images, holes, seeds = batch
     expected = Inpainter.from_pretrained(model, config=config, device=CPU)(images, holes, seed=seeds)
     assert_array_equal(found.restore(images, holes, seeds), expected.image)
 
 
 def test_a_setting_concerns_the_methods_that_are_asked_for(model):
-    """A schedule that the default's optimiser has not."""
+    """A schedule that the optimiser of `over-z` has not."""
     asked, loaded = {"schedule": "cosine"}, load_model(model)
     found = build(["paper"], model=loaded, device=CPU, precision="fp32", settings=asked)["paper"]
     assert found.config["schedule"] == "cosine"
     with pytest.raises(InputError, match="schedule: expected constant with bfgs"):
-        build(["default"], model=loaded, device=CPU, precision="fp32", settings=asked)
+        build(["over-z"], model=loaded, device=CPU, precision="fp32", settings=asked)
 
 
 def test_an_unknown_precision_is_refused(model):

@@ -107,7 +107,9 @@ def test_the_evidence_has_both_sides_of_a_claim(claim):
     base = InpaintConfig.paper() if claim in PRINTED else InpaintConfig()
     varied = claim.better if claim.worse in ("paper", "default") else claim.worse
     if "--set" in claim.settings:
-        assert re.search(rf'^(choice|printed) "{re.escape(varied)}" {re.escape(claim.settings)}$', text, re.MULTILINE)
+        assert re.search(
+            rf'^(choice default|printed) "{re.escape(varied)}" {re.escape(claim.settings)}$', text, re.MULTILINE
+        )
         settings = dict(pair.split("=") for pair in claim.settings.split() if pair != "--set")
         assert base.with_settings(settings) != base
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,6 +172,7 @@ def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
         "learning_rate": 1e-3,
         "precision": "fp32",
         "seed": 5,
+        "stretch": 1.15,
         "images": 32,
         "cooldown": 8,
         "faces": 16,
@@ -210,9 +212,9 @@ def test_a_run_may_begin_with_an_encoder_for_other_faces(folder, faces):
     train_encoder(folder, begin, faces[:8], TINY, **options)
     found = load_model(folder)
     assert found.config.encoder["origin"] == begin.config.sha256["encoder"]
-    # one step away, where a fresh one is not
+    # one step away, where a fresh one is not, and stretched no further
     for one, other in zip(found.encoder.parameters(), begin.encoder.parameters(), strict=True):
-        assert 0 < (one - other).abs().max() < 1.5 * TINY.learning_rate
+        assert 0 < (one - other).abs().max() < 1.5 * 1.15 * TINY.learning_rate
     # the same again is the same run, and another beginning is none of it
     train_encoder(folder, begin, faces[:8], TINY, **options)
     assert load_model(folder).config.sha256 == found.config.sha256
@@ -220,6 +222,19 @@ def test_a_run_may_begin_with_an_encoder_for_other_faces(folder, faces):
         run(folder, faces[:8], images=16)
     with pytest.raises(InputError, match=r"from: expected an encoder of .*'width': 3}, got one of .*'width': 2}"):
         train_encoder(folder, begin, faces[:8], EncoderConfig(width=3, batch=4), **options)
+
+
+def test_guesses_are_stretched_when_they_are_written(folder, faces):
+    folders = {1.0: folder, 2.0: shutil.copytree(folder, folder.with_name("copy"))}
+    guesses = []
+    for stretch, place in folders.items():
+        train_encoder(place, load_model(place), faces, replace(TINY, stretch=stretch), images=8, device=CPU)
+        with torch.no_grad():
+            guesses.append(load_model(place).encoder(torch.ones(2, 4, 64, 64)))
+    # kept in half precision
+    assert_close(guesses[1], 2 * guesses[0], rtol=1e-2, atol=1e-3)
+    with pytest.raises(InputError, match="stretch: expected"):
+        EncoderConfig(stretch=0.0)
 
 
 def test_a_run_begins_with_no_encoder_that_is_not_there(folder, faces):
