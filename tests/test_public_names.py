@@ -27,6 +27,7 @@ NAMES = (
     "biharmonic_blend",
     "context_loss",
     "poisson_blend",
+    "Stage",
     "reference",
     "ssim",
     "structural_loss",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,16 +81,6 @@ def run(
             machine=machine(device),
             progress=lambda what, count: bar.update(task, description=what, advance=count),
         )
-
-
-def check_chart(path: Path | None) -> None:
-    """Raises InputError unless a chart that was asked for can be drawn and written."""
-    from faceinpaint_fast.images import check_writable
-
-    if path is not None:
-        check_writable(path)
-        if find_spec("matplotlib") is None:
-            raise InputError("--chart: expected matplotlib, of the extra faceinpaint_fast[plots], got none")
 
 
 def tables(out: Path) -> dict[str, str]:

@@ -192,7 +192,7 @@ def stretched(encoder: DCGANEncoder, by: float) -> DCGANEncoder:
     copied = deepcopy(encoder)
     with torch.no_grad():
         for parameter in copied.layers[-1].parameters():
-            parameter *= by
+            parameter.mul_(by)
     return copied
 
 

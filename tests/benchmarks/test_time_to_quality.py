@@ -47,7 +47,7 @@ def test_a_yardstick_is_reached_in_psnr_and_ssim_and_for_good(line, expected):
 
 def test_a_point_is_what_a_user_would_get(generator, discriminator, encoder, monkeypatch):
     """Each budget a search of its own, with the holes and seeds of the evaluation."""
-    config = dataclasses.replace(InpaintConfig(), lambda_c=0.7)
+    config = InpaintConfig.over_z(lambda_c=0.7)
     monkeypatch.setattr(time_to_quality, "TRIALS", {"guided": Trial(config=config, budgets=(1, 3))})
     monkeypatch.setattr(time_to_quality, "MASKS", ("centre", "drop-80"))
     monkeypatch.setattr(time_to_quality, "BATCH", 2)
@@ -67,6 +67,12 @@ def test_a_point_is_what_a_user_would_get(generator, discriminator, encoder, mon
     assert points[-1].hole_ssim == pytest.approx(np.mean([each.hole_ssim for each in judged]), abs=1e-3)
     losses = [0.7 * each.losses["context"] + 0.05 * each.losses["structural"] for each in found]
     assert points[-1].loss == pytest.approx(np.mean(losses), rel=1e-3)
+
+
+def test_a_budget_beyond_z_is_shared_by_its_stages():
+    assert [stage.steps for stage in TRIALS["beyond z"].at(21).stages] == [7, 7, 7]
+    assert TRIALS["beyond z"].at(30) == InpaintConfig()
+    assert TRIALS["BFGS"].at(12).iterations == 12
 
 
 def test_what_is_shown():
