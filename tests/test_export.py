@@ -159,7 +159,7 @@ def test_a_package_for_two_images(model, faces, tmp_path):
     "config",
     [
         InpaintConfig(stages=[(1, 3, 0.1), (3, 2, 0.1)], lambda_d=0.01),
-        InpaintConfig(stages=[(1, 3, 0.1)], flips=True),
+        InpaintConfig.over_z(iterations=2, flips=True),
         InpaintConfig.over_z(iterations=ITERATIONS, lambda_d=0.01),
         PAPER,
     ],

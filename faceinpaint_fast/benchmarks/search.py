@@ -53,6 +53,10 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
         "iteration-16-fp32": partial(iteration, device, 16, "fp32", 2.4),
         "iteration-16-bf16": partial(iteration, device, 16, "bf16", 4.2),
         "rate-16-fp32": partial(iteration_rate, device, 16, "fp32", 0.95),
+        "beyond-z-1-fp32": partial(beyond_z, device, 1, "fp32", 1.45),
+        "beyond-z-1-bf16": partial(beyond_z, device, 1, "bf16", 1.4),
+        "beyond-z-16-fp32": partial(beyond_z, device, 16, "fp32", 1.25),
+        "beyond-z-16-bf16": partial(beyond_z, device, 16, "bf16", 1.2),
         "batch-invariance": partial(batch_invariance, device, 16),
         "restoration-fp32": partial(restoration, device, "fp32", 50.0),
         "restoration-bf16": partial(restoration, device, "bf16", 50.0),
@@ -255,6 +259,28 @@ def restoration(device: torch.device, precision: Precision, at_least: float) -> 
         theirs=eager_iteration(device, 1)[0],
         at_least=at_least,
         work=(1.0, 1 / iterations),
+    )
+
+
+def beyond_z(device: torch.device, count: int, precision: Precision, at_least: float | None) -> Comparison:
+    """Compares faces restored by the default, which searches beyond z, with the best search over z."""
+    faces, hole = random_images(count).to(device), centre_hole()
+    default, over_z = (
+        Inpainter.of(model(), config=config, device=device)
+        for config in (InpaintConfig(precision=precision), InpaintConfig.over_z(precision=precision))
+    )
+
+    def check() -> None:
+        # what is known of an image is met more closely than any code can
+        assert (default(faces, hole).losses["context"] < over_z(faces, hole).losses["context"]).all()
+
+    return Comparison(
+        what=f"restored beyond z, batch {count}, {precision}",
+        rival="restored by the search over z",
+        ours=lambda: default(faces, hole),
+        theirs=lambda: over_z(faces, hole),
+        at_least=at_least,
+        check=check,
     )
 
 
