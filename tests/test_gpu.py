@@ -97,10 +97,17 @@ def test_a_search_is_the_cpu_s(faces):
     np.testing.assert_allclose(found.losses["total"], expected.losses["total"], rtol=1e-3)
 
 
-@pytest.mark.parametrize("optimiser", ["bfgs", "adam"])
-def test_warmed_up_it_takes_no_more_memory(optimiser, faces):
-    """Of torch, for its networks, its graph and the search; the blend is on the CPU with the default."""
-    inpainter = Inpainter.from_pretrained(config=InpaintConfig(optimiser=optimiser, precision="bf16"), device=CUDA)
+@pytest.mark.parametrize(
+    "config",
+    [
+        InpaintConfig(precision="bf16"),
+        *(InpaintConfig.over_z(optimiser=each, precision="bf16") for each in ("bfgs", "adam")),
+    ],
+    ids=["beyond z", "bfgs", "adam"],
+)
+def test_warmed_up_it_takes_no_more_memory(config, faces):
+    """Of torch, for its networks, its graphs and the search; the blend is on the CPU with the default."""
+    inpainter = Inpainter.from_pretrained(config=config, device=CUDA)
     inpainter.warm_up(5)
     before = torch.cuda.memory_reserved()
     for seed in range(3):
@@ -110,7 +117,9 @@ def test_warmed_up_it_takes_no_more_memory(optimiser, faces):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_an_image_s_bits_depend_on_no_neighbour(precision, faces):
-    inpainter = Inpainter.from_pretrained(config=InpaintConfig(iterations=20, precision=precision), device=CUDA)
+    inpainter = Inpainter.from_pretrained(
+        config=InpaintConfig.over_z(iterations=20, start="random", precision=precision), device=CUDA
+    )
     one = inpainter(faces, HOLES, seed=list(range(5)))
     order = [3, 0, 4, 1, 2]
     other = inpainter(faces[order], HOLES[order], seed=order)
@@ -122,10 +131,23 @@ def test_an_image_s_bits_depend_on_no_neighbour(precision, faces):
     )
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_beyond_z_it_is_the_cpu_s(precision, faces):
+    """Of nearly all activations: where a gradient is about 0, Adam steps either way."""
+    config = InpaintConfig(precision=precision)
+    found, expected = (Inpainter.from_pretrained(config=config, device=each)(faces, HOLES) for each in (CUDA, "cpu"))
+    apart = np.abs(found.activations - expected.activations)
+    assert np.median(apart) < (1e-3 if precision == "fp32" else 0.05)
+    # in bfloat16 the losses agree to its 8 bits
+    np.testing.assert_allclose(
+        found.losses["total"], expected.losses["total"], rtol=0.02 if precision == "fp32" else 0.1
+    )
+
+
 def test_a_graph_is_captured_once_a_size(faces):
     """Of the ladder; what fills a batch up is no part of it."""
-    inpainter = Inpainter.from_pretrained(config=InpaintConfig(iterations=12), device=CUDA)
-    kept = inpainter._search._on_device.graphs._kept
+    inpainter = Inpainter.from_pretrained(config=InpaintConfig.over_z(iterations=12), device=CUDA)
+    kept = inpainter._search.over_z._on_cuda.graphs._kept
     with warnings.catch_warnings():
         # "no CUDA graph" would be one
         warnings.simplefilter("error")
@@ -143,7 +165,7 @@ def test_a_graph_is_captured_once_a_size(faces):
 def test_memory_does_not_grow_with_iterations(faces):
     peaks = []
     for iterations in (10, 200):
-        inpainter = Inpainter.from_pretrained(config=InpaintConfig(iterations=iterations), device=CUDA)
+        inpainter = Inpainter.from_pretrained(config=InpaintConfig.over_z(iterations=iterations), device=CUDA)
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -168,7 +190,7 @@ class Stubborn(nn.Module):
 
 
 def test_a_generator_that_no_graph_can_hold(faces, model):
-    config = InpaintConfig(iterations=5)
+    config = InpaintConfig.over_z(iterations=5)
     inpainter = Inpainter(Stubborn(model.generator), model.discriminator, config=config, device=CUDA)
     with pytest.warns(UserWarning, match="generator: no CUDA graph"):
         found = inpainter(faces, HOLES)
@@ -188,7 +210,7 @@ def test_any_generator_is_compiled(faces, model):
         def forward(self, z):
             return self.inner(z)
 
-    config = InpaintConfig(iterations=100)
+    config = InpaintConfig.over_z(iterations=100)
     found = Inpainter(Other(), model.discriminator, config=config, device=CUDA)(faces, HOLES)
     expected = Inpainter(model.generator, model.discriminator, config=config, device=CUDA)(faces, HOLES)
     np.testing.assert_allclose(found.losses["total"].mean(), expected.losses["total"].mean(), rtol=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.search.loop import Loop, loss_and_gradient
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
-from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser
+from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser, optimiser_of
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
 
@@ -114,6 +115,26 @@ def test_with_its_own_kernels_it_is_the_plain_loop(lively, monkeypatch):
 def test_it_is_the_plain_loop(config, networks, starts):
     guess = 0.5 * starts[1] if config.start == "encoder" else None
     assert_is_the_plain_loop(networks, config, asked_of(networks, config, starts, guess))
+
+
+@pytest.mark.usefixtures("losses_by_csrc")
+def test_over_activations_it_is_the_plain_loop(networks, starts):
+    """Behind the second layer, held to where they began, with one start."""
+    config = InpaintConfig(stages=[(2, ITERATIONS, 0.1)])
+    u = networks.cuts[1].into(networks.cuts[0].into(starts[0]))
+    asked = dataclasses.replace(asked_of(networks, config, u[None].clone()), prior=Prior.at(u, config))
+    beyond, rule = networks.beyond(2), optimiser_of(config.stages[0], config)
+    gradient = partial(loss_and_gradient, beyond.generator)
+    fused = FusedSearch(finding_of(beyond, gradient, config), rule, ITERATIONS, asked)
+    plain = Loop(gradient, asked.objective, asked.prior, asked.starts, rule, ITERATIONS).iterate(lambda _: None)
+    for _ in range(ITERATIONS):
+        fused.advance()
+    found = fused.found(3)
+    # nearly all of them: where a gradient is about 0 either sign is right
+    assert (found[0] - plain[0]).abs().median() < 1e-5
+    assert (found[0] - u).abs().max() > 0.1
+    assert_close(found[1], plain[1], rtol=1e-4, atol=1e-6)
+    assert not found[2].any()
 
 
 def test_what_cannot_be_fused_is_composed_before(networks):
