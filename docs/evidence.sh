@@ -89,7 +89,7 @@ printed "paper, 300 iterations" --set iterations=300
 # G(z^) alone, known pixels too
 drops=drop-20,drop-40,drop-60,drop-80
 evaluate "$celeba" --out evidence/replication --faces 16 --masks "$drops" --methods paper-generated
-evaluate "$celeba" --out evidence/replication --faces 200 --masks "$drops" --methods default-generated
+evaluate "$celeba" --out evidence/replication --faces 200 --masks "$drops" --methods over-z-generated
 
 # of faces that may be shown; Fig. 4 shows none
 faceinpaint evaluate "$portraits" --figures docs/figures --precision bf16

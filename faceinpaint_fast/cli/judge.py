@@ -165,15 +165,14 @@ def evaluate(
     asked = Evaluation(masks=listed(masks) or recognised.masks(recognise), seed=seed, batch=batch)
     place = pick_device(device)
     if data or drawing:
-        loaded = load_model(model)
-        shape = geometry(loaded.config, size, crop)
+        shape = geometry((loaded := load_model(model)).config, size, crop)
         if drawing:
             drawing.draw(data or [], shape, on_error, loaded, place)
         if data and out is not None:
             named, bounds = recognised.split(chosen, recognise)
             restoring = _chosen(named, bounds, name, loaded, place, precision, differing)
-            measure = _run if recognise is None else partial(recognised.run, recognise)
-            measure(asked, restoring, data, shape, on_error, faces, out, place, loaded)
+            run = _run if recognise is None else partial(recognised.run, recognise)
+            run(asked, restoring, data, shape, on_error, faces, out, place, loaded)
     if out is not None:
         _report(out, update or [], chart, with_table1=table1)
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -54,7 +55,8 @@ def search(
     encoder  guesses codes for a search that starts there, and whose prior draws there
     z0       where to start, (B, latent_size) or (B, restarts, latent_size); without it, `starts` of the seed
 
-    The networks, of the same dtype, come back as they were; the search uses frozen copies of them in eval mode.
+    The networks, of the same dtype, come back as they were; the search uses frozen copies of them in eval mode.  It is
+    one function, for it is one thought: what is asked, where it begins, over z, beyond z, the best of the starts.
     """
     G, D = (deepcopy(network).eval().requires_grad_(False) for network in (generator, discriminator))
     B, R = len(image), config.restarts
@@ -63,38 +65,34 @@ def search(
     known = torch.from_numpy(~missing).to(image.device)
     # where, not a product: the hole may hold NaN
     image = torch.where(known[:, None], image, 0.0)
-    guess = image.new_zeros(B, 1, cast(int, generator.latent_size))
-    spread = torch.ones(R, 1)
-    if encoder is not None and config.start == "encoder":
-        guess = guessed(encoder, image, known.to(image))[:, None]
+    guess, spread = image.new_zeros(B, 1, cast(int, generator.latent_size)), torch.ones(R, 1)
+    guided, parts = encoder is not None and config.start == "encoder", list(getattr(G, "stages", []))
+    if guided:
+        guess = guessed(cast(nn.Module, encoder), image, known.to(image))[:, None]
         # the first start is the guess
         spread = SPREAD * (torch.arange(R) > 0)[:, None]
-    parts = list(getattr(G, "stages", []))
-    if spread[0] == 1 or not parts:
-        config = config.over_z_alone()
+    config = config if guided and parts else config.over_z_alone()
     image, known, W = (t.repeat_interleave(R, dim=0) for t in (image, known.to(image), W))
-
     if z0 is None:
         z0 = guess + (spread * starts(seed, B, R, guess.shape[2])).to(image)
     expected = guess.repeat_interleave(R, dim=0)[:, 0]
 
-    def losses_at(
-        z: Tensor, G: nn.Module = G, expected: Tensor = expected, *, beyond_z: bool = False
-    ) -> dict[str, Tensor]:
-        return objective(G(z), D, image, known, W, config, z, expected, beyond_z=beyond_z)
+    def losses_at(z: Tensor, G: nn.Module = G, expected: Tensor = expected, **where: bool) -> dict[str, Tensor]:
+        return objective(G(z), D, image, known, W, config, z, expected, **where)
 
     minimise = bfgs if config.optimiser == "bfgs" else adam
     z, rows = minimise(losses_at, z0.to(image).reshape(B * R, -1).clone(), config)
-    u, last, began, layer = z, G, expected, 0
-    for stage in config.stages:
+    u, at_the_end = z, losses_at
+    for layers, stage in zip(pairwise([0, *(stage.layer for stage in config.stages)]), config.stages, strict=True):
         with torch.no_grad():
-            began = nn.Sequential(*parts[layer : stage.layer])(u)
-        layer, last = stage.layer, nn.Sequential(*parts[stage.layer :])
-        u, more = adam_beyond(partial(losses_at, G=last, expected=began, beyond_z=True), began.clone(), stage, config)
+            began = nn.Sequential(*parts[slice(*layers)])(u)
+        G = nn.Sequential(*parts[stage.layer :])
+        at_the_end = partial(losses_at, G=G, expected=began, beyond_z=True)
+        u, more = adam_beyond(at_the_end, began.clone(), stage, config)
         rows += more
     with torch.no_grad():
-        generated = last(u)
-        rows.append(losses_at(u, last, began, beyond_z=bool(config.stages)))
+        generated = G(u)
+        rows.append(at_the_end(u))
 
     final = rows[-1]["total"].reshape(B, R)
     if not final.isfinite().all():
