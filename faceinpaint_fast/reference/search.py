@@ -104,19 +104,8 @@ def search(
 
 def adam(losses_at: Losses, z: Tensor, config: InpaintConfig) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """Where Adam gets to from z (B, latent_size), and the losses on its way."""
-    z.requires_grad_()
-    optimiser = torch.optim.Adam([z], betas=(0.9, 0.999), eps=1e-8)
-    rows = []
-    for t in range(config.iterations):
-        losses = losses_at(z)
-        rows.append({name: loss.detach() for name, loss in losses.items()})
-        optimiser.zero_grad()
-        losses["total"].sum().backward()
-        optimiser.param_groups[0]["lr"] = step_size(config.learning_rate, t, config.iterations, config)
-        optimiser.step()
-        with torch.no_grad():
-            z.clamp_(-config.z_max, config.z_max)
-    return z.detach(), rows
+    sizes = step_sizes(config.learning_rate, config.iterations, config)
+    return adam_by(sizes, losses_at, z, betas=(0.9, 0.999), eps=1e-8, bound=config.z_max)
 
 
 def adam_beyond(
@@ -126,17 +115,27 @@ def adam_beyond(
 
     Its first moment forgets faster than Adam's usually does, and epsilon is small beside a mean over pixels' gradient.
     """
-    u.requires_grad_()
-    optimiser = torch.optim.Adam([u], betas=(0.5, 0.999), eps=1e-12)
+    sizes = step_sizes(stage.rate, stage.steps, config)
+    return adam_by(sizes, losses_at, u, betas=(0.5, 0.999), eps=1e-12, bound=math.inf)
+
+
+def adam_by(
+    sizes: Sequence[float], losses_at: Losses, x: Tensor, *, betas: tuple[float, float], eps: float, bound: float
+) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    """Where torch's Adam gets to from x by steps of these sizes, each clipped to the bound; and the losses there."""
+    x.requires_grad_()
+    optimiser = torch.optim.Adam([x], betas=betas, eps=eps)
     rows = []
-    for t in range(stage.steps):
-        losses = losses_at(u)
+    for size in sizes:
+        losses = losses_at(x)
         rows.append({name: loss.detach() for name, loss in losses.items()})
         optimiser.zero_grad()
         losses["total"].sum().backward()
-        optimiser.param_groups[0]["lr"] = step_size(stage.rate, t, stage.steps, config)
+        optimiser.param_groups[0]["lr"] = size
         optimiser.step()
-    return u.detach(), rows
+        with torch.no_grad():
+            x.clamp_(-bound, bound)
+    return x.detach(), rows
 
 
 def bfgs(losses_at: Losses, z: Tensor, config: InpaintConfig) -> tuple[Tensor, list[dict[str, Tensor]]]:
@@ -202,8 +201,8 @@ def drawn(seed: int, count: int, latent_size: int) -> Tensor:
     return torch.randn(count, latent_size, generator=generator, dtype=torch.float32, device="cpu")
 
 
-def step_size(rate: float, t: int, steps: int, config: InpaintConfig) -> float:
-    """Adam's step size at step t = 0, 1, ...: constant, or decayed along half a cosine to almost 0."""
+def step_sizes(rate: float, steps: int, config: InpaintConfig) -> list[float]:
+    """Adam's step sizes: constant, or decayed along half a cosine to almost 0."""
     if config.schedule == "constant":
-        return rate
-    return rate * (1 + math.cos(math.pi * t / steps)) / 2
+        return [rate] * steps
+    return [rate * (1 + math.cos(math.pi * t / steps)) / 2 for t in range(steps)]
