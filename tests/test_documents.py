@@ -49,10 +49,12 @@ def test_the_gallery_shows_every_figure_and_none_is_large():
     folder = ROOT / "docs/figures"
     if not folder.is_dir():
         pytest.skip("docs/ is not part of a source distribution")
-    shown = "".join((ROOT / name).read_text() for name in ("docs/figures/README.md", "docs/evaluation.md"))
+    pages = "docs/figures/README.md", "docs/evaluation.md", "docs/recognition.md"
+    shown = "".join((ROOT / name).read_text() for name in pages)
     drawn = {path.name: path.stat().st_size for path in folder.glob("*.png")}
-    # figures 1, 4 to 12, and the chart
-    assert {f"fig{number:02d}.png" for number in (1, *range(4, 13))} | {"evaluation.png"} == drawn.keys()
+    # figures 1, 4 to 12, and the charts
+    charts = {"evaluation.png", "recognition.png"}
+    assert {f"fig{number:02d}.png" for number in (1, *range(4, 13))} | charts == drawn.keys()
     for name, size in drawn.items():
         assert f"{name})" in shown, name
         assert size < 400_000, name
