@@ -67,9 +67,6 @@ choice over-z "over z"
 choice over-z "over z, tension 2" --set tension=2
 choice over-z "the guess alone" --set iterations=1 --set tension=2
 choice over-z "over z, no prior" --set lambda_z=0
-choice over-z "over z, no guess, BFGS, 100 iterations" --set start=random --set iterations=100
-choice over-z "over z, no guess, decayed Adam, 100 iterations" --set optimiser=adam --set schedule=cosine \
-    --set start=random --set lambda_z=0.02 --set iterations=100
 
 # the printed method, and what remains of it without each of its parts: NAME [--set FIELD=VALUE]...
 printed() {
