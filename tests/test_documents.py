@@ -8,7 +8,7 @@ import pytest
 
 from faceinpaint_fast import markdown as documents
 from faceinpaint_fast.cli import recognised
-from faceinpaint_fast.config import InpaintConfig
+from faceinpaint_fast.config import InpaintConfig, Stage
 from faceinpaint_fast.evaluation import replication, tables
 from faceinpaint_fast.evaluation.results import read, read_all
 
@@ -74,4 +74,6 @@ def test_a_resumed_evaluation_goes_on_with_these_records(folder):
         assert config.keys() - {"encoder", "judged"} == fields
         assert ("encoder" in config) == (config["start"] == "encoder")
         # and are words that it knows
-        InpaintConfig(**{name: config[name] for name in ("optimiser", "schedule", "start", "blend")})
+        stages = [Stage(**stage) for stage in config["stages"]]
+        words = {name: config[name] for name in ("iterations", "optimiser", "schedule", "start", "blend")}
+        InpaintConfig(stages=stages, **words)
