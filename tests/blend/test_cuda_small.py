@@ -13,6 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from faceinpaint_fast import InputError, biharmonic_blend, masks, poisson_blend, reference, tension_blend
 from faceinpaint_fast._cpu import DEPTH
 from faceinpaint_fast.blend.cuda import small
+from faceinpaint_fast.config import TENSION
 
 # of a block; with those that a device would get a test takes four times as long
 THREADS, FEW_THREADS = small.THREADS, {32: 32, 64: 128, 128: 512}
@@ -256,7 +257,7 @@ def test_agrees_with_the_blend_on_the_cpu(kind, rng):
     y, x = np.mgrid[:64, :64]
     target = np.uint8(127 + 60 * np.sin(y / 9 + x / 13) + 30 * rng.random((64, 64)))[None, ..., None]
     source = np.uint8(120 + 60 * np.sin(y / 8 + x / 14) + 30 * rng.random((64, 64)))[None, ..., None]
-    for blend, tension in ((poisson_blend, None), (biharmonic_blend, 0.0), (tension_blend, 0.5)):
+    for blend, tension in ((poisson_blend, None), (biharmonic_blend, 0.0), (tension_blend, TENSION)):
         found, _ = blended(target, source, holes, tension)
         assert np.abs(np.int16(found) - blend(target, source, holes)).max() <= 1
 
