@@ -56,7 +56,7 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
         "beyond-z-1-fp32": partial(beyond_z, device, 1, "fp32", 1.45),
         "beyond-z-1-bf16": partial(beyond_z, device, 1, "bf16", 1.4),
         "beyond-z-16-fp32": partial(beyond_z, device, 16, "fp32", 1.25),
-        "beyond-z-16-bf16": partial(beyond_z, device, 16, "bf16", 1.2),
+        "beyond-z-16-bf16": partial(beyond_z, device, 16, "bf16", 1.1),
         "batch-invariance": partial(batch_invariance, device, 16),
         "restoration-fp32": partial(restoration, device, "fp32", 50.0),
         "restoration-bf16": partial(restoration, device, "bf16", 50.0),
