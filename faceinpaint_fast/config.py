@@ -114,7 +114,7 @@ class InpaintConfig:
     optimiser      "adam" (Kingma and Ba 2015) or, of z alone, "bfgs", quasi-Newton
     schedule       of Adam's step size, over z or in each stage: "constant", or "cosine": decayed to zero along a half
                    cosine
-    start          "encoder": near the code that the model's encoder guesses, if it has one, and with the prior drawing
+    start          "encoder": at the code that the model's encoder guesses, if it has one, and with the prior drawing
                    to there instead of to 0; "random": at codes of the seed alone
     restarts       starts per image, of which the one with the least loss is kept
     learning_rate  Adam's step size in z, at the start; the length of BFGS's first step

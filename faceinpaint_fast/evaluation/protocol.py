@@ -178,12 +178,20 @@ def _restored(
     start = time.perf_counter()
     restored = method.restore(np.where(holes[..., None], 0, truths), holes, seeds)
     seconds = (time.perf_counter() - start) / len(batch)
-    if not np.isfinite(restored).all():
-        raise ModelError(f"{name}: expected finite images under {mask}, got NaN or Inf among faces {list(batch)}")
-    images = np.round(255 * restored.clip(0, 1)) / 255
+    images = as_handed_over(restored, f"{name}: expected finite images under {mask}", batch) / 255
     for face, image, truth, hole in zip(batch, images, truths, holes, strict=True):
         figures = _rounded(quality(image, truth, hole))
         yield {"mask": mask, "face": face, "pixels": digest(faces[face]), **figures, "seconds": float(f"{seconds:.3g}")}
+
+
+def as_handed_over(restored: NDArray[np.float64], expected: str, batch: range) -> NDArray[np.uint8]:
+    """Returns restored images (n, H, W, 3) as a user gets them, in 8 bits.
+
+    Raises ModelError, which begins with what was expected, for numbers among those of the batch's faces that are none.
+    """
+    if not np.isfinite(restored).all():
+        raise ModelError(f"{expected}, got NaN or Inf among faces {list(batch)}")
+    return np.round(255 * restored.clip(0, 1)).astype(np.uint8)
 
 
 def _rounded(figures: Quality) -> dict[str, float | None]:

@@ -28,10 +28,9 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.errors import ModelError
 from faceinpaint_fast.evaluation.identities import People
 from faceinpaint_fast.evaluation.methods import Method
-from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, files, seed_of
+from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, as_handed_over, files, seed_of
 from faceinpaint_fast.evaluation.recogniser import NAME, Recogniser
 from faceinpaint_fast.evaluation.results import RECOGNITION, Log, Record, check_writable, digest, to_itself
 
@@ -129,11 +128,7 @@ def _described(
         seeds = [seed_of(asked.seed, face) for face in batch]
         holes = np.stack([np.zeros(shape, bool) if mask == NO_HOLE else masks.draw(mask, shape, s) for s in seeds])
         restored = method.restore(np.where(holes[..., None], 0, faces[first : batch.stop] / 255), holes, seeds)
-        if not np.isfinite(restored).all():
-            raise ModelError(
-                f"recognise: expected finite images under {mask}, got NaN or Inf among faces {list(batch)}"
-            )
-        found.append(recogniser(np.round(255 * restored.clip(0, 1)).astype(np.uint8)))
+        found.append(recogniser(as_handed_over(restored, f"recognise: expected finite images under {mask}", batch)))
         progress(len(batch))
     return np.concatenate(found)
 

@@ -25,6 +25,9 @@ from faceinpaint_fast.networks.products import PackedProduct, Product, TorchProd
 from faceinpaint_fast.networks.protocols import Cut, Differentiable, Pullback
 
 
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}  # inside a network
+
+
 def differentiable(
     network: Any,
     device: torch.device,
@@ -38,7 +41,7 @@ def differentiable(
     A DCGAN has its adjoint written out, and on a CPU is batch_invariant if asked to be; any other network has a tape.
     `product` is what a DCGAN's layers multiply by, if not by what is best on the device.
     """
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = DTYPES[precision]
     if is_plain(network):
         return AdjointNetwork(network, product or product_for(device), dtype, batch_invariant=batch_invariant)
     return TapedNetwork(network, device, dtype)
@@ -51,15 +54,14 @@ def cuts_of(network: Any, whole: Differentiable, device: torch.device, precision
     """
     if isinstance(whole, AdjointNetwork):
         return whole.cuts()
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     *stages, last = getattr(network, "stages", [None])
     cuts: list[Cut] = []
     shape: tuple[int, ...] = (network.latent_size,)
     for position, stage in enumerate(stages):
-        into = TapedNetwork(Rows([stage], shape), device, dtype)
+        into = TapedNetwork(Rows([stage], shape), device, DTYPES[precision])
         rows = into.value(torch.zeros(1, prod(shape), device=device))
         shape = tuple(rows.shape[1:])
-        onward = TapedNetwork(Rows([*stages[position + 1 :], last], shape), device, dtype)
+        onward = TapedNetwork(Rows([*stages[position + 1 :], last], shape), device, DTYPES[precision])
         cuts.append(Cut(partial(_rows_of, into), onward, partial(torch.unflatten, dim=1, sizes=shape)))
     return tuple(cuts)
 

@@ -98,8 +98,7 @@ def draw_quality(data: str, methods: Mapping[str, Column], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    masks = list(dict.fromkeys(mask for column in methods.values() for mask in column))
-    masks.sort(key=lambda mask: MASKS.index(mask) if mask in MASKS else len(MASKS))
+    masks = sorted({mask for column in methods.values() for mask in column}, key=order(MASKS))
     figure = Figure(figsize=(10, 5.5), layout="constrained")
     axes = figure.subplots()
     for i, (name, column) in enumerate(methods.items()):

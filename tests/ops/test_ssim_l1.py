@@ -71,3 +71,17 @@ def test_a_target_in_memory_of_its_own(images):
         assert torch.equal(unchanged, exact[0])
         assert torch.equal(found[:2], exact[1])
         assert torch.equal(found[2], exact[0][1])
+
+
+@pytest.mark.parametrize("dtype", RTOL, ids=str)
+def test_a_window_without_a_share_may_divide_by_0(dtype):
+    """As one that lies beyond the last may: it has no say in SSIM nor in the gradient."""
+    y = torch.zeros(1, 1, 11, 12, dtype=dtype)
+    share = torch.tensor([[[0.0, 1.0]]], dtype=dtype)
+    target = Target.of(y, torch.ones_like(y[:, 0]), share)
+    # 2 variance + c2 is what it divides by where nothing differs
+    target.variance[..., 0] = -target.c2 / 2
+    one = torch.ones(1, dtype=dtype)
+    similarity, l1, gradient = ssim_l1(y.clone(), target, one, one)
+    assert (similarity.item(), l1.item()) == (1, 0)
+    assert not gradient.any()
