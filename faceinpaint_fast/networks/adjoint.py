@@ -24,7 +24,6 @@ from faceinpaint_fast.networks.layers import Finish, Layer, layers_of
 from faceinpaint_fast.networks.products import PackedProduct, Product, TorchProduct, added
 from faceinpaint_fast.networks.protocols import Cut, Differentiable, Pullback
 
-
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}  # inside a network
 
 
