@@ -23,7 +23,7 @@ LEAST = 1e-6  # share of known mirrored pixels under the Gaussian
 
 
 def mirrored(images: NDArray[Any], missing: NDArray[np.bool_], generated: NDArray[Any]) -> NDArray[Any]:
-    """Returns T with mirrored known pixels mixed in: see above.
+    """Returns T with mirrored known pixels mixed in, by this module's formula.
 
     images     (B, H, W, C) in [0, 1]; what they hold where missing does not matter
     missing    (B, H, W)

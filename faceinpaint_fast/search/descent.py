@@ -24,9 +24,9 @@ WORTH_COMPILING = 100  # iterations: compiling takes half a minute
 
 
 class Descent:
-    """Searches over what `networks.generator` draws from, rows (B, n), so many iterations each.
+    """A descent searches over what `networks.generator` draws from, rows (B, n), so many iterations each.
 
-    On a CUDA device it keeps graphs of a few sizes of batches, and its searches wait for each other: see `graph`.
+    On a CUDA device a descent keeps graphs of a few sizes of batches, and its searches wait for each other (`graph`).
     """
 
     def __init__(
