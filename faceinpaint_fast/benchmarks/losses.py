@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -12,13 +13,22 @@ from torch import Tensor
 from faceinpaint_fast.benchmarks.comparison import Comparison
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
+from faceinpaint_fast.ops.window import Window
 from faceinpaint_fast.reference.objective import ssim_map
+
+# the sizes at which `ssim` is held beside fused-ssim
+SAME = ((1, 3, 64, 64), (64, 3, 64, 64), (1024, 3, 64, 64), (1, 3, 1024, 1024), (16, 3, 1024, 1024))
 
 
 def comparisons(device: torch.device, image_shape: tuple[int, int, int]) -> dict[str, Callable[[], Comparison]]:
     """Returns what there is to compare on the device, by name; image_shape is (C, H, W) of a model's images."""
     if device.type == "cuda":
-        return {"bandwidth": partial(bandwidth, device, (64, 3, 1024, 1024), 0.6)}
+        rows: dict[str, Callable[[], Comparison]]
+        rows = {f"pair-{count}": partial(pair, device, (count, *image_shape), None) for count in (1, 64, 1024)}
+        rows["bandwidth"] = partial(bandwidth, device, (64, 3, 1024, 1024), 0.4)
+        if find_spec("fused_ssim"):
+            rows |= {f"fused-ssim-{'x'.join(map(str, shape))}": partial(same, device, shape) for shape in SAME}
+        return rows
     return {
         "pair-1": partial(pair, device, (1, *image_shape), 12.0),
         "pair-64": partial(pair, device, (64, *image_shape), 15.0),
@@ -40,11 +50,16 @@ def images(device: torch.device, shape: tuple[int, ...]) -> tuple[Tensor, Tensor
 
 def our_pair(x: Tensor, y: Tensor) -> tuple[Callable[[], tuple[Tensor, Tensor, Tensor]], Target]:
     """Returns what gives SSIM, L1 and the gradient of L1 - SSIM, as the search takes them, and the target's cache."""
-    channels, height, width = x.shape[1:]
-    windows = height - 10, width - 10
-    share = y.new_full((1, *windows), 1 / (channels * windows[0] * windows[1]))
-    target, one = Target.of(y, y.new_ones(1, height, width), share), y.new_ones(len(y))
+    target, one = flat_target(y), y.new_ones(len(y))
     return lambda: ssim_l1(x, target, -one, one), target
+
+
+def flat_target(y: Tensor) -> Target:
+    """Returns the target y (B, C, H, W) where every pixel and every window counts alike."""
+    channels, height, width = y.shape[1:]
+    windows = Window().positions(height), Window().positions(width)
+    share = y.new_full((1, *windows), 1 / (channels * windows[0] * windows[1]))
+    return Target.of(y, y.new_ones(1, height, width), share)
 
 
 def eager_gradient(x: Tensor, y: Tensor, with_l1: bool) -> Callable[[], Tensor]:
@@ -90,7 +105,7 @@ def assert_same_gradient(found: Tensor, expected: Tensor, x: Tensor, y: Tensor) 
 # --- comparisons ---
 
 
-def pair(device: torch.device, shape: tuple[int, ...], at_least: float) -> Comparison:
+def pair(device: torch.device, shape: tuple[int, ...], at_least: float | None) -> Comparison:
     """Compares SSIM, L1 and their gradient as the search takes them, the target known."""
     x, y = images(device, shape)
     (ours, _), theirs = our_pair(x, y), eager_gradient(x, y, with_l1=True)
@@ -120,6 +135,30 @@ def alone(device: torch.device, shape: tuple[int, ...], at_least: float) -> Comp
         ours=ours,
         theirs=theirs,
         at_least=at_least,
+        check=lambda: torch.testing.assert_close(ours(), theirs(), rtol=0, atol=1e-3 * largest),
+    )
+
+
+def same(device: torch.device, shape: tuple[int, ...]) -> Comparison:
+    """Compares `ssim`, zeros beyond the border, with fused-ssim: forwards and backwards, launched one by one."""
+    from fused_ssim import fused_ssim
+
+    x, y = images(device, shape)
+    x.requires_grad_()
+
+    def ours() -> Tensor:
+        return torch.autograd.grad(ssim(x, y, padding="same").mean(), x)[0]
+
+    def theirs() -> Tensor:
+        return torch.autograd.grad(fused_ssim(x, y, padding="same"), x)[0]
+
+    largest = float(theirs().abs().max())
+    return Comparison(
+        what=f'ssim(x, y, padding="same") under autograd, value and gradient, {shape}',
+        rival=f"fused-ssim {importlib.metadata.version('fused_ssim')}",
+        ours=ours,
+        theirs=theirs,
+        at_least=1.0,
         check=lambda: torch.testing.assert_close(ours(), theirs(), rtol=0, atol=1e-3 * largest),
     )
 

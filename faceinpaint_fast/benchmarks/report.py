@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from faceinpaint_fast.benchmarks import blend, losses, search
+from faceinpaint_fast.benchmarks import asked, blend, calls, losses, search
 from faceinpaint_fast.benchmarks.comparison import Comparison, Measurement
 from faceinpaint_fast.markdown import page, table
 
@@ -15,8 +15,8 @@ HEADS = ("what", "ours", "beside", "theirs", "ratio", "at least")
 
 def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
     """Returns what there is to compare on the device, by name; a comparison takes memory from when it is built."""
-    of_losses = losses.comparisons(device, search.image_shape())
-    return search.comparisons(device) | of_losses | blend.comparisons(device)
+    of_losses = losses.comparisons(device, asked.image_shape())
+    return search.comparisons(device) | of_losses | calls.comparisons(device) | blend.comparisons(device)
 
 
 def markdown(measurements: Sequence[Measurement], machine: Mapping[str, str]) -> str:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
-from typing import Any, get_args
+from functools import partial
+from typing import get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from faceinpaint_fast import masks
+from faceinpaint_fast.benchmarks.asked import centre_hole, codes, model, random_images
 from faceinpaint_fast.benchmarks.comparison import Comparison
-from faceinpaint_fast.benchmarks.losses import eager_ssim, rival_ssim
+from faceinpaint_fast.benchmarks.losses import rival_ssim
+from faceinpaint_fast.benchmarks.written import captured_iteration, eager_iteration
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.faces import astronaut
-from faceinpaint_fast.models import Model, load_model
+from faceinpaint_fast.models import Model
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.pipeline import Inpainter
 from faceinpaint_fast.search.graph import LENGTH, Capture
 from faceinpaint_fast.search.latent_search import LatentSearch
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
-from faceinpaint_fast.search.optimisers import ATTEMPTS
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
-from faceinpaint_fast.weight_map import weight_map
 
 
 def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
@@ -38,11 +35,18 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
             "iteration-1-bf16": partial(iteration, device, 1, "bf16", None),
             "iteration-1024-fp32": partial(iteration, device, 1024, "fp32", 1.6),
             "iteration-1024-bf16": partial(iteration, device, 1024, "bf16", None),
+            "careful-1-bf16": partial(careful, device, 1),
+            "careful-1024-bf16": partial(careful, device, 1024),
             "rate-1024-bf16": partial(iteration_rate, device, 1024, "bf16", 0.35),
             **{
                 f"bfgs-{count}-{precision}": partial(without_d, device, count, precision)
                 for precision in get_args(Precision)
                 for count in (1, 16, 64, 256, 1024)
+            },
+            **{
+                f"beyond-z-{count}-{precision}": partial(beyond_z, device, count, precision, None)
+                for precision in get_args(Precision)
+                for count in (1, 16, 1024)
             },
             "batch-invariance": partial(batch_invariance, device, 64),
             "restoration-bf16": partial(restoration, device, "bf16", 50.0),
@@ -64,34 +68,6 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
 
 
 # --- what is compared ---
-
-
-@cache
-def model() -> Model:
-    """Returns the shipped model."""
-    return load_model()
-
-
-def image_shape() -> tuple[int, int, int]:
-    """Returns (C, H, W) of the shipped model's images."""
-    config = model().config
-    return config.channels, config.size, config.size
-
-
-def centre_hole() -> NDArray[np.bool_]:
-    """Returns a hole (H, W) in the middle of the shipped model's images."""
-    return masks.centre(image_shape()[1:])
-
-
-def random_images(count: int) -> Tensor:
-    """Returns images (count, C, H, W) in [0, 1] of independent pixels."""
-    return torch.rand(count, *image_shape(), generator=torch.Generator().manual_seed(0))
-
-
-def codes(count: int) -> Tensor:
-    """Returns random codes (ATTEMPTS, B, latent_size), those of the first attempt first."""
-    random = torch.Generator().manual_seed(1)
-    return torch.randn(ATTEMPTS, count, model().config.latent_size, generator=random)
 
 
 def our_iterations(
@@ -125,35 +101,6 @@ def our_iterations(
 def printed(precision: Precision) -> InpaintConfig:
     """Returns the printed objective without its clamps: D, L1 and SSIM."""
     return InpaintConfig.paper(normalization="masked", precision=precision)
-
-
-def eager_iteration(
-    device: torch.device, count: int, *, with_d: bool = True
-) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
-    """Returns an iteration as a user would write it, and its losses (B,).
-
-    Autograd goes through networks that are not frozen, and Adam is torch's.
-    """
-    G, D = (network.to(device).eval().requires_grad_(True) for network in (model().generator, model().discriminator))
-    hole = centre_hole()
-    images, known = random_images(count).to(device), torch.from_numpy(~hole).to(device)
-    W = (known * torch.from_numpy(weight_map(hole)).to(device)).expand(count, 1, -1, -1)
-    z = codes(count)[0].to(device).requires_grad_()
-    adam = torch.optim.Adam([z], lr=0.03)
-    similarity = eager_ssim()
-
-    def total() -> Tensor:
-        x = (G(z) + 1) / 2
-        adversarial = torch.log(1 - torch.sigmoid(D(2 * x - 1))) if with_d else torch.zeros((), device=device)
-        context = (W * (x - images)).abs().sum(dim=(1, 2, 3)) / (3 * W[0].sum())
-        return 0.003 * adversarial + 0.2 * context + 0.797 * (1 - similarity(W * x, W * images))
-
-    def once() -> None:
-        adam.zero_grad()
-        total().sum().backward()
-        adam.step()
-
-    return once, total
 
 
 def flops_of_an_iteration(model: Model) -> int:
@@ -202,6 +149,20 @@ def iteration(device: torch.device, count: int, precision: Precision, at_least: 
         at_least=at_least,
         work=(iterations, 1.0),
         check=check,
+    )
+
+
+def careful(device: torch.device, count: int) -> Comparison:
+    """Compares iterations with D with what the most careful user would have: bfloat16, channels last, CUDA graphs."""
+    ours, iterations, _ = our_iterations(device, count, printed("bf16"))
+    theirs = captured_iteration(device, count)
+    return Comparison(
+        what=f"{counted(iterations)}, batch {count}, bf16",
+        rival=f"one under autocast, networks frozen and channels last, {rival_ssim()}, torch's Adam, as a CUDA graph",
+        ours=ours,
+        theirs=theirs,
+        at_least=None,
+        work=(iterations, 1.0),
     )
 
 

@@ -1,7 +1,8 @@
-"""The kernels that are tuned: DCGAN's layers in either direction, and the iterations of the optimisers."""
+"""The kernels that are tuned: DCGAN's layers in either direction, the losses, and the iterations of the optimisers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from faceinpaint_fast.benchmarks import losses
 from faceinpaint_fast.benchmarks.tuner import Family
 from faceinpaint_fast.models import load_model
 from faceinpaint_fast.networks import tiles
@@ -20,12 +22,16 @@ from faceinpaint_fast.networks.products import TorchProduct
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.networks.tiles import Choice, Table, Work
 from faceinpaint_fast.networks.triton_layers import TritonProduct
+from faceinpaint_fast.ops import triton_ssim_l1
+from faceinpaint_fast.ops.ssim import unlikeness
+from faceinpaint_fast.ops.window import Window
 from faceinpaint_fast.search import triton_steps
 from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam
 from faceinpaint_fast.search.triton_steps import Composition, Found
 
 # of the largest number: float32 within the contract; in bf16 the result itself has 8 bits
 LAYER = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
+LARGE, MOST_LARGE = (3, 1024, 1024), 16  # images that are no model's, and so many of them
 LONGEST = 1000  # iterations that Adam has numbers for
 STEPS = 10  # iterations of a launch: H is read once it has learnt
 # of ten iterations, each of which goes on from where the one before it ended
@@ -36,11 +42,14 @@ def families(device: torch.device) -> list[Family]:
     """Returns those of the shipped model on a CUDA device."""
     model = load_model()
     networks: list[Any] = [model.generator, model.discriminator, *([model.encoder] if model.encoder else [])]
-    latent_size = model.generator.latent_size
+    config, latent_size = model.config, model.generator.latent_size
+    # behind each layer of G but the last
+    behind = [side**2 * layer.weight.shape[0] for layer, side in halves(model.generator)[1:]]
     return [
         Layers([frozen(network, device) for network in networks], device),
+        Losses((config.channels, config.size, config.size), device),
         Steps("bfgs", [latent_size], device),
-        Steps("adam", [latent_size], device),
+        Steps("adam", [latent_size, *behind], device),
     ]
 
 
@@ -130,6 +139,72 @@ def halves(network: DCGAN) -> list[tuple[Layer, int]]:
     # G's begin at one pixel, and then at 4; those of the others end there
     sides = [1, *(4 << i for i in range(len(layers) - 1))]
     return list(zip(layers, sides if isinstance(network, DCGANGenerator) else sides[::-1], strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A kernel of the losses over planes of so many pixels in all, of an image of a model or of large ones."""
+
+    rows: int
+    walk: str
+    small: bool
+
+
+class Losses:
+    """The walks of SSIM and L1 with their gradient over batches of a model's images, and over large ones."""
+
+    name = "losses"
+
+    def __init__(self, image_shape: tuple[int, int, int], device: torch.device) -> None:
+        self._small, self._device = image_shape, device
+        self._shapes: dict[Walk, tuple[int, ...]] = {}
+
+    def cases(self, batches: Sequence[int]) -> Iterable[Walk]:
+        """Returns the walks over batches of either size; of large images fewer, for each is more."""
+        shapes = [(count, *self._small) for count in batches]
+        shapes += [(count, *LARGE) for count in batches if count <= MOST_LARGE]
+        walks = product(shapes, triton_ssim_l1.TILES)
+        cases = {Walk(math.prod(shape), walk, shape[-1] <= triton_ssim_l1.SMALL): shape for shape, walk in walks}
+        self._shapes |= cases
+        return list(cases)
+
+    def candidates(self, case: Walk) -> Iterable[Mapping[str, int]]:
+        """Returns tiles, the likeliest first."""
+        return [tile._asdict() for tile in triton_ssim_l1.candidates(case.walk, case.rows, Window().size)]
+
+    def launch(self, case: Walk, candidate: Mapping[str, int]) -> Callable[[], tuple[Tensor, ...]]:
+        """Returns the launches that this walk is among, the others cut as is best known."""
+        x, y, window, taps = *self._given(case), Window(), Window().taps(torch.float32, self._device)
+        tiles = {case.walk: triton_ssim_l1.Tile(**candidate)}
+        if case.walk == "statistics":
+            return lambda: triton_ssim_l1.window_statistics(y, taps, window.pad, tiles=tiles)
+        target, one = losses.flat_target(y), y.new_ones(len(y))
+        new = case.walk == "windows of a new target"
+        mean, variance = (None, None) if new else (target.mean, target.variance)
+
+        def run() -> tuple[Tensor, ...]:
+            return triton_ssim_l1.ssim_l1_partials(
+                x, target.w, y, mean, variance, target.share, taps, window.pad, target.c1, target.c2, -one, one, tiles=tiles
+            )
+
+        return run
+
+    def check(self, case: Walk, launch: Callable[[], tuple[Tensor, ...]]) -> None:
+        """Holds it against the definition."""
+        x, y = self._given(case)
+        if case.walk == "statistics":
+            mean = Window().local_mean(y)
+            for found, expected in zip(launch(), (mean, Window().local_mean(y * y) - mean * mean), strict=True):
+                assert_close(found, expected, rtol=0, atol=1e-5)
+            return
+        of_ssim, of_l1, gradient = launch()
+        expected = losses.eager_gradient(x, y, with_l1=True)()
+        losses.assert_same_gradient(gradient, expected, x, y)
+        assert_close(of_ssim.sum(dim=1), unlikeness(x, y).mean(dim=(1, 2, 3)), rtol=1e-4, atol=1e-6)
+        assert_close(of_l1.sum(dim=1), (x - y).abs().sum(dim=(1, 2, 3)), rtol=1e-4, atol=0)
+
+    def _given(self, case: Walk) -> tuple[Tensor, Tensor]:
+        return losses.images(self._device, self._shapes[case])
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,9 @@ def train(
     batch: Batch = 128,
     learning_rate: LearningRate = 2e-4,
     ema: Average = 0.999,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="Show D faces in other colours, shifted, and with a square blotted out.")
+    ] = False,
     precision: AnyPrecision = "auto",
     checkpoint_minutes: Minutes = 5.0,
     plot: Curves = None,
@@ -88,6 +91,7 @@ def train(
         batch=batch,
         learning_rate=learning_rate,
         ema=ema,
+        augment=augment,
         precision=exact,
         seed=seed,
     )

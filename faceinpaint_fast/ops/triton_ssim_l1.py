@@ -11,6 +11,8 @@ variance and the gradient alone would take, 1.0 ms, is two fifths.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from faceinpaint_fast.ops import triton_windows as kernels
 from faceinpaint_fast.ops.window import windows
+from faceinpaint_fast.tuning import table_of
 
 BLOCK = 1024  # partial sums that are added at once
 
@@ -37,20 +40,26 @@ TILES: dict[str, tuple[tuple[float, Tile], ...]] = {
     "windows of a new target": ((1 << 18, Tile(1, 1, 4)), (1 << 24, Tile(2, 1, 32)), (math.inf, Tile(2, 2, 128))),
     "pixels": ((1 << 18, Tile(1, 1, 4)), (1 << 24, Tile(2, 1, 32)), (math.inf, Tile(4, 2, 128))),
 }
-"""Of each kernel, the tile for batches of up to so many pixels in all planes: few rows where one walk is the time, many
-where the SIZE - 1 rows before the first complete window are work done twice.  Not measured."""
+"""Of each kernel, the tile for batches of up to so many pixels in all planes, where none was measured: few rows where
+one walk is the time, many where the SIZE - 1 rows before the first complete window are work done twice."""
+
+SMALL = 128  # pixels a side: planes that are tuned apart from larger ones
+Tiles = Mapping[str, Tile]
 
 QUANTITIES = {"statistics": 2, "windows": 3, "windows of a new target": 5, "pixels": 3}  # summed under each window
 MOST_SUMS = 120  # a thread: what 255 registers leave room for
 
 
-def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of v under each window, zeros beyond the border: (B, C, H, W) -> twice (B, C, H', W')."""
+def window_statistics(v: Tensor, taps: Tensor, pad: int, *, tiles: Tiles = {}) -> tuple[Tensor, Tensor]:  # noqa: B006 - read
+    """Mean and variance of v under each window, zeros beyond the border: (B, C, H, W) -> twice (B, C, H', W').
+
+    tiles  of kernels by name, if not the best known
+    """
     v = v.contiguous()
     height, width = v.shape[2:]
     mean = v.new_empty(windows(v, taps, pad))
     variance = torch.empty_like(mean)
-    tile = _tile("statistics", v, len(taps))
+    tile = tiles.get("statistics") or _tile("statistics", v, len(taps))
     options = _options(tile, v) | {"WINDOW_VECTOR": _vector(tile, mean), "SIZE": len(taps), "PAD": pad}
     programs = v.shape[:2].numel() * _programs(tile, *mean.shape[2:])
     with torch.cuda.device_of(v):
@@ -74,6 +83,7 @@ def ssim_l1_partials(
     *,
     with_gradient: bool = True,
     signed: bool = False,
+    tiles: Tiles = {},  # noqa: B006 - read
 ) -> tuple[Tensor, Tensor, Tensor]:
     """1 - ssim and l1 of each image in parts, and the gradient (B, C, H, W) of a ssim + b l1 in x, all of v's dtype.
 
@@ -84,6 +94,7 @@ def ssim_l1_partials(
     share   none: the same for all windows of an image
     a, b    (B,); without a it is 1, without b it is 0 and there are no parts of l1, (B, 0)
     signed  x is in [-1, 1] and stands for (x + 1) / 2; the gradient is in x as it is; there is a w
+    tiles   of kernels by name, if not the best known
 
     Without gradient it is (0,).  See `ops.ssim_l1`.  Most of the length is the arguments of two launches.
     """
@@ -95,7 +106,8 @@ def ssim_l1_partials(
     pitch = -wide % 4 + wide
     gradient = v.new_empty(v.shape if with_gradient else 0)
     slopes = v.new_empty(images, channels, 3, high, pitch) if with_gradient else None
-    tile = _tile("windows of a new target" if mean is None else "windows", x, len(taps))
+    name = "windows of a new target" if mean is None else "windows"
+    tile = tiles.get(name) or _tile(name, x, len(taps))
     window = {"SIGNED": signed, "SIZE": len(taps), "PAD": pad}
     of_ssim = v.new_empty(images, channels * _programs(tile, high, wide))
     vectors = {"WINDOW_VECTOR": _vector(tile, mean, variance, share)}
@@ -107,7 +119,7 @@ def ssim_l1_partials(
         )  # fmt: skip
         if not with_gradient and b is None:
             return of_ssim, v.new_empty(images, 0), gradient
-        tile = _tile("pixels", x, len(taps))
+        tile = tiles.get("pixels") or _tile("pixels", x, len(taps))
         programs = channels * _programs(tile, height, width)
         of_l1 = v.new_empty(images, 0 if b is None else programs)
         kernels.pixels[(images * programs,)](
@@ -162,11 +174,39 @@ def total(partial: Tensor, *, of_one: bool = False) -> Tensor:
 
 
 def _tile(kernel: str, images: Tensor, size: int) -> Tile:
-    """By the size of the batch, with as many columns as a window of that size leaves room for."""
-    tile = next(tile for most, tile in TILES[kernel] if images.numel() <= most)
-    while tile.columns > 1 and tile.columns * (size - 1) * QUANTITIES[kernel] > MOST_SUMS:
+    return tile_of(kernel, images.device, images.numel(), images.shape[-1] <= SMALL, size)
+
+
+@lru_cache(maxsize=1024)
+def tile_of(kernel: str, device: torch.device, pixels: int, small: bool, size: int) -> Tile:
+    """Returns the best known tile for so many pixels in all planes: as measured, on this device or one like it."""
+    table = table_of(device)
+    chosen = None if table is None else table.chosen("losses", pixels, walk=kernel, small=small)
+    tile = next(tile for most, tile in TILES[kernel] if pixels <= most) if chosen is None else Tile(**chosen)
+    # as many columns as a window of that size leaves room for
+    while tile.columns > 1 and not has_room(kernel, tile.columns, size):
         tile = tile._replace(columns=tile.columns // 2)
     return tile
+
+
+def has_room(kernel: str, columns: int, size: int) -> bool:
+    """Whether a thread's registers hold the windows of so many columns."""
+    return columns * (size - 1) * QUANTITIES[kernel] <= MOST_SUMS
+
+
+def candidates(kernel: str, pixels: int, size: int) -> list[Tile]:
+    """Returns tiles for so many pixels in all planes, the likeliest first: near the one that was guessed."""
+    guessed = next(tile for most, tile in TILES[kernel] if pixels <= most)
+    likeliest = sorted(
+        (
+            Tile(columns, warps, rows)
+            for columns in (1, 2, 4)
+            for warps in (1, 2, 4)
+            for rows in (4, 8, 16, 32, 64, 128)
+        ),
+        key=lambda tile: sum(abs(math.log2(a / b)) for a, b in zip(tile, guessed, strict=True)),
+    )
+    return [tile for tile in likeliest if has_room(kernel, tile.columns, size)]
 
 
 def _options(tile: Tile, *planes: Tensor | None) -> dict[str, int | bool]:

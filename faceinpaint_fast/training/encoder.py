@@ -30,7 +30,7 @@ from faceinpaint_fast.networks.dcgan import DCGANEncoder
 from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.training.offset import met
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, run
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, lying, run
 
 SIDES = get_args(masks.Side)
 # how often a hole is the centre, a half, beyond a line, a rectangle, strokes, lone pixels: halves hide the most
@@ -114,6 +114,7 @@ class Amortisation:
         if faces is not None:
             check_faces(faces, config.batch, size)
         self.model, self.faces, self.config, self.device = model, faces, config, device
+        self._there = None if faces is None else lying(faces, device)
         self.step = 0
         torch.manual_seed(config.seed)
         self.latent_size = model.config.latent_size
@@ -157,10 +158,10 @@ class Amortisation:
     def _images(self, rng: np.random.Generator) -> Tensor:
         """Returns (batch, 3, H, W) in [0, 1]."""
         config = self.config
-        if self.faces is None:
+        if self._there is None:
             z = torch.from_numpy(rng.standard_normal((config.batch, self.latent_size), dtype=np.float32))
             return to_unit(self.networks.generator(z.to(self.device))[0]).contiguous()
-        return batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device)
+        return batch_of_step(self._there, config.seed, self.step, config.batch, rng)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all that a resumed run needs."""

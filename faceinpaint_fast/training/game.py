@@ -26,7 +26,8 @@ from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import Model, save_model
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, check_size
 from faceinpaint_fast.networks.protocols import to_signed, to_unit
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, run
+from faceinpaint_fast.training.augmentation import augmented
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, lying, run
 
 GRID = 8  # the sample grid is GRID x GRID faces
 
@@ -44,6 +45,7 @@ class TrainConfig:
     learning_rate  of Adam, for G and D
     beta1          of Adam
     ema            decay of the moving average of G's weights, a step
+    augment        D sees faces, real and generated, through differentiable augmentation: see `augmentation`
     precision      "bf16" runs the convolutions under autocast
     origin         SHA-256 of the generator that it begins with, if there is one
     """
@@ -55,6 +57,7 @@ class TrainConfig:
     learning_rate: float = 2e-4
     beta1: float = 0.5
     ema: float = 0.999
+    augment: bool = False
     precision: str = "fp32"
     seed: int = 0
     origin: str | None = None
@@ -79,6 +82,7 @@ class Game:
     ) -> None:
         check_faces(faces, config.batch, config.size)
         self.faces, self.config, self.device = faces, config, device
+        self._there = lying(faces, device)
         self.step = 0
         torch.manual_seed(config.seed)
         shape = {"size": config.size, "width": config.width, "channels": faces.shape[-1]}
@@ -108,7 +112,7 @@ class Game:
         real, z = self._real_batch(rng), self._latent(rng, self.config.batch)
         with self._autocast():
             fake = self.G(z)
-            on_real, on_fake = self.D(real), self.D(fake.detach())
+            on_real, on_fake = (self.D(self._seen(x, rng)) for x in (real, fake.detach()))
         # -log D(x) - log(1 - D(G(z))), of logits
         loss_d = (softplus(-on_real.float()) + softplus(on_fake.float())).mean()
         self.adam_D.zero_grad()
@@ -117,7 +121,7 @@ class Game:
 
         self.D.requires_grad_(False)
         with self._autocast():
-            on_fake = self.D(fake)
+            on_fake = self.D(self._seen(fake, rng))
         loss_g = softplus(-on_fake.float()).mean()
         self.adam_G.zero_grad()
         loss_g.backward()
@@ -131,7 +135,11 @@ class Game:
     def _real_batch(self, rng: np.random.Generator) -> Tensor:
         """Returns (batch, 3, H, W) in [-1, 1]."""
         config = self.config
-        return to_signed(batch_of_step(self.faces, config.seed, self.step, config.batch, rng, self.device))
+        return to_signed(batch_of_step(self._there, config.seed, self.step, config.batch, rng))
+
+    def _seen(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """Returns what D sees of images."""
+        return augmented(x, rng) if self.config.augment else x
 
     def _latent(self, rng: np.random.Generator, count: int) -> Tensor:
         return torch.from_numpy(rng.standard_normal((count, self.G.latent_size), dtype=np.float32)).to(self.device)

@@ -98,20 +98,23 @@ def order_of_epoch(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     return np.random.default_rng((seed, 1, epoch)).permutation(count)
 
 
-def batch_of_step(
-    faces: NDArray[np.uint8], seed: int, step: int, batch: int, rng: np.random.Generator, device: torch.device
-) -> Tensor:
-    """Returns the faces of a step, (batch, C, H, W) in [0, 1].
+def batch_of_step(faces: Tensor, seed: int, step: int, batch: int, rng: np.random.Generator) -> Tensor:
+    """Returns the faces of a step, (batch, C, H, W) in [0, 1], where all of them lie, (N, H, W, C) uint8.
 
     They come in an order of their own each epoch, and every other one is mirrored.
     """
     epoch, number = divmod(step, len(faces) // batch)
-    order = order_of_epoch(seed, epoch, len(faces))
-    shown = faces[order[number * batch : (number + 1) * batch]]
-    mirrored = rng.random(len(shown)) < 0.5
-    shown[mirrored] = shown[mirrored, :, ::-1]
+    order = order_of_epoch(seed, epoch, len(faces))[number * batch : (number + 1) * batch]
+    mirrored = rng.random(batch) < 0.5
+    shown = faces[torch.from_numpy(order).to(faces.device)]
+    shown = torch.where(torch.from_numpy(mirrored).to(faces.device)[:, None, None, None], shown.flip(2), shown)
     # (B, H, W, C) in memory, seen as (B, C, H, W): channels_last already
-    return torch.from_numpy(shown).to(device).permute(0, 3, 1, 2).float() / 255
+    return shown.permute(0, 3, 1, 2).float() / 255
+
+
+def lying(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Returns the faces where the training is, so that no step waits for them; on a CPU it is the same memory."""
+    return torch.from_numpy(np.require(faces, requirements=["C", "W"])).to(device)
 
 
 def check_faces(faces: NDArray[np.uint8], batch: int, size: int) -> None:

@@ -15,9 +15,10 @@ from faceinpaint_fast.tuning import Card, Choice, Table
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from faceinpaint_fast.benchmarks import tuned
-from faceinpaint_fast.benchmarks.tuned import Layers, Steps
+from faceinpaint_fast.benchmarks.tuned import Layers, Losses, Steps
 from faceinpaint_fast.benchmarks.tuner import named
 from faceinpaint_fast.networks.triton_layers import TritonProduct
+from faceinpaint_fast.ops import triton_ssim_l1
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 KINDS = ("connect", "double", "halve", "to image", "from image")
@@ -75,6 +76,33 @@ def test_a_layer_is_checked(kind, networks):
         family.check(case, lambda: 1.001 * launch())
 
 
+@pytest.mark.parametrize("walk", triton_ssim_l1.TILES)
+def test_a_walk_is_checked(walk):
+    family = Losses((1, 12, 13), DEVICE)
+    case = next(c for c in family.cases((2,)) if c.walk == walk and c.small)
+    # one program a plane
+    launch = family.launch(case, next(c for c in family.candidates(case) if c["rows"] == 16 and c["warps"] == 1))
+    family.check(case, launch)
+    with pytest.raises(AssertionError, match="close"):
+        family.check(case, lambda: tuple(1.01 * each for each in launch()))
+
+
+def test_walks_go_by_a_measured_table(monkeypatch):
+    """Each by its own lines, and with no more columns than its window leaves room for."""
+    best = triton_ssim_l1.Tile(4, 4, 64)
+    lines = (
+        Choice("losses", {"rows": 5, "walk": "pixels", "small": True}, best._asdict(), 5.0),
+        Choice("losses", {"rows": 5, "walk": "windows", "small": False}, best._asdict(), 5.0),
+    )
+    monkeypatch.setattr(triton_ssim_l1, "table_of", lambda _: Table(Card("", (9, 0), 132), {}, lines))
+    triton_ssim_l1.tile_of.cache_clear()
+    tile_of = triton_ssim_l1.tile_of
+    assert tile_of("pixels", DEVICE, 9, True, 11) == best
+    assert tile_of("pixels", DEVICE, 9, True, 31) == best._replace(columns=1)
+    assert tile_of("pixels", DEVICE, 9, False, 11) == triton_ssim_l1.TILES["pixels"][0][1]
+    triton_ssim_l1.tile_of.cache_clear()
+
+
 @pytest.mark.parametrize("name", ["bfgs", "adam"])
 def test_steps_are_checked(name):
     family = Steps(name, [6], DEVICE)
@@ -89,7 +117,7 @@ def test_steps_are_checked(name):
 
 def test_families_of_the_shipped_model():
     names = {family.name for family in tuned.families(torch.device("cpu"))}
-    assert names == {"layers", "bfgs", "adam"}
+    assert names == {"layers", "losses", "bfgs", "adam"}
 
 
 def test_layers_go_by_a_measured_table(monkeypatch):

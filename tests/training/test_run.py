@@ -131,6 +131,7 @@ def test_a_run_leaves_a_model_a_log_and_samples(faces, tmp_path, uninterrupted):
         "learning_rate": 2e-4,
         "beta1": 0.5,
         "ema": 0.999,
+        "augment": False,
         "precision": "fp32",
         "seed": 5,
         "images": 32,
