@@ -75,13 +75,17 @@ def eager_gradient(x: Tensor, y: Tensor, with_l1: bool) -> Callable[[], Tensor]:
     return gradient
 
 
-def eager_ssim() -> Callable[[Tensor, Tensor], Tensor]:
-    """Returns SSIM of (B, C, H, W) twice as (B,): pytorch-msssim's, or the reference's where that is not installed."""
+def eager_ssim(device: torch.device | None = None) -> Callable[[Tensor, Tensor], Tensor]:
+    """Returns SSIM of (B, C, H, W) twice as (B,): pytorch-msssim's, or the reference's where that is not installed.
+
+    device  where the window lies from the beginning, for images of three channels; none: it is made at each call
+    """
     try:
         from pytorch_msssim import ssim as rival
     except ImportError:
         return lambda x, y: ssim_map(x, y).mean(dim=(1, 2, 3))
-    return partial(rival, data_range=1.0, size_average=False)
+    taps = None if device is None else Window().taps(torch.float32, device).expand(3, 1, 1, -1)
+    return partial(rival, data_range=1.0, size_average=False, win=taps)
 
 
 def rival_ssim() -> str:

@@ -53,7 +53,7 @@ def captured_iteration(device: torch.device, count: int) -> Callable[[], None]:
     W = known * torch.from_numpy(weight_map(hole)).to(device)
     z = codes(count)[0].to(device).requires_grad_()
     adam = torch.optim.Adam([z], lr=0.03, capturable=True, fused=True)
-    similarity, seen = eager_ssim(), W * images
+    similarity, seen = eager_ssim(device), W * images
 
     def once() -> None:
         adam.zero_grad(set_to_none=False)

@@ -89,14 +89,22 @@ def bench(
     builders = comparisons(where)
     with console.progress(transient=True) as bar:
         task = bar.add_task("measuring", total=len(builders))
-        measured = []
-        for build in builders.values():
-            measured.append(measure(build(), where))
+        measured, failed = [], []
+        for name, build in builders.items():
+            try:
+                measured.append(measure(build(), where))
+            # one that cannot be had costs none of the others
+            except Exception as error:
+                failed.append(f"{name}: {type(error).__name__}: {error}")
             bar.advance(task)
     table = markdown(measured, machine(where))
     console.print_markdown(table)
     if out is not None:
         write_text(out, table)
+    for line in failed:
+        console.remark(line)
+    if failed:
+        raise typer.Exit(1)
 
 
 def parity(device: Device = "auto", model: ModelFolder = None, seed: Seed = 0, out: Report = None) -> None:

@@ -6,6 +6,7 @@ point, with a gradient that does not vanish early on.  What is kept is a moving 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -26,9 +27,11 @@ from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import Model, save_model
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, check_size
 from faceinpaint_fast.networks.protocols import to_signed, to_unit
-from faceinpaint_fast.training.augmentation import augmented
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, lying, run
+from faceinpaint_fast.training.augmentation import DRAWS, augmented
+from faceinpaint_fast.training.captured import Captured
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, lying, moved, run
 
+LOOKS = 3  # of D in a step: at real images, at generated ones, and at these again for G's sake
 GRID = 8  # the sample grid is GRID x GRID faces
 
 M = TypeVar("M", bound=nn.Module)
@@ -95,10 +98,14 @@ class Game:
             G, D = deepcopy(begin.generator), deepcopy(begin.discriminator)
         self.G, self.D = self._placed(G), self._placed(D)
         self.average = AveragedModel(self.G, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        on_cuda = device.type == "cuda"
+        # a graph reads the learning rate where it lies
+        self._rate = torch.tensor(config.learning_rate, device=device) if on_cuda else config.learning_rate
         self.adam_G, self.adam_D = (
-            torch.optim.Adam(network.parameters(), config.learning_rate, (config.beta1, 0.999))
+            torch.optim.Adam(network.parameters(), self._rate, (config.beta1, 0.999), capturable=on_cuda, fused=on_cuda)
             for network in (self.G, self.D)
         )
+        self._exchanged: Callable[..., Tensor] = Captured(self._exchange) if on_cuda else self._exchange
 
     def _placed(self, network: M) -> M:
         # a model that was loaded is frozen
@@ -106,13 +113,29 @@ class Game:
 
     def play(self, rate: float = 1.0) -> Tensor:
         """Does a step of D and one of G at this share of the learning rate; returns their losses, (2,)."""
-        for adam in (self.adam_G, self.adam_D):
-            adam.param_groups[0]["lr"] = rate * self.config.learning_rate
+        self._set_rate(rate * self.config.learning_rate)
         rng = np.random.default_rng((self.config.seed, 0, self.step))
-        real, z = self._real_batch(rng), self._latent(rng, self.config.batch)
+        inputs = [self._real_batch(rng), self._latent(rng, self.config.batch)]
+        if self.config.augment:
+            inputs.append(moved(rng.random((LOOKS, self.config.batch, DRAWS), dtype=np.float32), self.device))
+        losses = self._exchanged(*inputs)
+        self.average.update_parameters(self.G)
+        self.step += 1
+        return losses
+
+    def _set_rate(self, rate: float) -> None:
+        if isinstance(self._rate, Tensor):
+            self._rate.fill_(rate)
+        else:
+            for adam in (self.adam_G, self.adam_D):
+                adam.param_groups[0]["lr"] = rate
+
+    def _exchange(self, real: Tensor, z: Tensor, draws: Tensor | None = None) -> Tensor:
+        """Does both steps with real images (batch, 3, H, W), codes, and draws (LOOKS, batch, DRAWS) of augmentation."""
+        of_real, of_fake, again = (None,) * LOOKS if draws is None else draws.unbind()
         with self._autocast():
             fake = self.G(z)
-            on_real, on_fake = (self.D(self._seen(x, rng)) for x in (real, fake.detach()))
+            on_real, on_fake = self.D(seen(real, of_real)), self.D(seen(fake.detach(), of_fake))
         # -log D(x) - log(1 - D(G(z))), of logits
         loss_d = (softplus(-on_real.float()) + softplus(on_fake.float())).mean()
         self.adam_D.zero_grad()
@@ -121,15 +144,12 @@ class Game:
 
         self.D.requires_grad_(False)
         with self._autocast():
-            on_fake = self.D(self._seen(fake, rng))
+            on_fake = self.D(seen(fake, again))
         loss_g = softplus(-on_fake.float()).mean()
         self.adam_G.zero_grad()
         loss_g.backward()
         self.adam_G.step()
         self.D.requires_grad_(True)
-
-        self.average.update_parameters(self.G)
-        self.step += 1
         return torch.stack([loss_d.detach(), loss_g.detach()])
 
     def _real_batch(self, rng: np.random.Generator) -> Tensor:
@@ -137,12 +157,8 @@ class Game:
         config = self.config
         return to_signed(batch_of_step(self._there, config.seed, self.step, config.batch, rng))
 
-    def _seen(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """Returns what D sees of images."""
-        return augmented(x, rng) if self.config.augment else x
-
     def _latent(self, rng: np.random.Generator, count: int) -> Tensor:
-        return torch.from_numpy(rng.standard_normal((count, self.G.latent_size), dtype=np.float32)).to(self.device)
+        return moved(rng.standard_normal((count, self.G.latent_size), dtype=np.float32), self.device)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
@@ -172,7 +188,13 @@ class Game:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from such a state."""
         for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+            found = state[name]
+            if isinstance(part, torch.optim.Optimizer):
+                # what they are set to is the config's and the device's, which may be another
+                found = found | {"param_groups": part.state_dict()["param_groups"]}
+            part.load_state_dict(found)
+        for adam in (self.adam_G, self.adam_D):
+            adam.param_groups[0]["lr"] = self._rate
         self.step = state["step"]
 
     def check_new(self, out: Path) -> None:
@@ -186,6 +208,11 @@ class Game:
         run = {name: value for name, value in described.items() if name not in ("size", "framing")}
         save_model(out, G, self.D, framing=self.config.framing, training=run | {"faces": len(self.faces)})
         write_image(out / "training" / "samples" / f"{described['images']:09d}.png", self.sample_grid(G))
+
+
+def seen(x: Tensor, draws: Tensor | None) -> Tensor:
+    """Returns what D sees of images: themselves, or augmented by draws (B, DRAWS)."""
+    return x if draws is None else augmented(x, draws)
 
 
 def check_new(out: Path) -> None:

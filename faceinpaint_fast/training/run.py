@@ -106,8 +106,8 @@ def batch_of_step(faces: Tensor, seed: int, step: int, batch: int, rng: np.rando
     epoch, number = divmod(step, len(faces) // batch)
     order = order_of_epoch(seed, epoch, len(faces))[number * batch : (number + 1) * batch]
     mirrored = rng.random(batch) < 0.5
-    shown = faces[torch.from_numpy(order).to(faces.device)]
-    shown = torch.where(torch.from_numpy(mirrored).to(faces.device)[:, None, None, None], shown.flip(2), shown)
+    shown = faces[moved(order, faces.device)]
+    shown = torch.where(moved(mirrored, faces.device)[:, None, None, None], shown.flip(2), shown)
     # (B, H, W, C) in memory, seen as (B, C, H, W): channels_last already
     return shown.permute(0, 3, 1, 2).float() / 255
 
@@ -115,6 +115,11 @@ def batch_of_step(faces: Tensor, seed: int, step: int, batch: int, rng: np.rando
 def lying(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Returns the faces where the training is, so that no step waits for them; on a CPU it is the same memory."""
     return torch.from_numpy(np.require(faces, requirements=["C", "W"])).to(device)
+
+
+def moved(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Returns an array as a tensor on the device, without waiting for what that is doing."""
+    return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 def check_faces(faces: NDArray[np.uint8], batch: int, size: int) -> None:

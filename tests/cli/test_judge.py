@@ -224,6 +224,22 @@ def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypa
     assert "this" in said
 
 
+def test_a_comparison_that_fails_costs_none_of_the_others(faceinpaint, tmp_path, monkeypatch):
+    from faceinpaint_fast.benchmarks import report
+    from faceinpaint_fast.benchmarks.comparison import Comparison
+
+    def broken():
+        raise AssertionError("another result")
+
+    quick = Comparison(what="this", rival="that", ours=lambda: None, theirs=lambda: None, at_least=None)
+    monkeypatch.setattr(report, "comparisons", lambda _: {"broken": broken, "quick": lambda: quick})
+    out = tmp_path / "table.md"
+    status, _, err = faceinpaint("bench", "--device", "cpu", "--out", out)
+    assert status == 1
+    assert "faceinpaint: broken: AssertionError: another result" in err
+    assert "| this |" in out.read_text()
+
+
 def test_parity_shows_and_writes_what_it_found(faceinpaint, model, tmp_path, monkeypatch):
     from faceinpaint_fast.parity import report
     from faceinpaint_fast.parity.check import Check
