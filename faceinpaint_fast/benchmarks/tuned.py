@@ -212,7 +212,7 @@ class Losses:
             return
         of_ssim, of_l1, gradient = launch()
         assert_close(of_l1.sum(dim=1), (x - y).abs().sum(dim=(1, 2, 3)), rtol=1e-4, atol=0)
-        # a few at a time: the definition under autograd takes thirty times their memory, and every candidate asks for it
+        # a few at a time: the definition under autograd takes thirty times their memory
         for few in torch.arange(len(x)).split(max(1, FEW_PIXELS // x[0].numel())):
             expected = losses.eager_gradient(x[few], y[few], with_l1=True)()
             losses.assert_same_gradient(gradient[few], expected, x[few], y[few])
