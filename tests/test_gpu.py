@@ -147,7 +147,7 @@ def test_beyond_z_it_is_the_cpu_s(precision, faces):
 def test_a_graph_is_captured_once_a_size(faces):
     """Of the ladder; what fills a batch up is no part of it."""
     inpainter = Inpainter.from_pretrained(config=InpaintConfig.over_z(iterations=12), device=CUDA)
-    kept = inpainter._search.over_z._on_cuda.graphs._kept
+    kept = inpainter._search._graphs._kept
     with warnings.catch_warnings():
         # "no CUDA graph" would be one
         warnings.simplefilter("error")

@@ -19,7 +19,7 @@ from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.models import Model
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.pipeline import Inpainter
-from faceinpaint_fast.search.graph import LENGTH, Capture
+from faceinpaint_fast.search.graph import LENGTH, aside, captured
 from faceinpaint_fast.search.latent_search import LatentSearch
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
@@ -84,7 +84,15 @@ def our_iterations(
     objective, prior = Objective(problem, networks.discriminator, config), Prior.of(problem, config)
     loop = LatentSearch(networks, config, device).over_z.loop(objective, prior, codes(count).to(device))
     iterations = LENGTH if device.type == "cuda" else 1
-    replay = Capture()(loop, loop.asked, {iterations})[iterations] if device.type == "cuda" else loop.advance
+
+    def advance() -> None:
+        for _ in range(iterations):
+            loop.advance()
+
+    replay = advance
+    if device.type == "cuda":
+        aside(advance)
+        replay = captured(advance)
 
     def iterate() -> None:
         loop.state.iteration.zero_()

@@ -28,7 +28,7 @@ and what pixel p feels of them is their local mean's adjoint K^T:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 from torch.library import custom_op
@@ -71,20 +71,6 @@ class Target:
         mean, variance = window_statistics(v, taps, window.pad)
         c1_c2 = constants(data_range)
         return cls(v, mean, variance, w.contiguous(), share.contiguous(), taps, window.pad, *c1_c2)
-
-    def rows(self, index: Tensor) -> Target:
-        """That of these images, in memory of its own; what all of them share stays one."""
-        tensors = {name: getattr(self, name) for name in TENSORS}
-        return replace(self, **{name: t[index] if len(t) > 1 else t.clone() for name, t in tensors.items()})
-
-    def copy_(self, other: Target) -> None:
-        """Become `other`, of as many images or fewer, in place: the first ones."""
-        for name in TENSORS:
-            theirs = getattr(other, name)
-            getattr(self, name)[: len(theirs)].copy_(theirs)
-
-
-TENSORS = ("v", "mean", "variance", "w", "share")
 
 
 def ssim_l1(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,10 +23,7 @@ WORTH_COMPILING = 100  # iterations: compiling takes half a minute
 
 
 class Descent:
-    """A descent searches over what `networks.generator` draws from, rows (B, n), so many iterations each.
-
-    On a CUDA device a descent keeps graphs of a few sizes of batches, and its searches wait for each other (`graph`).
-    """
+    """A descent searches over what `networks.generator` draws from, rows (B, n), so many iterations each."""
 
     def __init__(
         self, networks: Networks, rule: Optimiser, iterations: int, config: InpaintConfig, device: torch.device
@@ -38,12 +34,17 @@ class Descent:
         # on a CPU a compiled iteration was slower than autograd's, and took 44 s to compile
         if device.type == "cuda" and iterations >= WORTH_COMPILING and taped:
             self._gradient = Compiled(self._gradient)
-        self._on_cuda: Any = None
         # an optimiser without a kernel is searched with as on a CPU
+        self._fused: Callable[..., Loop] | None = None
         if device.type == "cuda" and isinstance(rule, BFGS | Adam):
-            from faceinpaint_fast.search.fused import Searches
+            from faceinpaint_fast.search.fused import FusedLoop, finding_of
 
-            self._on_cuda = Searches(networks, self._gradient, rule, iterations, config)
+            self._fused = partial(FusedLoop, finding_of(networks, self._gradient, config), rule, iterations)
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether all of an iteration lies in memory that stays where it is, as a graph wants it."""
+        return self._fused is not None
 
     def iterate(
         self, objective: Objective, prior: Prior, starts: Tensor, progress: Callable[[float], None] = lambda _: None
@@ -53,14 +54,12 @@ class Descent:
         starts    (attempts, B, n): where each row begins, and begins again
         progress  hears the share that is done
         """
-        if self._on_cuda is not None:
-            return self._on_cuda.iterate(objective, prior, starts, progress)
         return self.loop(objective, prior, starts).iterate(progress)
 
-    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> Any:
+    def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> Loop:
         """Returns a search over these very tensors: it has a state, losses, and `advance`, an iteration of it."""
-        if self._on_cuda is not None:
-            return self._on_cuda.loop(objective, prior, starts)
+        if self._fused is not None:
+            return self._fused(objective, prior, starts)
         if self._device.type == "cpu" and isinstance(self._rule, Adam):
             return AdamLoop(self._generator, objective, prior, starts, self._rule, self.iterations)
         return Loop(self._gradient, objective, prior, starts, self._rule, self.iterations)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,11 +18,11 @@ from torch import Tensor
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import ModelError
 from faceinpaint_fast.networks.protocols import to_unit
+from faceinpaint_fast.search.course import Course
 from faceinpaint_fast.search.descent import Descent
 from faceinpaint_fast.search.networks import Networks
-from faceinpaint_fast.search.objective import IMAGE_TERMS, Objective
+from faceinpaint_fast.search.objective import IMAGE_TERMS
 from faceinpaint_fast.search.optimisers import ATTEMPTS, optimiser, optimiser_of
-from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem, mean_of_both
 from faceinpaint_fast.search.starts import around, beginning_at, codes
 
@@ -65,15 +65,24 @@ def together(found: Sequence[Found]) -> Found:
 
 
 class LatentSearch:
-    """Searches with the same networks for one config; from several threads at once, if need be."""
+    """Searches with the same networks for one config; from several threads at once, if need be.
+
+    On a CUDA device it keeps graphs of a few sizes of batches, and its searches wait for each other (`graph`).
+    """
 
     def __init__(self, networks: Networks, config: InpaintConfig, device: torch.device) -> None:
         self.networks, self.config, self.device = networks, config, device
         self.over_z = Descent(networks, optimiser(config, device), config.iterations, config, device)
-        self._over_stages = [
-            Descent(networks.beyond(stage.layer), optimiser_of(stage, config, device), stage.steps, config, device)
-            for stage in config.stages
+        self._beyond = [
+            (stage.layer, Descent(networks.beyond(stage.layer), rule, stage.steps, config, device))
+            for stage, rule in ((stage, optimiser_of(stage, config, device)) for stage in config.stages)
         ]
+        self._descents = [(0, self.over_z)] * (config.iterations > 0) + self._beyond
+        self._graphs: Any = None
+        if device.type == "cuda" and all(descent.is_fused for _, descent in self._descents):
+            from faceinpaint_fast.search.graph import Graphs
+
+            self._graphs = Graphs(self._of_rows, config.steps)
 
     def __call__(
         self,
@@ -101,64 +110,57 @@ class LatentSearch:
         if self.config.flips:
             seeds = [*seeds, *seeds]
         problem = problem.repeated(restarts)
-        objective = Objective(problem, self.networks.discriminator, self.config)
         drawn = codes(seeds, restarts, self.networks.latent_size, ATTEMPTS).to(self.device)
         starts = beginning_at(start, around(problem.guess, drawn, restarts), restarts)
 
-        z, u, prior, failed = self._searched(objective, Prior.of(problem, self.config), starts, progress)
-        last = self.config.stages[-1].layer if self.config.stages else 0
-        ended = z if u is None else u
-        x, _ = self.networks.beyond(last).generator(ended)
-        terms = objective.terms(x)
-        total = objective.total(terms) + prior.weighted(ended)
-        total = total.where(~failed, torch.inf)
-        losses = torch.cat([terms, prior.loss(ended)[:, None], total[:, None]], dim=1)
-        best = least(total, restarts, lambda row: without_loss(first + row % images))
-        shaped = None if u is None else self.networks.cuts[last - 1].shaped(u)
-        found = Found(z, shaped, to_unit(x), losses).rows(best)
+        rows, failed = self._searched(problem, starts, progress)
+        if self._beyond:
+            self._search_again(rows, failed, problem, starts)
+        best = least(rows.losses[:, -1], restarts, lambda row: without_loss(first + row % images))
+        found = rows.rows(best)
         if not self.config.flips:
             return found
         return replace(found.rows(slice(images)), generated=mean_of_both(found.generated))
 
-    def _searched(
-        self, objective: Objective, prior: Prior, starts: Tensor, progress: Progress
-    ) -> tuple[Tensor, Tensor | None, Prior, Tensor]:
-        """Returns z^ (B, latent_size), u^ (B, n) if there are stages, the last prior, and which rows failed, (B,)."""
+    def _searched(self, problem: Problem, starts: Tensor, progress: Progress) -> tuple[Found, Tensor]:
+        """Returns what was found for each row, and which have failed, (B,)."""
+        if self._graphs is not None:
+            parts = self._graphs.run((*problem.tensors, starts.transpose(0, 1)), self._taken, progress)
+            found, failed = zip(*parts, strict=True)
+            return together(found), torch.cat(failed)
+        steps = self.config.steps
+        course = self._course(self._descents, problem, starts)
+        return self._taken(course.done(lambda iterations: progress(iterations / steps)))
 
-        def heard(done: int, steps: int, share: float) -> None:
-            progress((done + share * steps) / self.config.steps)
-
-        z, failed = starts[0].clone(), torch.zeros(starts.shape[1], dtype=torch.bool, device=self.device)
-        if self.config.iterations:
-            told = partial(heard, 0, self.config.iterations)
-            z, _, attempts = self.over_z.iterate(objective, prior, starts, told)
-            failed = attempts == len(starts)
-        if not self.config.stages:
-            return z, None, prior, failed
-        u, began, failed = self._beyond(objective, z, heard)
+    def _search_again(self, rows: Found, failed: Tensor, problem: Problem, starts: Tensor) -> None:
+        """Searches beyond z once more, in place, for what has failed there, from one draw after the other."""
         for attempt in range(1, len(starts)):
-            rows = failed.nonzero()[:, 0]
-            if not len(rows):
+            index = failed.nonzero()[:, 0]
+            if not len(index):
                 break
-            z[rows] = starts[attempt, rows]
-            u[rows], began[rows], failed[rows] = self._beyond(objective.rows(rows), z[rows], lambda *_: None)
-        return z, u, Prior.at(began, self.config), failed
+            course = self._course(self._beyond, problem.rows(index), starts[attempt : attempt + 1, index])
+            again, failed_again = self._taken(course.done(lambda _: None))
+            for name in Found.__slots__:
+                getattr(rows, name)[index] = getattr(again, name)
+            failed[index] = failed_again
 
-    def _beyond(
-        self, objective: Objective, z: Tensor, heard: Callable[[int, int, float], None]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns u^ (B, n) of the search from codes z on, where its last stage began, and which rows failed, (B,)."""
-        u, layer, done = z, 0, self.config.iterations
-        failed = torch.zeros(len(z), dtype=torch.bool, device=self.device)
-        began = z
-        for stage, descent in zip(self.config.stages, self._over_stages, strict=True):
-            for cut in self.networks.cuts[layer : stage.layer]:
-                u = cut.into(u)
-            began, layer = u, stage.layer
-            prior, told = Prior.at(began, self.config), partial(heard, done, stage.steps)
-            u, _, attempts = descent.iterate(objective, prior, began[None], told)
-            failed, done = failed | (attempts > 0), done + stage.steps
-        return u, began, failed
+    def _course(self, descents: Sequence[tuple[int, Descent]], problem: Problem, starts: Tensor) -> Course:
+        return Course(self.networks, self.config, descents, problem, starts)
+
+    def _of_rows(self, inputs: Sequence[Tensor]) -> Course:
+        """Returns the course of a problem's tensors and its starts, which go by rows as well here."""
+        *problem, starts = inputs
+        return self._course(self._descents, Problem(*problem), starts.transpose(0, 1))
+
+    def _taken(self, course: Course, rows: int | None = None) -> tuple[Found, Tensor]:
+        """Returns what a course found for its first rows, all by default, and which of them have failed; copied."""
+
+        def taken(tensor: Tensor) -> Tensor:
+            return tensor[:rows].clone()
+
+        last = self.config.stages[-1].layer if self.config.stages else 0
+        u = self.networks.cuts[last - 1].shaped(taken(course.u)) if last else None
+        return Found(taken(course.z), u, to_unit(course.x[:rows]), taken(course.losses)), taken(course.failed)
 
 
 def least(totals: Tensor, restarts: int, failure: Callable[[int], ModelError]) -> Tensor:

@@ -11,7 +11,6 @@ SSIM over windows by how much of each is known, and clamps neither.  "none" leav
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -26,7 +25,6 @@ from faceinpaint_fast.ops.window import Window
 from faceinpaint_fast.search.problem import Problem
 
 IMAGE_TERMS = ("discriminator", "context", "structural")
-NUMBERS = ("total_weight", "structured", "of_ssim", "of_l1")  # of a problem
 
 
 def discriminator_loss(logit: Tensor) -> Tensor:
@@ -92,21 +90,6 @@ class Objective:
         # derivatives of Eq. 8 in SSIM and in L1, where they have no bounds
         self.of_ssim, self.of_l1 = -config.lambda_s * self.structured, config.lambda_c / self.total_weight
         self.target = Target.of(images, w, windows, window=window)
-
-    def rows(self, index: Tensor) -> Objective:
-        """Returns the objective of these problems, in memory of its own."""
-        other = copy.copy(self)
-        other.target = self.target.rows(index)
-        for name in NUMBERS:
-            setattr(other, name, getattr(self, name)[index])
-        return other
-
-    def copy_(self, other: Objective) -> None:
-        """Becomes `other`, of as many problems or fewer and the same config, in place: the first ones."""
-        self.target.copy_(other.target)
-        for name in NUMBERS:
-            theirs = getattr(other, name)
-            getattr(self, name)[: len(theirs)].copy_(theirs)
 
     def terms(self, x: Tensor) -> Tensor:
         """Returns IMAGE_TERMS, all of them, of images x (B, C, H, W) in [-1, 1]: (B, len(IMAGE_TERMS))."""

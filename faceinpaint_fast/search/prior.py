@@ -48,15 +48,6 @@ class Prior:
         """Returns the prior of activations (B, n) whose stage began there."""
         return cls(began, began.new_ones(len(began)), config.lambda_u)
 
-    def rows(self, index: Tensor) -> Prior:
-        """Returns the prior of these codes, in memory of its own."""
-        return Prior(self.centre[index], self.share[index], self.weight)
-
-    def copy_(self, other: Prior) -> None:
-        """Becomes `other`, of as many codes or fewer, in place: the first ones."""
-        self.centre[: len(other.centre)].copy_(other.centre)
-        self.share[: len(other.share)].copy_(other.share)
-
     def loss(self, code: Tensor) -> Tensor:
         """Returns L_z of codes (B, n): (B,)."""
         away = code - self.centre

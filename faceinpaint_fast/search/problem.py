@@ -44,14 +44,19 @@ class Problem:
             guess, _ = networks.encoder(visible(images, known))
         return cls(images, known, weight_map(missing, config.k, config.alpha), guess)
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that is asked, each tensor by rows; without a guess three."""
+        guess = () if self.guess is None else (self.guess,)
+        return self.images, self.known, self.weights, *guess
+
+    def rows(self, index: Tensor) -> Problem:
+        """Returns what is asked of these rows."""
+        return Problem(*(tensor[index] for tensor in self.tensors))
+
     def repeated(self, restarts: int) -> Problem:
         """Returns the rows of a search with so many starts an image: each image so many times, one after the other."""
-
-        def rows(tensor: Tensor) -> Tensor:
-            return tensor.repeat_interleave(restarts, dim=0)
-
-        guess = None if self.guess is None else rows(self.guess)
-        return Problem(rows(self.images), rows(self.known), rows(self.weights), guess)
+        return Problem(*(tensor.repeat_interleave(restarts, dim=0) for tensor in self.tensors))
 
 
 def mean_of_both(generated: Tensor) -> Tensor:

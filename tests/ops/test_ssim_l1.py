@@ -58,21 +58,6 @@ def test_the_pair_without_its_gradient(images):
         assert torch.equal(one, other)
 
 
-def test_a_target_in_memory_of_its_own(images):
-    x, y, w = images((2, 3, 20, 23), torch.float32)
-    share, a = torch.ones(2, 10, 13), torch.ones(2)
-    one, other = Target.of(y, w, share), Target.of(x, w.flip(0), share / 2)
-    expected = ssim_l1(x, one, a, a), ssim_l1(x, other, a, a)
-    mine = one.rows(torch.tensor([0, 1, 1]))
-    mine.copy_(other)
-    # the third image fills up, and stays what it was
-    three = ssim_l1(x[[0, 1, 1]], mine, torch.ones(3), torch.ones(3))
-    for unchanged, found, exact in zip(ssim_l1(x, one, a, a), three, zip(*expected, strict=True), strict=True):
-        assert torch.equal(unchanged, exact[0])
-        assert torch.equal(found[:2], exact[1])
-        assert torch.equal(found[2], exact[0][1])
-
-
 @pytest.mark.parametrize("dtype", RTOL, ids=str)
 def test_a_window_without_a_share_may_divide_by_0(dtype):
     """As one that lies beyond the last may: it has no say in SSIM nor in the gradient."""

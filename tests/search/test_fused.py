@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 
 import numpy as np
@@ -23,7 +22,7 @@ from faceinpaint_fast.search.problem import Problem
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from faceinpaint_fast.ops import cpu, triton_ssim_l1
-from faceinpaint_fast.search.fused import FusedSearch, Question, composed, finding_of, in_parts
+from faceinpaint_fast.search.fused import FusedLoop, composed, finding_of, in_parts
 
 # the interpreter takes networks on a CPU as they are
 CPU = torch.device("cpu")
@@ -44,14 +43,18 @@ def asked_of(networks, config, starts, guess=None, seed=1):
     images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
     known = torch.from_numpy(~HOLES).float()
     problem = Problem(images * known[:, None], known, torch.from_numpy(reference.weight_map(HOLES)).float(), guess)
-    return Question(Objective(problem, networks.discriminator, config), Prior.of(problem, config), starts)
+    return Objective(problem, networks.discriminator, config), Prior.of(problem, config), starts
 
 
 def searched(networks, config, asked):
     """A fused search, and its plain loop."""
     gradient, rule = partial(loss_and_gradient, networks.generator), optimiser(config)
-    fused = FusedSearch(finding_of(networks, gradient, config), rule, ITERATIONS, asked)
-    return fused, Loop(gradient, asked.objective, asked.prior, asked.starts, rule, ITERATIONS)
+    fused = FusedLoop(finding_of(networks, gradient, config), rule, ITERATIONS, *asked)
+    return fused, Loop(gradient, *asked, rule, ITERATIONS)
+
+
+def nowhere(_):
+    """Nobody hears of the progress."""
 
 
 @pytest.fixture
@@ -73,10 +76,8 @@ def losses_by_csrc(monkeypatch):
 
 def assert_is_the_plain_loop(networks, config, asked):
     fused, plain = searched(networks, config, asked)
-    for _ in range(ITERATIONS):
-        fused.advance()
-    z, losses, attempts = fused.found(len(asked.starts[0]))
-    expected = plain.iterate(lambda _: None)
+    z, losses, attempts = fused.iterate(nowhere)
+    expected = plain.iterate(nowhere)
     # float32 in another order, over three iterations
     assert_close(z, expected[0], rtol=1e-4, atol=1e-4)
     assert_close(losses, expected[1], rtol=1e-5, atol=1e-6)
@@ -96,7 +97,7 @@ def test_with_its_own_kernels_it_is_the_plain_loop(lively, monkeypatch):
     image = torch.rand(1, 1, 32, 32, generator=random) * known[:, None]
     problem = Problem(image, known, torch.from_numpy(reference.weight_map(known.numpy() == 0)).float(), None)
     starts = torch.randn(ATTEMPTS, 1, 100, generator=random)
-    asked = Question(Objective(problem, networks.discriminator, config), Prior.of(problem, config), starts)
+    asked = Objective(problem, networks.discriminator, config), Prior.of(problem, config), starts
     assert_is_the_plain_loop(networks, config, asked)
 
 
@@ -122,14 +123,12 @@ def test_over_activations_it_is_the_plain_loop(networks, starts):
     """Behind the second layer, held to where they began, with one start."""
     config = InpaintConfig(stages=[(2, ITERATIONS, 0.1)])
     u = networks.cuts[1].into(networks.cuts[0].into(starts[0]))
-    asked = dataclasses.replace(asked_of(networks, config, u[None].clone()), prior=Prior.at(u, config))
+    objective, *_ = asked_of(networks, config, starts)
+    asked = objective, Prior.at(u, config), u[None].clone()
     beyond, rule = networks.beyond(2), optimiser_of(config.stages[0], config)
     gradient = partial(loss_and_gradient, beyond.generator)
-    fused = FusedSearch(finding_of(beyond, gradient, config), rule, ITERATIONS, asked)
-    plain = Loop(gradient, asked.objective, asked.prior, asked.starts, rule, ITERATIONS).iterate(lambda _: None)
-    for _ in range(ITERATIONS):
-        fused.advance()
-    found = fused.found(3)
+    found = FusedLoop(finding_of(beyond, gradient, config), rule, ITERATIONS, *asked).iterate(nowhere)
+    plain = Loop(gradient, *asked, rule, ITERATIONS).iterate(nowhere)
     # nearly all of them: where a gradient is about 0 either sign is right
     assert (found[0] - plain[0]).abs().median() < 1e-5
     assert (found[0] - u).abs().max() > 0.1
@@ -144,38 +143,13 @@ def test_what_cannot_be_fused_is_composed_before(networks):
 
 
 @pytest.mark.usefixtures("losses_by_csrc")
-@pytest.mark.parametrize("rule", ["adam", "bfgs"])
-def test_its_memory_serves_another_search_of_fewer_rows(rule, networks, starts):
-    """What a CUDA graph is captured over: the first rows are what they would be in memory of their own."""
-    config = config_of(optimiser=rule)
-    other = asked_of(networks, config, starts.flip(1), guess=-starts[2], seed=3)
-    fused, _ = searched(networks, config, other.rows(torch.tensor([2, 0, 1])))
-    fused.advance()
-    asked = asked_of(networks, config, starts, guess=0.5 * starts[1]).rows(torch.tensor([0, 1]))
-    fused.begin(asked)
-    fresh, _ = searched(networks, config, asked.rows(torch.tensor([0, 1, 1])))
-    for _ in range(2):
-        fused.advance()
-        fresh.advance()
-    kept = [each.clone() for each in fused.found(2)]
-    for found, expected in zip(fused.found(2), fresh.found(2), strict=True):
-        assert torch.equal(found, expected)
-    # copies: the next search does not change them
-    found = fused.found(2)
-    fused.begin(other)
-    fused.advance()
-    for one, before in zip(found, kept, strict=True):
-        assert torch.equal(one, before)
-
-
-@pytest.mark.usefixtures("losses_by_csrc")
 def test_a_row_without_a_finite_loss_begins_again(networks, starts):
     config = config_of(start="random")
     starts[0, 1] = torch.nan
     fused, _ = searched(networks, config, asked_of(networks, config, starts))
     for _ in range(2):
         fused.advance()
-    z, losses, attempts = fused.found(3)
+    z, losses, attempts = fused.state.found, fused.losses, fused.state.attempt
     assert attempts.tolist() == [0, 1, 0]
     assert losses[0].isfinite().tolist() == [True, False, True]
     assert losses[1].isfinite().all()

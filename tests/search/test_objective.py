@@ -147,18 +147,6 @@ def test_the_printed_bounds():
     assert (PAPER.s_min, PAPER.s_max, PAPER.c_min, PAPER.c_max) == (0.1198, 0.8431, 739, 4861)
 
 
-def test_another_search_in_the_same_memory(batch):
-    *problem, x = batch
-    config = CONFIGS["masked"]
-    one = objective_of(*problem, config)
-    other = objective_of(*(each.flip(0) for each in problem), config)
-    expected, untouched = other.terms(x), one.terms(x)
-    mine = one.rows(torch.arange(len(x)))
-    mine.copy_(other)
-    assert torch.equal(mine.terms(x), expected)
-    assert torch.equal(one.terms(x), untouched)
-
-
 def test_a_loss_of_weight_0_has_no_part_in_the_total(batch):
     *problem, x = batch
 

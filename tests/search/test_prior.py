@@ -48,17 +48,6 @@ def test_a_weight_of_0_leaves_it_out():
     assert prior.weighted(code).tolist() == [0, 0, 0]
 
 
-def test_another_prior_in_the_same_memory():
-    code, config = torch.ones(3, 7, dtype=torch.float64), InpaintConfig()
-    guess = torch.linspace(-1, 1, 21, dtype=torch.float64).view(3, 7)
-    one = Prior.of(problem_of(KNOWN, guess), config)
-    other = Prior.of(problem_of(KNOWN[::-1], -guess), config)
-    untouched, mine = one.loss(code), one.rows(torch.arange(3))
-    mine.copy_(other)
-    assert torch.equal(mine.loss(code), other.loss(code))
-    assert torch.equal(one.loss(code), untouched)
-
-
 def test_activations_are_held_to_where_their_stage_began():
     began = torch.tensor([[1.0, 1.0], [0.0, 2.0]], dtype=torch.float64)
     prior = Prior.at(began, InpaintConfig(lambda_u=0.25))
