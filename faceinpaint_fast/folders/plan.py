@@ -64,9 +64,7 @@ class Task:
         if not self.images.is_dir():
             raise InputError(f"{self.images}: expected a folder of pictures, got none there")
         if not holes.is_said(self.holes) and not Path(self.holes).exists():
-            raise InputError(
-                f"{self.holes}: expected a folder or a picture of holes, or a hole by name, got none there"
-            )
+            raise InputError(f"{self.holes}: expected a folder of holes, a picture of one, or a name, got none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ class Plan:
     def of(cls, task: Task) -> Plan:
         """Looks through the folders; InputError where there is no picture, or one would be written over."""
         passed = Passed()
-        found = _without(pictures(task.images, passed), task.out)
+        found = _without(task.out, pictures(task.images, passed), task.images)
         masks: list[Path] = []
         hole_of: dict[Path, str | InputError]
         if holes.is_said(task.holes):
@@ -110,7 +108,7 @@ class Plan:
             hole_of = {path: _only(path.relative_to(task.images), folder, own) for path, own in matched.items()}
         else:
             masks = [folder]
-            hole_of = dict.fromkeys(_without(found, folder), task.holes)
+            hole_of = dict.fromkeys(_without(folder, found, task.images), task.holes)
         if not hole_of:
             extensions = ", ".join(sorted(EXTENSIONS))
             raise InputError(f"{task.images}: expected pictures to restore, got none; what counts: {extensions}")
@@ -129,17 +127,19 @@ def seed_of(seed: int, name: Path) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {name.as_posix()}".encode(errors="surrogateescape")).digest()[:4])
 
 
-def _without(paths: Iterable[Path], *places: Path) -> list[Path]:
-    """Returns the paths that are none of these places, and in none of them."""
-    resolved = [place.resolve() for place in places]
-    return [path for path in paths if not any(path.resolve().is_relative_to(place) for place in resolved)]
+def _without(place: Path, paths: Iterable[Path], images: Path) -> list[Path]:
+    """Returns the paths that are not at a place within `images`, nor in it."""
+    within = place.resolve()
+    if images.resolve().is_relative_to(within):
+        return [*paths]
+    return [path for path in paths if not path.resolve().is_relative_to(within)]
 
 
 def _matched(images: Path, folder: Path, found: Sequence[Path]) -> dict[Path, list[Path]]:
     """Returns the pictures that are to be restored, each with the holes in the folder that are called as it is."""
     if folder.resolve() != images.resolve():
         marked = _marked(folder, pictures(folder, Passed()), ("", *MARKS))
-        return {path: _of(path.relative_to(images), marked) for path in _without(found, folder)}
+        return {path: _of(path.relative_to(images), marked) for path in _without(folder, found, images)}
     # side by side: a hole is what is marked as that of another
     marked = _marked(folder, found, MARKS)
     matched = {path: _of(path.relative_to(images), marked) for path in found}
@@ -200,6 +200,4 @@ def _check_apart(out: Path, outputs: Iterable[Path], read: Iterable[Path]) -> No
     places = {path.resolve() for path in read}
     for output in outputs:
         if (out / output).resolve() in places:
-            raise InputError(
-                f"{out}: expected another folder, in this one {output} would replace a picture that is read"
-            )
+            raise InputError(f"{out}: expected another folder, in this one {output} would replace what is read")
