@@ -102,20 +102,26 @@ def batch(
             done = restore_folder(
                 plan, inpainter, tell=console.remark, on_begin=shown.begin, on_done=shown.done, stopped=end.wanted
             )
-        _conclude(out, done)
+        _print(out, done)
         if end.wanted():
             console.remark(f"{out}: {end.name}, {done.left} pictures are left; the same command goes on")
+        else:
+            _check(out, done)
     if done.failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _conclude(out: Path, done: Summary) -> None:
-    """Prints what was done; raises NothingDoneError if that is nothing, or if the disk is full."""
+def _print(out: Path, done: Summary) -> None:
+    """Prints what was done."""
     parts = [f"{done.restored} restored"]
     parts += [f"{done.before} finished before"] if done.before else []
     parts += [f"{done.failed} failed"] if done.failed else []
     parts += [f"{done.left} left"] if done.left else []
     print(f"{out}: {', '.join(parts)}; manifest.jsonl has a line on each")
+
+
+def _check(out: Path, done: Summary) -> None:
+    """Raises NothingDoneError if nothing was done, or if the disk is full."""
     if done.full is not None:
         raise NothingDoneError(f"{done.full}; what is written is whole, and the same command goes on")
     if done.failed and not (done.restored or done.before):

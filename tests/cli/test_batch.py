@@ -14,6 +14,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from faceinpaint_fast import masks
+from faceinpaint_fast.folders import run
 from faceinpaint_fast.folders.engine import Engine
 from faceinpaint_fast.images import read_image, write_image
 from faceinpaint_fast.locks import held
@@ -23,11 +24,11 @@ from faceinpaint_fast.locks import held
 def batch(faceinpaint, faces, tmp_path, model):
     """Runs it on eight faces: (exit status, stdout, stderr)."""
 
-    def run(*options, holes="centre"):
+    def run_it(*options, holes="centre"):
         return faceinpaint("batch", faces, "--holes", holes, "-o", tmp_path / "out", "--model", model,
                            "--device", "cpu", "--set", "iterations=1", *options)  # fmt: skip
 
-    return run
+    return run_it
 
 
 def lines(tmp_path):
@@ -166,6 +167,21 @@ def test_a_signal_ends_it_behind_a_batch(batch, tmp_path, monkeypatch, number):
     monkeypatch.undo()
     status, out, _ = batch("--batch", 3)
     assert (status, out.partition(";")[0]) == (0, f"{tmp_path}/out: 5 restored, 3 finished before")
+
+
+def test_a_signal_is_one_even_where_all_fail(batch, faces, monkeypatch):
+    for path in faces.iterdir():
+        path.write_bytes(b"")
+    restore_folder = run.restore_folder
+
+    def interrupted(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return restore_folder(*arguments, **{**options, "stopped": lambda: False})
+
+    monkeypatch.setattr(run, "restore_folder", interrupted)
+    status, out, _ = batch()
+    assert status == 130
+    assert "0 restored, 8 failed" in out
 
 
 def test_a_mistake_is_told_before_torch_is_imported(tmp_path):
