@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,10 +107,15 @@ def not_whole(name: str, error: Exception) -> InputError:
 
 
 def _without_metadata(data: bytes) -> bytes:
-    """Returns a file with what its pixels need; one of another format as it is."""
+    """Returns a file with what its pixels need; one of another format, or without a structure, as it is."""
     if data.startswith(png.SIGNATURE):
         return png.without_metadata(data)
-    return jpeg.without_metadata(data) if data.startswith(jpeg.SIGNATURE) else tiff.without_metadata(data)
+    if data.startswith(jpeg.SIGNATURE):
+        return jpeg.without_metadata(data)
+    try:
+        return tiff.without_metadata(data)
+    except struct.error:
+        return data
 
 
 def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:

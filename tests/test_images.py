@@ -372,6 +372,13 @@ def test_what_is_not_an_image_is_refused(tmp_path, content):
     assert "BytesIO" not in refused(tmp_path / "a.png")
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_what_is_no_tiff_but_for_its_first_bytes_is_told_as_such(tmp_path):
+    """Not by what comes of the search for its metadata."""
+    (tmp_path / "a.tif").write_bytes(b"II*\0words")
+    assert "none of a known format" in refused(tmp_path / "a.tif")
+
+
 def test_a_folder_and_a_missing_file_are_refused(tmp_path):
     assert "directory" in refused(tmp_path)
     assert "no such file" in refused(tmp_path / "a.png")
