@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ KEEPING: dict[str, dict[str, Any]] = {
 }
 # what is read, too
 EXTENSIONS = frozenset({".avif", ".gif", ".jfif", ".jp2", *FORMATS})
+# by whom, whatever a file is called: Pillow has a decoder more that would start another program
+DECODERS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+MOST_PIXELS = 2**26  # of a file that has fewer bytes than a photograph
+PIXELS_A_BYTE = 100  # of a photograph at most; a JPEG of the lowest quality has 30 to 50
 WHITE_IS_65535 = {"PNG", "PPM"}  # where Pillow has levels of 16 bits in more
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of a TIFF
 WHITE_IS_ZERO, SIGNED = 0, 2  # what the last two may say
@@ -93,14 +98,24 @@ def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> U
         raise InputError(f"{name}: expected an image file that can be read whole, got none of a known format") from None
     # a broken file makes its decoder raise nearly anything: OSError, SyntaxError, struct.error, EOFError, KeyError ...
     except Exception as error:
-        raise InputError(f"{name}: expected an image file that can be read whole, got: {error}") from error
+        raise not_whole(name, error) from error
+
+
+def not_whole(name: str, error: Exception) -> InputError:
+    """Returns the error of a file whose decoder raised another."""
+    return InputError(f"{name}: expected an image file that can be read whole, got: {error}")
 
 
 def _without_metadata(data: bytes) -> bytes:
-    """Returns a file with what its pixels need; one of another format as it is."""
+    """Returns a file with what its pixels need; one of another format, or without a structure, as it is."""
     if data.startswith(png.SIGNATURE):
         return png.without_metadata(data)
-    return jpeg.without_metadata(data) if data.startswith(jpeg.SIGNATURE) else tiff.without_metadata(data)
+    if data.startswith(jpeg.SIGNATURE):
+        return jpeg.without_metadata(data)
+    try:
+        return tiff.without_metadata(data)
+    except struct.error:
+        return data
 
 
 def _decode(source: Path | str | BinaryIO, name: str | None) -> Image.Image:
@@ -131,7 +146,9 @@ def as_bytes(levels: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.floatin
 
 def _upright(data: bytes, name: str) -> Upright:
     """Pillow's exif_transpose would also rewrite the other EXIF tags, and fail where a camera wrote them oddly."""
-    with Image.open(BytesIO(data)) as image:
+    Image.init()
+    with Image.open(BytesIO(data), formats=[each for each in DECODERS if each in Image.OPEN]) as image:
+        _check_claim(image, len(data))
         # the decoder of TIFF turns the image by itself, and takes the tag away
         image.load()
         try:
@@ -148,6 +165,14 @@ def _upright(data: bytes, name: str) -> Upright:
         _check_white(image)
         upright = _scaled(image) if deep else image.copy()
         return Upright(upright if turn is None else upright.transpose(turn), exif, turn, data)
+
+
+def _check_claim(image: Image.Image, size: int) -> None:
+    """Raises ValueError for a file that claims more pixels than its bytes can hold, before any memory is taken."""
+    pixels = image.width * image.height
+    if pixels > MOST_PIXELS and pixels > PIXELS_A_BYTE * size:
+        raise ValueError(f"a claim of {image.width}x{image.height} pixels in {size} bytes, which no photograph makes")
+    tiff.check_claim(_tags(image), size)
 
 
 def _check_white(image: Image.Image) -> None:

@@ -7,6 +7,7 @@ The paper's M is its complement, 1 = known; inside the package that array is cal
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Literal, cast, get_args
 
@@ -214,7 +215,7 @@ def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDA
 
 def is_name(name: str) -> bool:
     """Returns whether `draw` knows the name."""
-    return name in (*CENTRE, *get_args(Side), *FEATURES, "free-form") or _percent(name) is not None
+    return name in (*CENTRE, *get_args(Side), *FEATURES, "free-form") or _fraction(name) is not None
 
 
 def sides_of(shape: tuple[int, int]) -> tuple[int, int]:
@@ -231,7 +232,11 @@ def _random(seed: int) -> np.random.Generator:
 
 
 def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
-    """Returns the hole (H, W) of a name: centre, left, right, top, bottom, eyes, mouth, free-form, drop-P for P %."""
+    """Returns the hole (H, W) of a name.
+
+    Names are centre, left, right, top, bottom, eyes, mouth, free-form, drop-P for P % of the pixels and random:F for a
+    fraction of them.
+    """
     if name in CENTRE:
         return centre(shape)
     if name in get_args(Side):
@@ -240,16 +245,18 @@ def draw(name: str, shape: tuple[int, int], seed: int = 0) -> NDArray[np.bool_]:
         return feature(shape, name)
     if name == "free-form":
         return free_form(shape, seed)
-    percent = _percent(name)
-    if percent is not None:
-        if percent > 100:
-            raise InputError(f"hole: expected drop-0 to drop-100, got {name!r}")
-        return random_pixels(shape, percent / 100, seed)
+    fraction = _fraction(name)
+    if fraction is not None:
+        if not 0 <= fraction <= 1:
+            raise InputError(f"hole: expected drop-0 to drop-100, or random:0 to random:1, got {name!r}")
+        return random_pixels(shape, fraction, seed)
     names = ", ".join(("centre", *get_args(Side), *FEATURES))
-    raise InputError(f"hole: expected {names}, free-form or drop-PERCENT, got {name!r}")
+    raise InputError(f"hole: expected {names}, free-form, drop-PERCENT or random:FRACTION, got {name!r}")
 
 
-def _percent(name: str) -> int | None:
-    """Returns the P of drop-P."""
-    number = name.removeprefix("drop-") if isinstance(name, str) else name
-    return int(number) if number != name and number.isdecimal() else None
+def _fraction(name: str) -> float | None:
+    """Returns the share of the pixels that drop-P or random:F names."""
+    if found := re.fullmatch(r"drop-(\d+)", str(name)):
+        return int(found[1]) / 100
+    found = re.fullmatch(r"random:(\d*\.?\d+)", str(name))
+    return float(found[1]) if found else None

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from faceinpaint_fast import png, tiff
-from faceinpaint_fast.images import TURNS, Upright, as_bytes, encoded, flat, read_upright, write_picture
+from faceinpaint_fast.images import (
+    TURNS,
+    Upright,
+    as_bytes,
+    encoded,
+    flat,
+    not_whole,
+    read_upright,
+    write_picture,
+)
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601
 GREY = {"1", "L", "LA", "La"}  # modes of 8 bits without colour
@@ -160,7 +169,11 @@ class PictureFile:
 def _levels(found: Upright, name: str) -> NDArray[Any]:
     """Returns the levels of a file (H, W, C), of as many bits as it has; alpha is the last of 2 or 4."""
     image = found.image
-    if (deep := png.read_deep(found.data)) is not None:
+    try:
+        deep = png.read_deep(found.data)
+    except Exception as error:
+        raise not_whole(name, error) from error
+    if deep is not None:
         return _turned(deep, found.turn)
     try:
         if (deep_and_orientation := tiff.read_deep(found.data)) is not None:

@@ -50,7 +50,7 @@ def without_metadata(png: bytes) -> bytes:
 def read_deep(png: bytes) -> NDArray[np.uint16] | None:
     """Returns the levels of a PNG of 16 bits in several channels, (H, W, C), alpha the last; None of any other file.
 
-    One colour that is transparent makes a channel of alpha.
+    One colour that is transparent makes a channel of alpha.  Raises ValueError and others where it is not whole.
     A filter treats the bytes of a pixel each on its own.  So the first bytes of all pixels are a grey picture of 8 bits
     with the same filters, and so are the second: Pillow reads those.
     """
@@ -62,17 +62,23 @@ def read_deep(png: bytes) -> NDArray[np.uint16] | None:
     if bits != 16 or (colours not in CHANNELS and clear is None):
         return None
     lanes = 2 * CHANNELS.get(colours, 1)
-    filtered = np.frombuffer(zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT")), np.uint8)
+    passes = [
+        (-(-(height - y) // down), -(-(width - x) // right))
+        for x, y, right, down in (ADAM7 if interlace else ((0, 0, 1, 1),))
+    ]
+    shapes = [(rows, 1 + columns * lanes) for rows, columns in passes if rows > 0 and columns > 0]
+    # no more than that, of whatever may be packed there
+    size = sum(rows * length for rows, length in shapes)
+    packed = b"".join(content for kind, content in parts if kind == b"IDAT")
+    filtered = np.frombuffer(zlib.decompressobj().decompress(packed, size), np.uint8)
     streams: list[list[bytes]] = [[] for _ in range(lanes)]
     start = 0
-    for x, y, right, down in ADAM7 if interlace else ((0, 0, 1, 1),):
-        columns, rows = -(-(width - x) // right), -(-(height - y) // down)
-        if columns > 0 and rows > 0:
-            end = start + rows * (1 + columns * lanes)
-            lines = filtered[start:end].reshape(rows, -1)
-            for lane in range(lanes):
-                streams[lane].append(np.hstack([lines[:, :1], lines[:, 1 + lane :: lanes]]).tobytes())
-            start = end
+    for rows, length in shapes:
+        end = start + rows * length
+        lines = filtered[start:end].reshape(rows, length)
+        for lane in range(lanes):
+            streams[lane].append(np.hstack([lines[:, :1], lines[:, 1 + lane :: lanes]]).tobytes())
+        start = end
     header = chunk(b"IHDR", HEADER.pack(width, height, 8, 0, 0, 0, interlace))
     bytes_ = [_grey(header, b"".join(stream)) for stream in streams]
     levels = [256 * high.astype(np.uint16) + low for high, low in zip(bytes_[::2], bytes_[1::2], strict=True)]

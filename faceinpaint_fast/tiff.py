@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -17,6 +19,11 @@ DESCRIPTIVE = {
     *(0x8769, 0x8825),  # the tags of EXIF and of GPS
     *range(0x9C9B, 0x9CA0),  # title, comment, author, keywords and subject as Windows has them
 }
+WIDTH, LENGTH, BITS_PER_SAMPLE, COMPRESSION, SAMPLES = 256, 257, 258, 259, 277  # tags of the pixels
+DEFLATE = {8, 32946}
+# bytes that one byte of a file may become, by its compression: none, where colours may be shared by pixels, LZW,
+# deflate, PackBits; all others know no limit
+EXPANSION = {1: 3, 5: 1400, 32773: 128, **dict.fromkeys(DEFLATE, 1032)}
 ASSOCIATED = 1  # alpha that the colours have been multiplied with already
 
 
@@ -33,6 +40,17 @@ def without_metadata(tiff: bytes) -> bytes:
             # one byte, which is 0
             struct.pack_into(f"{order}HHII", said, entry, tag, 1, 1, 0)
     return bytes(said)
+
+
+def check_claim(tags: Mapping[int, Any], size: int) -> None:
+    """Raises ValueError for the tags of pixels that a file of `size` bytes cannot hold; of no tags, nothing."""
+    most = EXPANSION.get(tags.get(COMPRESSION, 1))
+    if not tags or most is None:
+        return
+    bits = tags.get(BITS_PER_SAMPLE, (1,))
+    claimed = tags[WIDTH] * tags[LENGTH] * tags.get(SAMPLES, 1) * max(bits) // 8
+    if claimed > most * size:
+        raise ValueError(f"a claim of {claimed} bytes of pixels in a file of {size}")
 
 
 def read_deep(tiff: bytes) -> tuple[NDArray[np.uint16], int] | None:
@@ -52,10 +70,22 @@ def read_deep(tiff: bytes) -> tuple[NDArray[np.uint16], int] | None:
             return None
         if page.photometric != PHOTOMETRIC.RGB or page.samplesperpixel > 4 or ASSOCIATED in page.extrasamples:
             raise ValueError("expected RGB, and alpha that it has not been multiplied with")
+        if page.compression in DEFLATE:
+            _check_segments(tiff, page)
         levels = page.asarray()
         if page.planarconfig == PLANARCONFIG.SEPARATE:
             levels = np.moveaxis(levels, 0, -1)
         return levels, int(page.tags.valueof("Orientation", 1))
+
+
+def _check_segments(tiff: bytes, page: Any) -> None:
+    """Raises ValueError for a strip or tile that holds more than its pixels: tifffile would unpack all of it."""
+    room = int(np.prod(page.chunks)) * page.dtype.itemsize
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        unpacked = zlib.decompressobj()
+        unpacked.decompress(tiff[offset : offset + count], room)
+        if unpacked.decompress(unpacked.unconsumed_tail, 1):
+            raise ValueError(f"a segment of more than {room} bytes")
 
 
 def written_deep(levels: NDArray[np.uint16], metadata: dict[str, Any]) -> bytes:

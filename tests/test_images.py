@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
+from PIL import Image, ImageFile
 
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import (
@@ -372,6 +372,13 @@ def test_what_is_not_an_image_is_refused(tmp_path, content):
     assert "BytesIO" not in refused(tmp_path / "a.png")
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_what_is_no_tiff_but_for_its_first_bytes_is_told_as_such(tmp_path):
+    """Not by what comes of the search for its metadata."""
+    (tmp_path / "a.tif").write_bytes(b"II*\0words")
+    assert "none of a known format" in refused(tmp_path / "a.tif")
+
+
 def test_a_folder_and_a_missing_file_are_refused(tmp_path):
     assert "directory" in refused(tmp_path)
     assert "no such file" in refused(tmp_path / "a.png")
@@ -426,6 +433,49 @@ def test_only_above_twice_the_limit_where_warnings_are_not_errors(tmp_path, pict
         assert_array_equal(read_image(path), picture)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     refused(path)
+
+
+def claiming(format_: str, width: int, height: int) -> bytes:
+    """A file of 64x64 pixels whose header says that they are more."""
+    whole = bytearray(encoded(np.zeros((64, 64, 3), np.uint8), format_))
+    if format_ == "JPEG":
+        struct.pack_into(">HH", whole, whole.index(b"\xff\xc0") + 5, height, width)
+    else:
+        place, numbers = {"GIF": (6, "<HH"), "BMP": (18, "<ii"), "PNG": (16, ">II")}[format_]
+        struct.pack_into(numbers, whole, place, width, height)
+        if format_ == "PNG":
+            whole[29:33] = zlib.crc32(whole[12:29]).to_bytes(4)
+    return bytes(whole)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [10_000, 13_000, 65_000])
+@pytest.mark.parametrize("format_", ["BMP", "GIF", "JPEG", "PNG"])
+def test_a_small_file_that_claims_a_large_picture_is_refused_before_memory_is_taken(format_, side, monkeypatch):
+    def never(*_):
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", never)
+    with pytest.raises(InputError, match=r"a claim of \d+x\d+ pixels in \d+ bytes|decompression bomb"):
+        read(claiming(format_, side, side))
+
+
+def test_a_large_picture_of_few_colours_is_no_bomb(monkeypatch):
+    """A hole as large as a photograph, of which PNG makes little."""
+    hole = np.zeros((2000, 3000), np.uint8)
+    hole[500:900, 500:900] = 255
+    data = encoded(hole, "PNG")
+    assert hole.size > 100 * len(data)
+    assert_array_equal(read_grey(BytesIO(data)), hole)
+    monkeypatch.setattr("faceinpaint_fast.images.MOST_PIXELS", hole.size - 1)
+    with pytest.raises(InputError, match=rf"a claim of 3000x2000 pixels in {len(data)} bytes"):
+        read_grey(BytesIO(data))
+
+
+def test_a_program_for_a_printer_is_no_picture_whatever_it_is_called(tmp_path, picture):
+    """Pillow would start Ghostscript."""
+    (tmp_path / "a.png").write_bytes(encoded(picture, "EPS"))
+    assert "none of a known format" in refused(tmp_path / "a.png")
 
 
 def test_writes_grey_and_makes_folders(tmp_path, picture):

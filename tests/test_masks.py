@@ -267,13 +267,19 @@ def test_draw_by_name():
         "drop-80": masks.random_pixels(shape, 0.8, 5),
         "drop-0": np.zeros(shape, bool),
         "drop-100": np.ones(shape, bool),
+        "random:0.4": masks.random_pixels(shape, 0.4, 5),
+        "random:.4": masks.random_pixels(shape, 0.4, 5),
+        "random:1": np.ones(shape, bool),
     }.items():
         assert_array_equal(masks.draw(name, shape, 5), expected, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["", "middle", "drop", "drop-", "drop-x", "drop--5", "drop-0.5", "80", "Left"])
+UNKNOWN = ["", "middle", "drop", "drop-", "drop-x", "drop--5", "drop-0.5", "80", "Left"]
+
+
+@pytest.mark.parametrize("name", [*UNKNOWN, "random:", "random:x", "random:-1", "random:nan"])
 def test_draw_an_unknown_name(name):
-    with pytest.raises(InputError, match=f"hole: expected centre, .*drop-PERCENT, got '{name}'"):
+    with pytest.raises(InputError, match=f"hole: expected centre, .*drop-PERCENT or random:FRACTION, got '{name}'"):
         masks.draw(name, (64, 64))
 
 
@@ -307,8 +313,11 @@ def test_center_is_centre():
 
 
 def test_draw_too_many_per_cent():
-    with pytest.raises(InputError, match="hole: expected drop-0 to drop-100, got 'drop-101'"):
-        masks.draw("drop-101", (64, 64))
+    for name in ("drop-101", "random:1.01"):
+        with pytest.raises(
+            InputError, match=f"hole: expected drop-0 to drop-100, or random:0 to random:1, got '{name}'"
+        ):
+            masks.draw(name, (64, 64))
 
 
 def test_one_hole_of_each_kind():

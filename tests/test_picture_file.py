@@ -314,3 +314,41 @@ def test_broken_metadata_cost_no_pixel(tmp_path, rng):
         picture.write(tmp_path / "out.png")
     assert_array_equal(stored(tmp_path / "out.png"), before)
     assert opened(tmp_path / "out.png").info["icc_profile"] == PROFILE
+
+
+def whole(rng, name: str) -> bytes:
+    """A small file of a format, with EXIF where it takes some."""
+    file, colours = BytesIO(), levels(rng, (16, 16, 3), np.uint8)
+    if name == "deep PNG":
+        return PictureFile(colours.astype(np.uint16) * 257, None, {}).encoded("PNG")
+    if name == "deep TIFF":
+        tifffile.imwrite(file, colours.astype(np.uint16) * 257, photometric="rgb", compression="zlib")
+    else:
+        takes = {"exif": exif()} if "exif" in CARRIES.get(name, ()) else {}
+        Image.fromarray(colours).save(file, name, **takes)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("format_", ["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", "deep PNG", "deep TIFF"])
+def test_a_broken_file_is_read_or_refused_and_nothing_else(rng, format_, capfd):
+    """Cut at 40 places, and with one of 120 bits changed, half of them where the structure is."""
+    data = whole(rng, format_)
+    broken = [data[:place] for place in np.linspace(0, len(data) - 1, 40).astype(int)]
+    for most in (len(data), min(len(data), 200)):
+        for bit in rng.integers(8 * most, size=60):
+            changed = bytearray(data)
+            changed[bit // 8] ^= 1 << bit % 8
+            broken.append(bytes(changed))
+    outcomes, messages = set(), []
+    for each in broken:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                outcomes.add(type(PictureFile.read(BytesIO(each), name="picture")))
+            except InputError as error:
+                messages.append(str(error))
+    assert outcomes == {PictureFile}
+    assert messages
+    assert all(message.startswith("picture: expected an image file") for message in messages)
+    # what its library has to say of it
+    capfd.readouterr()

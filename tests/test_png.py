@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 from io import BytesIO
 
@@ -11,6 +12,8 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from faceinpaint_fast import png
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.picture_file import PictureFile
 
 
 @pytest.fixture
@@ -103,3 +106,33 @@ def test_metadata_are_left_out_and_whole_exif_is_not(rng, plain):
     assert [kind for kind, _, _ in png.chunks(bare)] == [b"IHDR", b"eXIf", b"IDAT", b"IEND"]
     assert [kind for kind, _, _ in png.chunks(png.without_metadata(bare[:-1]))][:1] == [b"IHDR"]
     assert_array_equal(np.asarray(Image.open(BytesIO(bare))), pixels)
+
+
+def repacked(made: bytes, packed: bytes) -> bytes:
+    """A PNG with other packed pixels."""
+    parts = [png.chunk(b"IDAT", packed) if kind == b"IDAT" else whole for kind, _, whole in png.chunks(made)]
+    return png.SIGNATURE + b"".join(parts)
+
+
+def test_what_is_packed_behind_the_pixels_costs_no_memory(rng, plain):
+    """Nor does it matter whether it is whole."""
+    expected = levels(rng, 3)
+    made = png.deepened(plain((expected // 256).astype(np.uint8)), expected)
+    lines = zlib.decompress(next(content for kind, content, _ in png.chunks(made) if kind == b"IDAT"))
+    longer = repacked(made, zlib.compress(lines + bytes(2**26))[:-1] + b"!")
+    tracemalloc.start()
+    try:
+        assert_array_equal(png.read_deep(longer), expected)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_pixels_that_end_early_are_an_input_error(rng, plain, monkeypatch):
+    """Whatever Pillow, which has read its 8 bits before, may think of them."""
+    expected = levels(rng, 3)
+    made = png.deepened(plain((expected // 256).astype(np.uint8)), expected)
+    read_deep = png.read_deep
+    monkeypatch.setattr(png, "read_deep", lambda data: read_deep(repacked(data, zlib.compress(b"\0" * 9))))
+    with pytest.raises(InputError, match="picture: expected an image file that can be read whole"):
+        PictureFile.read(BytesIO(made), name="picture")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -11,6 +13,8 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from faceinpaint_fast import tiff
+from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.images import read_image
 
 
 def written(levels, **options) -> bytes:
@@ -78,3 +82,30 @@ def test_descriptions_are_left_out_and_pixels_are_not(levels, order):
         assert file.pages[0].tags.valueof("Software") == b"\0"
     for other in (b"", b"PNG", b"II+\0"):
         assert tiff.without_metadata(other) == other
+
+
+def with_numbers(data: bytes, **numbers: int) -> bytes:
+    """A TIFF with other numbers in its tags."""
+    changed = bytearray(data)
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        for name, number in numbers.items():
+            tag = file.pages[0].tags[name]
+            struct.pack_into({3: "<H", 4: "<I"}[int(tag.dtype)], changed, tag.valueoffset, number)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_claim_of_more_than_the_file_can_hold_is_refused(compression):
+    """Pillow leaves what is not there black, or takes memory for it first."""
+    data = written(np.zeros((64, 64, 3), np.uint8), photometric="rgb", compression=compression)
+    assert read_image(BytesIO(data)).shape == (64, 64, 3)
+    with pytest.raises(InputError, match=r"a claim of \d+ bytes of pixels in a file of \d+"):
+        read_image(BytesIO(with_numbers(data, ImageLength=65535)), name="picture")
+
+
+def test_a_strip_of_more_than_its_pixels_is_not_unpacked(levels):
+    data = written(levels, photometric="rgb", compression="zlib")
+    strip = zlib.compress(levels.tobytes() + b"\0")
+    longer = with_numbers(data + strip, StripOffsets=len(data), StripByteCounts=len(strip))
+    with pytest.raises(ValueError, match=f"a segment of more than {levels.nbytes} bytes"):
+        tiff.read_deep(longer)

@@ -40,6 +40,8 @@ def warnings_as_remarks() -> Iterator[None]:
     """Prints what the engine warned of once the work within is done: the first warnings, and how many there were."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        # which names no file
+        warnings.filterwarnings("ignore", module="PIL")
         yield
     messages = list(dict.fromkeys(str(warning.message) for warning in caught))
     for message in messages[:TOLD]:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from faceinpaint_fast import __version__
-from faceinpaint_fast.cli import console, judge, restore, ship, train
+from faceinpaint_fast.cli import batch, console, judge, restore, ship, train
 from faceinpaint_fast.errors import InputError, ModelError
 
 # click's, which newer versions of typer have taken in: its only address in all of them
@@ -24,6 +24,7 @@ app = typer.Typer(pretty_exceptions_enable=False, suggest_commands=False)
 # in the order of --help
 for command in (
     restore.inpaint,
+    batch.batch,
     restore.demo,
     train.train,
     train.train_encoder,
@@ -58,7 +59,10 @@ def _root(
 
 
 def main() -> None:
-    """Runs the command line; an error is one line on stderr and exit status 2, with --debug anywhere its traceback."""
+    """Runs the command line; an error is one line on stderr, with --debug anywhere its traceback, and exit status 2.
+
+    It is 1 where the command tells "nothing done" from other failures.
+    """
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     console.print_anything()
     # what Pillow says of a broken file, besides raising an error, would be a second line
@@ -76,4 +80,4 @@ def main() -> None:
         if not isinstance(error, InputError | ModelError | OSError | USAGE_ERROR):
             message = f"unforeseen {type(error).__name__}, please report it with what --debug shows: {message}"
         console.remark(" ".join(message.split()))
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, batch.NothingDoneError) else 2)

@@ -23,6 +23,13 @@ def test_warnings_become_remarks_after_the_work(capsys):
     assert capsys.readouterr() == ("", "faceinpaint: odd\nfaceinpaint: odder\n")
 
 
+def test_what_pillow_warns_of_is_not_told(capsys):
+    """Ours on the same file names it."""
+    with console.warnings_as_remarks():
+        warnings.warn_explicit("Corrupt EXIF data.", UserWarning, "TiffImagePlugin.py", 1, module="PIL.TiffImagePlugin")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_of_many_warnings_the_first_are_told_and_each_once(capsys):
     with console.warnings_as_remarks():
         for number in (*range(7), 0, 1):

@@ -1,4 +1,4 @@
-"""Which hole a command is asked to fill, and which it doubts."""
+"""Which hole a damaged picture has, and which is doubted."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from faceinpaint_fast import masks
-from faceinpaint_fast.cli.hole import read_hole
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.faces import astronaut
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.holes import is_said, read_hole
 from faceinpaint_fast.picture_file import PictureFile
 
 HOLE = masks.free_form((64, 64), 1)
 
 
 @pytest.fixture
-def drawn(face):
-    """The face with red strokes where the hole is."""
-    return np.where(HOLE[..., None], np.array([255, 0, 0], np.uint8), face)
+def drawn():
+    """A face with red strokes where the hole is."""
+    return np.where(HOLE[..., None], np.array([255, 0, 0], np.uint8), astronaut(CELEBA_108, 64))
 
 
 @pytest.fixture
 def asked(tmp_path, drawn):
-    """What a command takes for the hole of that name, in the drawn picture."""
+    """What is taken for the hole of that name, in the drawn picture."""
     Image.fromarray(drawn).save(tmp_path / "drawn.png")
 
     def ask(hole, *, invert=False, force=False):
@@ -120,3 +122,32 @@ def test_a_colour_that_is_nowhere_is_no_hole(asked):
 
 def test_a_name_may_ask_for_more_than_half(asked):
     assert asked("drop-80")[0].mean() == pytest.approx(0.8, abs=0.001)
+
+
+def test_a_hole_drawn_at_random_is_the_seed_s(drawn, tmp_path):
+    picture = PictureFile.read(saved(tmp_path / "face.png", drawn))
+    first, again, other = (read_hole("random:0.4", picture, seed)[0] for seed in (3, 3, 4))
+    assert first.sum() == round(0.4 * 64 * 64)
+    assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_the_picture_of_a_hole_may_come_from_elsewhere(drawn, tmp_path):
+    """Whatever it is called: a name has no picture."""
+    picture = PictureFile.read(saved(tmp_path / "face.png", drawn))
+    with saved(tmp_path / "hole.png", HOLE * np.uint8(255)).open("rb") as file:
+        hole, found = read_hole("centre", picture, 0, source=file)
+    assert_array_equal(hole, HOLE)
+    assert found.startswith("centre: ")
+
+
+@pytest.mark.parametrize("name", ["centre", "random:0.4", "drop-40", "alpha", "colour:red", "color:#ff0000"])
+def test_what_is_said_is_no_path(name):
+    assert is_said(name)
+    assert not is_said(f"{name}.png") or ":" in name
+    assert not is_said(f"./{name}")
+
+
+@pytest.mark.parametrize("name", ["colour:", "alphas", "holes", "holes/a.png", "random:"])
+def test_what_is_not_said_may_be_one(name):
+    assert not is_said(name)
