@@ -91,8 +91,8 @@ def test_ops_are_registered_as_torch_wants_them(rng):
 def test_a_search_is_the_cpu_s(model):
     """z within 1e-4 after 10 iterations for most images: see docs/architecture.md.
 
-    Of pictures that G can draw.  Noise sends some number of most searches through a kink of ReLU, from where two correct
-    programs part: on an H200 the median of five was 6e-4.
+    Of pictures that G can draw.  Noise sends some number of most searches through a kink of ReLU, from where two
+    correct programs part: on an H200 the median of five was 6e-4.
     """
     with torch.no_grad():
         z = torch.randn(5, 100, generator=torch.Generator().manual_seed(7))
