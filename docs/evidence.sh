@@ -93,7 +93,7 @@ faceinpaint evaluate "$portraits" --figures docs/figures --precision bf16
 faceinpaint evaluate "$celeba" --figures docs/figures --figure 4
 
 faceinpaint evaluate --out evidence/evaluation --chart docs/figures/evaluation.png --update README.md \
-    --update docs/evaluation.md --update faceinpaint_fast/weights/README.md > /dev/null
+    --update docs/evaluation.md --update faceinpaint_fast/weights/faces64/README.md > /dev/null
 faceinpaint evaluate --out evidence/choices --update docs/choices.md > /dev/null
 faceinpaint evaluate --out evidence/recognition --update README.md --update docs/recognition.md \
     --chart docs/figures/recognition.png > /dev/null

@@ -11,7 +11,7 @@ import torch
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import thread_count
-from faceinpaint_fast.models import SHIPPED, load_model
+from faceinpaint_fast.models import load_model, place_of
 from faceinpaint_fast.tuning import table_of
 
 PACKAGES = ("faceinpaint_fast", "torch", "triton", "numpy", "scipy", "scikit-image")
@@ -48,7 +48,7 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "tuning": tuning_of(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         "bfloat16": "the GPU's" if torch.cuda.is_available() else "matrix tiles" if _cpu.has_tiles() else "as float32",
         "poisson": "C++, multigrid",
-        "model": f"{model or SHIPPED}, {seen} images seen",
+        "model": f"{place_of(model)}, {seen} images seen",
         "images": f"{loaded.config.size}x{loaded.config.size}, {loaded.config.framing.name}",
         **{name: f"sha256 {digest}" for name, digest in loaded.config.sha256.items()},
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -28,7 +28,8 @@ from faceinpaint_fast.files import write_atomically
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.networks.dcgan import DCGAN, DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
-SHIPPED = files("faceinpaint_fast") / "weights"  # a Path, unless the package lies in a zip file
+SHIPPED = files("faceinpaint_fast") / "weights"  # models by name; a Path, unless the package lies in a zip file
+DEFAULT = "faces64"
 ARCHITECTURE, FORMAT = "dcgan", 2
 MAX_SIZE = 4096  # pixels, channels or latent variables; far more than any DCGAN has
 # what was not said in format 1
@@ -45,6 +46,7 @@ class ModelConfig:
     width           number of channels of G and D at half the size
     encoder_width   the same of the encoder; None: there is none
     sha256          of every weight file, by the network's name
+    data, licence   what it learnt from, and what it may be used for, in words
     training, encoder, calibration, frechet
                     what was found out by the run that G and D come from, by that of the encoder, and by measurements
     """
@@ -56,6 +58,8 @@ class ModelConfig:
     width: int
     encoder_width: int | None = None
     sha256: Mapping[str, str]
+    data: str | None = None
+    licence: str | None = None
     training: Any = None
     encoder: Any = None
     calibration: Any = None
@@ -123,11 +127,36 @@ class Model:
         return replace(config, normalization=self.config.normalization)
 
 
-def load_model(folder: Path | str | None = None) -> Model:
-    """Returns the model of a folder, by default the shipped one; raises ModelError that says what is wrong with it."""
-    if not isinstance(folder, str | PathLike | None):
-        raise InputError(f"folder: expected a path, got {folder!r}")
-    place = SHIPPED if folder is None else Path(folder)
+def shipped() -> dict[str, Traversable]:
+    """Returns the folders of the models that are installed with the package, by name."""
+    # a program that the package was frozen into may have left them out
+    folders = SHIPPED.iterdir() if SHIPPED.is_dir() else ()
+    return {folder.name: folder for folder in sorted(folders, key=lambda folder: folder.name) if folder.is_dir()}
+
+
+def place_of(model: Path | str | None) -> Traversable:
+    """Returns the folder of a model, given by itself or by its name; none: the default."""
+    if not isinstance(model, str | PathLike | None):
+        raise InputError(f"folder: expected a path or the name of a model, got {model!r}")
+    name = DEFAULT if model is None else str(model)
+    return SHIPPED / name if name == DEFAULT or name in shipped() else Path(name)
+
+
+def listed() -> Iterator[tuple[str, list[str]]]:
+    """Yields of each installed model its name, and its images, data, licence and digests, in words."""
+    for name, folder in shipped().items():
+        config = read_config(folder)
+        told = [f"{config.size}x{config.size}, {config.framing.name}", config.data, config.licence]
+        told += [f"{network} sha256 {digest}" for network, digest in config.sha256.items()]
+        yield name, [each for each in told if each is not None]
+
+
+def load_model(model: Path | str | None = None) -> Model:
+    """Returns the model of that name, or of a folder, by default "faces64".
+
+    Raises ModelError that says what is wrong with it.
+    """
+    place = place_of(model)
     config = read_config(place)
     # without memory of their own: what config.json claims must not cost more than the weights that are there
     images: dict[str, Any] = {"size": config.size, "channels": config.channels, "device": "meta"}
@@ -139,10 +168,10 @@ def load_model(folder: Path | str | None = None) -> Model:
             encoder = DCGANEncoder(**images, width=config.encoder_width, latent_size=config.latent_size)
     except InputError as error:
         raise ModelError(f"{place / 'config.json'}: {error}") from error
-    model = Model(generator, discriminator, encoder, config)
-    for name, network in model.networks.items():
+    loaded = Model(generator, discriminator, encoder, config)
+    for name, network in loaded.networks.items():
         _load_weights(network, place / f"{name}.safetensors", config.sha256[name])
-    return model
+    return loaded
 
 
 def read_config(folder: Traversable) -> ModelConfig:
@@ -151,7 +180,9 @@ def read_config(folder: Traversable) -> ModelConfig:
     try:
         described = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(f"{folder}: expected a model folder, got no config.json there") from None
+        names = ", ".join(shipped())
+        expected = f"a model folder, or the name of a model that is installed ({names})"
+        raise ModelError(f"{folder}: expected {expected}, got no config.json there") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: expected JSON, got: {error}") from error
     if not isinstance(described, dict):

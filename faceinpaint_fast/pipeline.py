@@ -125,13 +125,16 @@ class Inpainter:
     @classmethod
     def from_pretrained(
         cls,
-        folder: Path | str | None = None,
+        model: Path | str | None = None,
         *,
         config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
         device: str | torch.device = "auto",
     ) -> Inpainter:
-        """Makes an Inpainter of a model folder, by default the shipped one; ModelError if it is damaged."""
-        return cls.of(load_model(folder), config=config, device=device)
+        """Makes an Inpainter of a model by its name, such as "faces64", the default, or of a model folder.
+
+        Raises ModelError for a model that is damaged, and for none.
+        """
+        return cls.of(load_model(model), config=config, device=device)
 
     @classmethod
     def of(cls, model: Model, *, config: InpaintConfig, device: str | torch.device = "auto") -> Inpainter:

@@ -15,7 +15,7 @@ from faceinpaint_fast.evaluation.results import read, read_all
 ROOT = Path(__file__).resolve().parent.parent
 # documents by the folder of their results
 DOCUMENTS = {
-    "evidence/evaluation": ("README.md", "docs/evaluation.md", "faceinpaint_fast/weights/README.md"),
+    "evidence/evaluation": ("README.md", "docs/evaluation.md", "faceinpaint_fast/weights/faces64/README.md"),
     "evidence/choices": ("docs/choices.md",),
     "evidence/recognition": ("README.md", "docs/recognition.md"),
     "evidence": ("docs/replication.md",),

@@ -132,7 +132,7 @@ def test_a_folder_of_format_1_is_of_64_pixels_and_celeba_108(folder, encoder):
 
 
 def test_the_shipped_model_is_of_64_pixels_and_celeba_108():
-    config = read_config(checkpoint.SHIPPED)
+    config = read_config(checkpoint.place_of(None))
     assert (config.size, config.channels, config.framing) == (64, 3, CELEBA_108)
     assert (config.width, config.encoder_width, config.latent_size) == (64, 64, 100)
 
@@ -167,19 +167,24 @@ def test_calibration_is_kept_until_the_weights_change(folder, generator, discrim
     assert load_model(folder).config.normalization is None
 
 
-def test_the_shipped_model_is_the_default(folder, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SHIPPED", folder)
-    assert load_model().config.training == {"images": 640}
+def test_a_model_goes_by_its_name_or_its_folder(folder, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHIPPED", folder.parent)
+    monkeypatch.setattr(checkpoint, "DEFAULT", folder.name)
+    monkeypatch.chdir(folder.parent.parent)
+    for model in (None, folder.name, folder, str(folder)):
+        assert load_model(model).config.training == {"images": 640}
+    assert folder.name in checkpoint.shipped()
 
 
 def test_a_missing_folder(tmp_path):
-    refused(tmp_path / "nowhere", "expected a model folder, got no config.json there")
+    expected = r"expected a model folder, or the name of a model that is installed \(.*faces64.*\), "
+    refused(tmp_path / "nowhere", expected + "got no config.json there")
 
 
 def test_an_empty_folder_and_a_file_for_a_folder(tmp_path):
-    refused(tmp_path, "expected a model folder, got no config.json there")
+    refused(tmp_path, "got no config.json there")
     (tmp_path / "file").write_text("{}")
-    refused(tmp_path / "file", "expected a model folder, got no config.json there")
+    refused(tmp_path / "file", "got no config.json there")
 
 
 @pytest.mark.parametrize(

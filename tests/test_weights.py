@@ -5,21 +5,24 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 from faceinpaint_fast import InpaintConfig, Inpainter, masks, reference
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
-from faceinpaint_fast.models import SHIPPED, load_model
+from faceinpaint_fast.models import load_model, shipped
 
 
-def test_shipped_weights_are_small_calibrated_and_described():
-    sizes = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_weights_are_small_calibrated_and_described(name):
+    folder = shipped()[name]
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert sizes["generator.safetensors"] + sizes["discriminator.safetensors"] <= 16e6
     assert sizes["encoder.safetensors"] <= 8e6
-    model = load_model()
+    model = load_model(name)
     assert model.config.normalization is not None
-    card = (SHIPPED / "README.md").read_text()
+    card = (folder / "README.md").read_text()
     for fact in ("CelebA", "research", "faceinpaint train", "seed", str(model.config.training["images"])):
         assert fact in card, fact
     for digest in model.config.sha256.values():

@@ -90,17 +90,19 @@ def bench(
     with console.progress(transient=True) as bar:
         task = bar.add_task("measuring", total=len(builders))
         measured, failed, on = [], [], machine(where)
-        for name, build in builders.items():
-            try:
-                measured.append(measure(build(), where))
-            # one that cannot be had costs none of the others
-            except Exception as error:
-                failed.append(f"{name}: {type(error).__name__}: {error}")
-            if out is not None:
-                # whoever interrupts it has what was measured
-                write_text(out, markdown(measured, on))
-            bar.advance(task)
-    console.print_markdown(markdown(measured, on))
+        try:
+            for name, build in builders.items():
+                try:
+                    measured.append(measure(build(), where))
+                # one that cannot be had costs none of the others
+                except Exception as error:
+                    failed.append(f"{name}: {type(error).__name__}: {error}")
+                if out is not None:
+                    write_text(out, markdown(measured, on))
+                bar.advance(task)
+        finally:
+            # whoever interrupts it has what was measured
+            console.print_markdown(markdown(measured, on))
     for line in failed:
         console.remark(line)
     if failed:

@@ -32,6 +32,7 @@ for command in (
     train.calibrate,
     train.frechet,
     ship.doctor,
+    ship.models,
     ship.tune,
     judge.bench,
     judge.parity,

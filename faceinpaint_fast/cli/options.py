@@ -44,7 +44,9 @@ Iterations = Annotated[int | None, typer.Option(help="Steps of the search over z
 Config = Annotated[
     ConfigName, typer.Option(help="The best, in less time, over z alone, or the paper: as printed, or calibrated.")
 ]
-ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder; by default the one that is shipped.")]
+ModelFolder = Annotated[
+    Path | None, typer.Option("--model", help="Model folder, or name of a model that is installed; by default faces64.")
+]
 Precision = Annotated[str, typer.Option(help="Of the networks: fp32 or bf16.")]
 Size = Annotated[int | None, typer.Option(help="Pixels across a face; the model's, or it is refused.")]
 Crop = Annotated[

@@ -1,4 +1,4 @@
-"""Commands for those who take the engine elsewhere: export, tune, doctor."""
+"""Commands for those who take the engine elsewhere: export, tune, doctor, models."""
 
 from __future__ import annotations
 
@@ -52,3 +52,11 @@ def doctor(model: ModelFolder = None) -> None:
 
     for name, finding in examine(model).items():
         print(f"{name:<16} {finding}")
+
+
+def models() -> None:
+    """List the models that are installed: their names are what --model takes, beside folders."""
+    from faceinpaint_fast.models import listed
+
+    for name, told in listed():
+        print(f"{name:<16} {'; '.join(told)}")

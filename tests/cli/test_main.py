@@ -134,7 +134,8 @@ def test_an_error_of_the_programs_own_is_one_line_that_says_so(monkeypatch, caps
 
     monkeypatch.setattr(Inpainter, "__call__", fail)
     monkeypatch.setattr(sys, "argv", ["faceinpaint", "inpaint", str(picture), "centre", "-o", str(out)])
-    monkeypatch.setattr("faceinpaint_fast.models.SHIPPED", model)
+    monkeypatch.setattr("faceinpaint_fast.models.SHIPPED", model.parent)
+    monkeypatch.setattr("faceinpaint_fast.models.DEFAULT", model.name)
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from faceinpaint_fast import arrays
-from faceinpaint_fast.models import read_config
+from faceinpaint_fast.models import load_model, read_config, shipped
 
 
 def test_doctor_tells_versions_and_sha256(faceinpaint, model):
@@ -49,3 +49,16 @@ def test_doctor_of_a_model_without_a_past(faceinpaint, model):
         status, said, _ = faceinpaint("doctor", "--model", model)
         assert status == 0
         assert "? images seen" in said
+
+
+def test_models_are_listed_with_what_they_are(faceinpaint):
+    status, said, err = faceinpaint("models")
+    assert (status, err) == (0, "")
+    lines = dict(line.split(maxsplit=1) for line in said.splitlines())
+    assert [*lines] == [*shipped()]
+    assert "faces64" in lines
+    for name, line in lines.items():
+        config = load_model(name).config
+        for fact in (f"{config.size}x{config.size}, {config.framing.name}", config.data, config.licence):
+            assert fact in line
+        assert all(digest in line for digest in config.sha256.values())
