@@ -277,13 +277,15 @@ def test_a_protected_file_is_refused_before_any_work(refused, tmp_path, monkeypa
 @pytest.mark.parametrize("command", ["bench", "parity", "demo"])
 def test_what_was_found_is_shown_although_it_cannot_be_written(faceinpaint, model, out, monkeypatch, command):
     from faceinpaint_fast.benchmarks import report as benchmark
+    from faceinpaint_fast.benchmarks.comparison import Comparison
     from faceinpaint_fast.parity import report as parity
 
     def no_space(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", no_space)
-    monkeypatch.setattr(benchmark, "comparisons", lambda _: {})
+    quick = Comparison(what="this", rival="that", ours=lambda: None, theirs=lambda: None, at_least=None)
+    monkeypatch.setattr(benchmark, "comparisons", lambda _: {"quick": lambda: quick})
     monkeypatch.setattr(parity, "checks", lambda *_: [])
     line, shown = {
         "bench": (["--out", out], "what"),
