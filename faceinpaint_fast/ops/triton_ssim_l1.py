@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ TILES: dict[str, tuple[tuple[float, Tile], ...]] = {
 """Of each kernel, the tile for batches of up to so many pixels in all planes, where none was measured: few rows where
 one walk is the time, many where the SIZE - 1 rows before the first complete window are work done twice."""
 
+ROWS = (4, 8, 16, 32, 64, 128)  # of a walk
 SMALL = 128  # pixels a side: planes that are tuned apart from larger ones
 Tiles = Mapping[str, Tile]
 
@@ -195,18 +197,12 @@ def has_room(kernel: str, columns: int, size: int) -> bool:
 
 
 def candidates(kernel: str, pixels: int, size: int) -> list[Tile]:
-    """Returns tiles for so many pixels in all planes, the likeliest first: near the one that was guessed."""
-    guessed = next(tile for most, tile in TILES[kernel] if pixels <= most)
-    likeliest = sorted(
-        (
-            Tile(columns, warps, rows)
-            for columns in (1, 2, 4)
-            for warps in (1, 2, 4)
-            for rows in (4, 8, 16, 32, 64, 128)
-        ),
-        key=lambda tile: sum(abs(math.log2(a / b)) for a, b in zip(tile, guessed, strict=True)),
-    )
-    return [tile for tile in likeliest if has_room(kernel, tile.columns, size)]
+    """Returns tiles for so many pixels in all planes, the likeliest first: near the one that is taken unmeasured."""
+    unmeasured = next(tile for most, tile in TILES[kernel] if pixels <= most)
+    # of the shapes whose registers are known (benchmarks/results/kernels.md)
+    shapes = {tile[:2] for tiles in TILES.values() for _, tile in tiles}
+    tiles = (Tile(*shape, rows) for shape, rows in product(sorted(shapes), ROWS) if has_room(kernel, shape[0], size))
+    return sorted(tiles, key=lambda tile: sum(abs(math.log2(a / b)) for a, b in zip(tile, unmeasured, strict=True)))
 
 
 def _options(tile: Tile, *planes: Tensor | None) -> dict[str, int | bool]:
