@@ -152,6 +152,25 @@ def test_beyond_z_it_is_the_cpu_s(precision, faces):
     )
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_large_batch_ends_where_small_ones_end(precision, model):
+    """In loss and PSNR; kernels are cut otherwise for it, and round otherwise, in bfloat16 to 8 bits."""
+    with torch.no_grad():
+        z = torch.randn(1024, 100, generator=torch.Generator().manual_seed(3))
+        faces = (model.generator(z).permute(0, 2, 3, 1).contiguous().numpy() + 1) / 2
+    hole = masks.centre((64, 64))
+    inpainter = Inpainter.from_pretrained(config=InpaintConfig(precision=precision), device=CUDA)
+    small = [inpainter(part, hole) for part in np.split(faces, 16)]
+    large = inpainter(faces, hole)
+    totals = np.concatenate([found.losses["total"] for found in small])
+    np.testing.assert_allclose(large.losses["total"].mean(), totals.mean(), rtol=0.01)
+    psnrs = [
+        -10 * np.log10(((images - faces) ** 2).mean(axis=(1, 2, 3))).mean()
+        for images in (large.image, np.concatenate([found.image for found in small]))
+    ]
+    assert abs(psnrs[0] - psnrs[1]) < 0.05
+
+
 def test_a_graph_is_captured_once_a_size(faces):
     """Of the ladder; what fills a batch up is no part of it."""
     inpainter = Inpainter.from_pretrained(config=InpaintConfig.over_z(iterations=12), device=CUDA)

@@ -200,8 +200,9 @@ def candidates(kernel: str, pixels: int, size: int) -> list[Tile]:
     """Returns tiles for so many pixels in all planes, the likeliest first: near the one that is taken unmeasured."""
     unmeasured = next(tile for most, tile in TILES[kernel] if pixels <= most)
     # of the shapes whose registers are known (benchmarks/results/kernels.md)
-    shapes = {tile[:2] for tiles in TILES.values() for _, tile in tiles}
-    tiles = (Tile(*shape, rows) for shape, rows in product(sorted(shapes), ROWS) if has_room(kernel, shape[0], size))
+    shapes = sorted({(tile.columns, tile.warps) for tiles in TILES.values() for _, tile in tiles})
+    every = (Tile(columns, warps, rows) for (columns, warps), rows in product(shapes, ROWS))
+    tiles = (tile for tile in every if has_room(kernel, tile.columns, size))
     return sorted(tiles, key=lambda tile: sum(abs(math.log2(a / b)) for a, b in zip(tile, unmeasured, strict=True)))
 
 
