@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -52,6 +53,26 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "images": f"{loaded.config.size}x{loaded.config.size}, {loaded.config.framing.name}",
         **{name: f"sha256 {digest}" for name, digest in loaded.config.sha256.items()},
     }
+
+
+def graph_memory(model: Path | str | None, device: torch.device, batches: Sequence[int] = (1, 64, 1024)) -> str:
+    """Returns what graphs of the default's searches keep of a CUDA device's memory, by the size of a batch: measured.
+
+    Those of a size are captured at its first call and kept; all sizes up to one keep less than four times as much
+    (search/graph.py).
+    """
+    from faceinpaint_fast.pipeline import Inpainter
+
+    inpainter = Inpainter.from_pretrained(model, device=device)
+    told = []
+    for batch in batches:
+        torch.cuda.empty_cache()
+        before = torch.cuda.memory_reserved(device)
+        inpainter.warm_up(batch)
+        # what a call leaves to the next one is not the graphs'
+        torch.cuda.empty_cache()
+        told.append(f"batches of {batch}: {(torch.cuda.memory_reserved(device) - before) / 2**20:.0f} MiB more")
+    return ", ".join(told)
 
 
 def tuning_of(device: torch.device) -> str:

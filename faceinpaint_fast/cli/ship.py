@@ -46,12 +46,24 @@ def tune(device: Device = "auto") -> None:
     tuner.tune(tuned.families(where), where, print)
 
 
-def doctor(model: ModelFolder = None) -> None:
+def doctor(
+    model: ModelFolder = None,
+    graphs: Annotated[
+        bool, typer.Option("--graphs", help="Measure the memory that searches keep on a GPU: takes a minute.")
+    ] = False,
+) -> None:
     """What is installed, which devices and kernels are in use, and whether the model is whole."""
-    from faceinpaint_fast.doctor import examine
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.doctor import examine, graph_memory
+    from faceinpaint_fast.errors import InputError
 
+    device = pick_device("auto")
+    if graphs and device.type != "cuda":
+        raise InputError(f"--graphs: expected a CUDA device, which graphs are captured on, got {device}")
     for name, finding in examine(model).items():
         print(f"{name:<16} {finding}")
+    if graphs:
+        print(f"{'graphs':<16} {graph_memory(model, device)}")
 
 
 def models() -> None:

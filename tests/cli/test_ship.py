@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from faceinpaint_fast import arrays
+from faceinpaint_fast.doctor import graph_memory
 from faceinpaint_fast.models import load_model, read_config, shipped
 
 
@@ -62,3 +63,27 @@ def test_models_are_listed_with_what_they_are(faceinpaint):
         for fact in (f"{config.size}x{config.size}, {config.framing.name}", config.data, config.licence):
             assert fact in line
         assert all(digest in line for digest in config.sha256.values())
+
+
+def test_graphs_are_measured_where_they_are_captured(refused, monkeypatch):
+    assert "--graphs: expected a CUDA device" in refused("doctor", "--graphs")
+
+    class Warmed:
+        """Keeps a MiB an image of every batch, and leaves as much to the next call."""
+
+        kept, cached = 5 << 20, 0
+
+        @classmethod
+        def from_pretrained(cls, model, device):
+            assert (model, device) == ("faces64", torch.device("cuda"))
+            return cls()
+
+        def warm_up(self, batch):
+            Warmed.kept += batch << 20
+            Warmed.cached += batch << 20
+
+    monkeypatch.setattr("faceinpaint_fast.pipeline.Inpainter", Warmed)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: Warmed.kept + Warmed.cached)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: setattr(Warmed, "cached", 0))
+    told = graph_memory("faces64", torch.device("cuda"), batches=(1, 64))
+    assert told == "batches of 1: 1 MiB more, batches of 64: 64 MiB more"
