@@ -193,13 +193,16 @@ def random_pixels(shape: tuple[int, int], fraction: float, seed: int = 0) -> NDA
     return hole
 
 
-def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4) -> NDArray[np.bool_]:
-    """Returns brush strokes that wander over the image as a hole (H, W); their length and width go with its size."""
+def free_form(shape: tuple[int, int], seed: int = 0, *, strokes: int = 4, brush: float = 1 / 12) -> NDArray[np.bool_]:
+    """Returns brush strokes that wander over the image as a hole (H, W); their length and width go with its size.
+
+    brush  their width, of the shorter side
+    """
     height, width = sides_of(shape)
     strokes, rng = whole(strokes, "strokes", least=1), _random(seed)
     picture = Image.new("L", (width, height))
     draw = ImageDraw.Draw(picture)
-    step, brush = min(height, width) / 5, min(height, width) / 12
+    step, brush = min(height, width) / 5, min(height, width) * brush
     for _ in range(strokes):
         point = rng.uniform(0.15, 0.85, 2) * (width, height)
         angle = rng.uniform(0, 2 * np.pi)

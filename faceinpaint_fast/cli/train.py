@@ -126,6 +126,9 @@ def train_encoder(
     batch: Batch = 64,
     learning_rate: LearningRate = 1e-3,
     precision: AnyPrecision = "auto",
+    misaligned: Annotated[
+        bool, typer.Option("--misaligned", help="Turn, scale and shift faces a little, as photographs have them.")
+    ] = False,
     size: Size = None,
     crop: Crop = None,
     on_error: OnError = OnErrorName.fail,
@@ -145,7 +148,12 @@ def train_encoder(
     if origin is not None and origin.config.encoder_width is not None:
         width = _width_of(origin.config.encoder_width, width)
     config = encoder.EncoderConfig(
-        width=DEFAULT if width is None else width, batch=batch, learning_rate=learning_rate, precision=exact, seed=seed
+        width=DEFAULT if width is None else width,
+        batch=batch,
+        learning_rate=learning_rate,
+        precision=exact,
+        misaligned=misaligned,
+        seed=seed,
     )
     falling = images // 2 if cooldown is None else cooldown
     run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
 from faceinpaint_fast import masks
 from faceinpaint_fast.checks import expect_positive
@@ -34,7 +35,10 @@ from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, ch
 
 SIDES = get_args(masks.Side)
 # how often a hole is the centre, a half, beyond a line, a rectangle, strokes, lone pixels: halves hide the most
-SHARES = (0.14, 0.47, 0.04, 0.04, 0.14, 0.17)
+SHARES = (0.12, 0.40, 0.04, 0.10, 0.18, 0.16)
+BRUSHES = 1 / 40, 1 / 6  # of a stroke, of a side: from a scratch to what covers an eye
+# how far photographs are aligned otherwise than the faces that are learnt from, at most
+TURN, SCALE, SHIFT = np.deg2rad(2), 0.03, 2 / 64  # of a side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class EncoderConfig:
     width          number of channels at half the size
     learning_rate  of Adam
     precision      "bf16" runs the convolutions in it
+    misaligned     faces are turned, scaled and shifted a little, each by its own draw, as those of photographs are
     stretch        what guesses are multiplied by at the end: a regression shrinks what it is not sure of to the mean
                    face, which is soft
     origin         SHA-256 of the encoder that it begins with, if there is one
@@ -54,6 +59,7 @@ class EncoderConfig:
     learning_rate: float = 1e-3
     precision: Precision = "fp32"
     seed: int = 0
+    misaligned: bool = False
     stretch: float = 1.15
     origin: str | None = None
 
@@ -78,8 +84,18 @@ def random_hole(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
         top, left = map(int, rng.integers(0, (size + 1 - height, size + 1 - width)))
         return masks.rectangle(shape, top=top, left=left, height=height, width=width)
     if kind == 4:
-        return masks.free_form(shape, seed, strokes=int(rng.integers(1, 9)))
+        return masks.free_form(shape, seed, strokes=int(rng.integers(1, 9)), brush=rng.uniform(*BRUSHES))
     return masks.random_pixels(shape, rng.uniform(0.1, 0.95), seed)
+
+
+def misaligned(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Returns images (B, C, H, W), each turned, scaled and shifted by at most TURN, SCALE and SHIFT."""
+    turn, scale, across, down = rng.uniform(-1, 1, (4, len(images)))
+    cosine, sine = (1 + SCALE * scale) * np.cos(TURN * turn), (1 + SCALE * scale) * np.sin(TURN * turn)
+    # in affine_grid's units a side is 2 long
+    moved = np.array([[cosine, -sine, 2 * SHIFT * across], [sine, cosine, 2 * SHIFT * down]]).transpose(2, 0, 1)
+    places = affine_grid(torch.from_numpy(moved).to(images), list(images.shape), align_corners=False)
+    return grid_sample(images, places, padding_mode="reflection", align_corners=False)
 
 
 def loss_of(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
@@ -161,7 +177,8 @@ class Amortisation:
         if self._there is None:
             z = torch.from_numpy(rng.standard_normal((config.batch, self.latent_size), dtype=np.float32))
             return to_unit(self.networks.generator(z.to(self.device))[0]).contiguous()
-        return batch_of_step(self._there, config.seed, self.step, config.batch, rng)
+        images = batch_of_step(self._there, config.seed, self.step, config.batch, rng)
+        return misaligned(images, rng).contiguous() if config.misaligned else images
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all that a resumed run needs."""

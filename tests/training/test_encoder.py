@@ -20,7 +20,14 @@ from faceinpaint_fast.networks.adjoint import differentiable
 from faceinpaint_fast.networks.dcgan import DCGANEncoder
 from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.training import run as run_module
-from faceinpaint_fast.training.encoder import Amortisation, EncoderConfig, loss_of, random_hole, train_encoder
+from faceinpaint_fast.training.encoder import (
+    Amortisation,
+    EncoderConfig,
+    loss_of,
+    misaligned,
+    random_hole,
+    train_encoder,
+)
 from faceinpaint_fast.training.offset import met
 
 CPU = torch.device("cpu")
@@ -73,7 +80,7 @@ def test_holes_are_of_every_kind(size):
     assert 0.85 < shares.max() < 1
     halves, middle = np.zeros((4, size, size), np.bool_), size // 2
     halves[0, :, :middle] = halves[1, :, middle:] = halves[2, :middle] = halves[3, middle:] = True
-    # halves hide the most: about 0.47 of all
+    # halves hide the most: about 0.4 of all
     counts = [(holes == half).all(axis=(1, 2)).sum() for half in halves]
     assert min(counts) > 20
     assert 140 < sum(counts) < 240
@@ -172,6 +179,7 @@ def test_a_run_leaves_an_encoder_with_its_generator(folder, faces, monkeypatch):
         "learning_rate": 1e-3,
         "precision": "fp32",
         "seed": 5,
+        "misaligned": False,
         "stretch": 1.15,
         "images": 32,
         "cooldown": 8,
@@ -314,3 +322,30 @@ def test_a_config_checks_itself(wrong):
 def test_fewer_faces_than_a_batch(folder, faces):
     with pytest.raises(InputError, match="data: expected at least one batch, 4 faces, got 3"):
         Amortisation(load_model(folder), faces[:3], TINY, CPU)
+
+
+def test_misaligned_faces_lie_a_little_otherwise():
+    """A cross's arms are turned and moved by no more than is said, each face's by its own draw."""
+    side = 64
+    y, x = (torch.arange(side) - 31.5).abs().meshgrid(torch.arange(side) - 31.5, indexing="ij")
+    cross = torch.exp(-(torch.minimum(y.abs(), x.abs()) ** 2)).expand(40, 1, -1, -1)
+    found = misaligned(cross, np.random.default_rng(0))
+    assert found.shape == cross.shape
+    # where the upright arm is brightest at the top and at the bottom, and the level one in the first column
+    tops, bottoms, lefts = found[:, 0, 2].argmax(dim=1), found[:, 0, -3].argmax(dim=1), found[:, 0, :, 2].argmax(dim=1)
+    assert len(set(tops.tolist())) > 2
+    for places in (tops, bottoms, lefts):
+        # 2 pixels of 64, and 30 pixels from the middle 2 degrees are another
+        assert ((places - 31.5).abs() <= 2 + 30 * 0.035 + 1).all()
+    assert ((tops - bottoms).abs() <= 2 * 30 * 0.035 + 1).all()
+    assert torch.equal(found, misaligned(cross, np.random.default_rng(0)))
+
+
+def test_a_run_may_learn_of_misaligned_faces(folder, faces):
+    plain, moved = (
+        Amortisation(load_model(folder), faces, EncoderConfig(width=2, batch=4, misaligned=flag), CPU)
+        for flag in (False, True)
+    )
+    one, other = (training._images(np.random.default_rng(1)) for training in (plain, moved))
+    assert one.shape == other.shape
+    assert 0 < (one - other).abs().mean() < 0.4
