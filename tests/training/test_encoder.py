@@ -327,8 +327,8 @@ def test_fewer_faces_than_a_batch(folder, faces):
 def test_misaligned_faces_lie_a_little_otherwise():
     """A cross's arms are turned and moved by no more than is said, each face's by its own draw."""
     side = 64
-    y, x = (torch.arange(side) - 31.5).abs().meshgrid(torch.arange(side) - 31.5, indexing="ij")
-    cross = torch.exp(-(torch.minimum(y.abs(), x.abs()) ** 2)).expand(40, 1, -1, -1)
+    away = (torch.arange(side) - 31.5).abs()
+    cross = torch.exp(-(torch.minimum(away[:, None], away) ** 2)).expand(40, 1, -1, -1)
     found = misaligned(cross, np.random.default_rng(0))
     assert found.shape == cross.shape
     # where the upright arm is brightest at the top and at the bottom, and the level one in the first column
