@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,12 @@ def counting_bar(*columns: ProgressColumn) -> Progress:
     return progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), *columns
     )
+
+
+def restoring(bar: Progress, total: int) -> Callable[[str, int], None]:
+    """Returns what moves a bar of restorations on: what has been done, and how many of them."""
+    task = bar.add_task("restoring", total=total)
+    return lambda what, count: bar.update(task, description=what, advance=count)
 
 
 def print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

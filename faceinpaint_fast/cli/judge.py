@@ -260,15 +260,8 @@ def _run(
             )
         bar.update(reading, visible=False)
         framed.remark_on(sets, model, device)
-        task = bar.add_task("restoring", total=sum(map(len, sets.values())) * len(methods) * len(asked.masks))
-        protocol.evaluate(
-            asked,
-            methods,
-            sets,
-            out,
-            machine=machine(device),
-            progress=lambda what, count: bar.update(task, description=what, advance=count),
-        )
+        progress = console.restoring(bar, sum(map(len, sets.values())) * len(methods) * len(asked.masks))
+        protocol.evaluate(asked, methods, sets, out, machine=machine(device), progress=progress)
 
 
 def _report(out: Path, documents: list[Path], chart: Path | None, *, with_table1: bool) -> None:

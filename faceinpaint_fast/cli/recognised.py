@@ -71,16 +71,9 @@ def run(
     framed.remark_on({name: each.probes for name, each in people.items()}, model, device)
     count = sum(len(recognition.masks_of(name, asked.masks)) for name in methods)
     with console.counting_bar() as bar:
-        task = bar.add_task("restoring", total=count * sum(map(len, people.values())))
-        recognition.recognise(
-            asked,
-            methods,
-            people,
-            out,
-            recogniser=describe,
-            machine=machine(device),
-            progress=lambda what, count: bar.update(task, description=what, advance=count),
-        )
+        progress = console.restoring(bar, count * sum(map(len, people.values())))
+        where = machine(device)
+        recognition.recognise(asked, methods, people, out, recogniser=describe, machine=where, progress=progress)
 
 
 def tables(out: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,8 +112,11 @@ def evaluate(
     process's alone while it may write to it.  Raises InputError, before any work, if `out` cannot be written to, holds
     results of another evaluation or is being written to, and for two methods of one slug.
     """
-    with ExitStack() as stack:
-        for name, faces, method, log in _begun(asked, methods, data, out, machine, stack):
+    first_faces = {name: hashlib.sha256(faces[0].tobytes()).hexdigest() for name, faces in data.items()}
+    sets = {name: (faces, {"first_face": first_faces[name]}) for name, faces in data.items()}
+    with opened(asked, methods, sets, out, machine) as logs:
+        for (set_name, method_name), log in logs.items():
+            faces, method = data[set_name], methods[method_name]
             for mask in asked.masks:
                 for first in range(0, len(faces), asked.batch):
                     batch = range(first, min(first + asked.batch, len(faces)))
@@ -122,7 +125,7 @@ def evaluate(
                         # the whole batch once more: with fewer neighbours the last bits of a search may differ
                         records = _restored(method, faces, mask, batch, asked.seed, str(log.path))
                         log.append([record for record in records if record["face"] in missing])
-                    progress(f"{name} {mask}", len(batch))
+                    progress(f"{set_name} {method_name} {mask}", len(batch))
 
 
 def files(methods: Iterable[str], data: Iterable[str], out: Path) -> dict[tuple[str, str], Path]:
@@ -139,33 +142,38 @@ def check(methods: Iterable[str], sources: Sequence[Path], out: Path) -> None:
         check_writable(path)
 
 
-def _begun(
+@contextmanager
+def opened(
     asked: Evaluation,
     methods: Mapping[str, Method],
-    data: Mapping[str, NDArray[np.uint8]],
+    sets: Mapping[str, tuple[NDArray[np.uint8], Record]],
     out: Path,
     machine: Mapping[str, str],
-    stack: ExitStack,
-) -> list[tuple[str, NDArray[np.uint8], Method, Log]]:
-    """Returns every run by its name, with its faces, its method and its results so far, which the stack holds."""
-    runs = []
-    for (set_name, method_name), path in files(methods, data, out).items():
-        faces, method = data[set_name], methods[method_name]
-        header = {
-            "method": method_name,
-            "data": set_name,
-            "first_face": hashlib.sha256(faces[0].tobytes()).hexdigest(),
-            "model": method.model,
-            "config": method.config,
-            "seed": asked.seed,
-            "batch": asked.batch,
-            "machine": machine,
-        }
-        check_writable(path)
-        stack.enter_context(to_itself(path))
-        log = Log(path, header, list(map(digest, faces)))
-        runs.append((f"{set_name} {method_name}", faces, method, log))
-    return runs
+) -> Iterator[dict[tuple[str, str], Log]]:
+    """Holds the results so far of every data set and method for this process, by the two names.
+
+    sets  of each data set the faces that records are of, (N, H, W, 3), and what headers say of it besides its name
+
+    Raises InputError as `evaluate` does.
+    """
+    with ExitStack() as stack:
+        logs = {}
+        for (set_name, method_name), path in files(methods, sets, out).items():
+            (faces, said), method = sets[set_name], methods[method_name]
+            header = {
+                "method": method_name,
+                "data": set_name,
+                **said,
+                "model": method.model,
+                "config": method.config,
+                "seed": asked.seed,
+                "batch": asked.batch,
+                "machine": machine,
+            }
+            check_writable(path)
+            stack.enter_context(to_itself(path))
+            logs[set_name, method_name] = Log(path, header, list(map(digest, faces)))
+        yield logs
 
 
 def _restored(

@@ -18,10 +18,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +28,9 @@ from scipy.spatial.distance import cdist
 from faceinpaint_fast import masks
 from faceinpaint_fast.evaluation.identities import People
 from faceinpaint_fast.evaluation.methods import Method
-from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, as_handed_over, files, seed_of
+from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, as_handed_over, opened, seed_of
 from faceinpaint_fast.evaluation.recogniser import NAME, Recogniser
-from faceinpaint_fast.evaluation.results import RECOGNITION, Log, Record, check_writable, digest, to_itself
+from faceinpaint_fast.evaluation.results import RECOGNITION, Record, digest
 
 DAMAGED, UNDAMAGED = "damaged", "undamaged"
 NO_HOLE = "none"  # the mask of what is undamaged
@@ -67,15 +65,10 @@ def recognise(
     `machine` goes into the headers; `progress` hears what was done, and to how many people.  Raises InputError, before
     any work, if `out` cannot be written to or holds results of another kind, of other people or settings.
     """
-    with ExitStack() as stack:
-        runs = []
-        for (data, name), path in files(methods, people, out).items():
-            check_writable(path)
-            stack.enter_context(to_itself(path))
-            header = _header(asked, data, name, methods[name], people[data], machine)
-            runs.append((data, name, Log(path, header, list(map(digest, people[data].probes)))))
-        galleries: dict[str, NDArray[np.float64]] = {}
-        for data, name, log in runs:
+    sets = {name: (those.probes, _said_of(those)) for name, those in people.items()}
+    galleries: dict[str, NDArray[np.float64]] = {}
+    with opened(asked, methods, sets, out, machine) as logs:
+        for (data, name), log in logs.items():
             those = people[data]
             for mask in masks_of(name, asked.masks):
                 heard = partial(progress, f"{data} {name} {mask}")
@@ -93,22 +86,14 @@ def masks_of(method: str, asked: Iterable[str]) -> tuple[str, ...]:
     return (NO_HOLE,) if method == UNDAMAGED else tuple(asked)
 
 
-def _header(
-    asked: Evaluation, data: str, name: str, method: Method, people: People, machine: Mapping[str, str]
-) -> dict[str, Any]:
+def _said_of(people: People) -> Record:
+    """Returns what headers say of people, and of what looks for them."""
     pixels = people.gallery.tobytes() + people.probes.tobytes()
     return {
         "kind": RECOGNITION,
-        "method": name,
-        "data": data,
         "people": len(people),
         "pictures": hashlib.sha256(pixels).hexdigest(),
         "recogniser": NAME,
-        "model": method.model,
-        "config": method.config,
-        "seed": asked.seed,
-        "batch": asked.batch,
-        "machine": machine,
     }
 
 
