@@ -142,6 +142,11 @@ class Inpainter:
         config = model.resolved(config)
         return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of the images that the generator draws."""
+        return self._networks.image_shape
+
     def warm_up(self, batch: int = 1) -> None:
         """Does beforehand what the first call with a batch of this size would: pack weights, compile, capture graphs.
 
