@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from faceinpaint_fast.models import Model
     from faceinpaint_fast.photo.restorer import Restoration
 
+
+class Mode(enum.StrEnum):
+    """Whether the other half of a face takes the place of what was drawn: `mirror.Mode`."""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
 Aligned = Annotated[
     bool, typer.Option("--aligned", help="The picture is an aligned face of the model's size, or it is refused.")
 ]
@@ -30,6 +40,14 @@ Landmarks = Annotated[
 ]
 Eyes = Annotated[list[str] | None, typer.Option(help="x,y,x,y of a face's eyes, in pixels; again for each face.")]
 Box = Annotated[list[str] | None, typer.Option(help="x,y,width,height around a face, in pixels; again for each face.")]
+
+
+MirrorName = Annotated[
+    Mode,
+    typer.Option(
+        help="Take the other half of a face for the hole: where it can be trusted, where there is any, or never."
+    ),
+]
 
 
 def faces_of(landmarks: Path | None, eyes: list[str] | None, boxes: list[str] | None) -> NDArray[np.float64] | None:
@@ -63,6 +81,7 @@ def restored(
     detector: str | None,
     config: InpaintConfig,
     device: str,
+    mirror: Mode,
     seed: int,
 ) -> Restoration:
     """Returns a photograph (H, W, 3) restored where it is missing, and shows how it goes on and what was said."""
@@ -74,7 +93,12 @@ def restored(
     with console.progress(transient=True) as bar, console.warnings_as_remarks():
         task = bar.add_task("restoring", total=1.0)
         result = restorer(
-            picture, missing, faces=faces, seed=seed, progress=lambda share: bar.update(task, completed=share)
+            picture,
+            missing,
+            faces=faces,
+            mirror=mirror.value,
+            seed=seed,
+            progress=lambda share: bar.update(task, completed=share),
         )
     for note in result.notes:
         console.remark(note)
@@ -87,5 +111,8 @@ def told(result: Restoration) -> str:
     for face in result.faces:
         x, y = face.points.mean(axis=0)
         loss = "".join(f", {name} {loss:.4f}" for name, loss in face.losses.items())
-        lines.append(f"face at {x:.0f},{y:.0f}, {face.frame.scale:.2f} pixels to the model's{loss}")
+        mirror = (
+            "" if face.mirror is None else f", mirror {'taken' if face.mirror.used else 'refused'}: {face.mirror.why}"
+        )
+        lines.append(f"face at {x:.0f},{y:.0f}, {face.frame.scale:.2f} pixels to the model's{loss}{mirror or ''}")
     return "; ".join(lines) or "no face"

@@ -12,7 +12,7 @@ import typer
 from faceinpaint_fast.cli import console, photograph
 from faceinpaint_fast.cli.hole import STDIN, Hole, read_hole
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
-from faceinpaint_fast.cli.photograph import Aligned, Box, DetectorName, Eyes, Landmarks
+from faceinpaint_fast.cli.photograph import Aligned, Box, DetectorName, Eyes, Landmarks, MirrorName, Mode
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def inpaint(
     eyes: Eyes = None,
     box: Box = None,
     detector: DetectorName = None,
+    mirror: MirrorName = Mode.auto,
     save_steps: Annotated[
         Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence of an aligned face.")
     ] = None,
@@ -78,7 +79,15 @@ def inpaint(
         raise InputError("--save-steps: expected an aligned face of the model's size, got a photograph")
     else:
         result = photograph.restored(
-            loaded, picture.pixels, missing, faces=faces, detector=detector, config=chosen, device=device, seed=seed
+            loaded,
+            picture.pixels,
+            missing,
+            faces=faces,
+            detector=detector,
+            config=chosen,
+            device=device,
+            mirror=mirror,
+            seed=seed,
         )
         filled, said = result.image, photograph.told(result)
     if found:

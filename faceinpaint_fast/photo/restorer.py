@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from faceinpaint_fast.photo import paste
 from faceinpaint_fast.photo.align import Attempt, hides, settled
 from faceinpaint_fast.photo.detect import POINTS, Detector, Mtcnn, found_by, resized
 from faceinpaint_fast.photo.frame import Frame, Window, window_around
+from faceinpaint_fast.photo.mirror import Mirror, Mode, mirrored
 from faceinpaint_fast.photo.paste import Mask
 from faceinpaint_fast.photo.points import checked
 from faceinpaint_fast.pipeline import Inpainter
@@ -46,7 +47,8 @@ class RestoredFace:
     losses     of its search, by name; none without one
     window     rows and columns of the photograph that were worked at
     part       its part of the hole there, (h, w)
-    restored   what is there now, (h, w, 3) in [0, 1]
+    plain      what the blend of T makes of it, (h, w, 3) in [0, 1]
+    mirror     what the other half is worth; None where it was not asked
     """
 
     points: NDArray[np.float64]
@@ -55,7 +57,14 @@ class RestoredFace:
     losses: dict[str, float]
     window: Window
     part: Mask
-    restored: NDArray[np.float32]
+    plain: NDArray[np.float32]
+    mirror: Mirror | None
+
+    @property
+    def restored(self) -> NDArray[np.float32]:
+        """What is there now, (h, w, 3) in [0, 1]."""
+        taken = None if self.mirror is None else self.mirror.restored
+        return self.plain if taken is None else taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +94,7 @@ class _Work:
     smooth: NDArray[np.float32]
     missing: Mask
     seed: int
+    mirror: Mode = "off"
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -146,6 +156,7 @@ class Restorer:
         hole: Any,
         *,
         faces: Any = None,
+        mirror: Mode = "auto",
         seed: int = 0,
         progress: Callable[[float], None] = lambda _: None,
     ) -> Restoration:
@@ -155,15 +166,19 @@ class Restorer:
         hole      (H, W), missing where True, float >= 0.5, uint8 >= 128
         faces     where faces lie, (x, y) in pixels: (N, 5, 2), eyes, nose and corners of the mouth, left before right,
                   or (N, 2, 2), the eyes alone; None: the detector finds them
+        mirror    whether the other half of a face takes the place of T where it covers the hole: "on", "off", or where
+                  it can be trusted, "auto"
         seed      of the searches
         progress  hears the share that is done, up to 1
 
         Raises InputError for what does not fit, and where no face is found.  Warns of a hole without a pixel: the
         photograph comes back as it is.
         """
+        if mirror not in get_args(Mode):
+            raise InputError(f"mirror: expected one of {', '.join(get_args(Mode))}, got {mirror!r}")
         batch, missing = _checked(photo, hole)
         damaged = np.where(missing[..., None], 0, batch.unit()[0]).astype(np.float32).clip(0, 1)
-        work = _Work(damaged, missing, seed)
+        work = _Work(damaged, missing, seed, mirror)
         with work.timed("smooth fill"):
             work.smooth = paste.smooth(damaged, missing)
         if not missing.any():
@@ -174,7 +189,7 @@ class Restorer:
         if not points:
             raise InputError(NO_FACE)
         progress(0.1)
-        frames = [self._frame(each) for each in points]
+        frames = [self.frame(each) for each in points]
         parts = paste.parts_of(missing, frames)
         touched = [part.any() for part in parts]
         others = [each for each, reached in zip(points, touched, strict=True) if not reached]
@@ -185,13 +200,19 @@ class Restorer:
         progress(1.0)
         return self._restoration(batch, work, restored, others)
 
+    def find(self, photo: Any) -> NDArray[np.float64]:
+        """Returns the points (N, 5, 2) of the faces of an undamaged photograph, NumPy (H, W, 3) or torch (3, H, W)."""
+        batch, _ = _checked(photo, np.zeros(ImageBatch.of(photo, "photo").pixels.shape[1:3], np.bool_))
+        return self._look(batch.unit()[0].astype(np.float32))
+
     def _look(self, photo: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the points (N, 5, 2) that the detector finds in a photograph."""
         if self._detector is None:
             self._detector = Mtcnn()
-        return found_by(self._detector, np.round(photo * 255).astype(np.uint8))
+        return found_by(self._detector, np.round(photo.clip(0, 1) * 255).astype(np.uint8))
 
-    def _frame(self, points: NDArray[np.float64]) -> Frame:
+    def frame(self, points: NDArray[np.float64]) -> Frame:
+        """Returns the model's square for the points (5, 2) of a face, or its eyes (2, 2)."""
         return Frame.of(points, self._means[: len(points)], self._size)
 
     def _restored(
@@ -204,7 +225,7 @@ class Restorer:
         progress: Callable[[float], None],
     ) -> list[RestoredFace]:
         """Returns the faces at these points, whose parts of the hole (H, W) are filled."""
-        frames = [self._frame(each) for each in points]
+        frames = [self.frame(each) for each in points]
         deep = self._searched(work, frames, parts)
         hidden = [] if given else [i for i in deep if hides(parts[i], points[i], frames[i].scale)]
         with work.timed("look again"):
@@ -212,26 +233,34 @@ class Restorer:
         progress(0.6)
         with work.timed("search"):
             found |= self._attempts(work, {i: points[i] for i in deep if i not in found})
-        progress(0.9)
-        faces = []
-        for i, part in enumerate(parts):
-            attempt = found.get(i)
-            frame = self._frame(points[i] if attempt is None else attempt.points)
-            window = self._window(frame, part)
-            with work.timed("blend"):
-                restored = work.smooth[window] if attempt is None else self._blended(work, attempt, part, window)
-            faces.append(
-                RestoredFace(
-                    points=points[i] if attempt is None else attempt.points,
-                    frame=frame,
-                    generated=None if attempt is None else attempt.generated,
-                    losses={} if attempt is None else attempt.losses,
-                    window=window,
-                    part=part[window],
-                    restored=restored,
+        progress(0.7)
+        return [self._face(work, found.get(i), points[i], part) for i, part in enumerate(parts)]
+
+    def _face(self, work: _Work, attempt: Attempt | None, points: NDArray[np.float64], part: Mask) -> RestoredFace:
+        """Returns a face with its part of the hole (H, W) filled: by an attempt, or else by the blend alone."""
+        points = points if attempt is None else attempt.points
+        frame = self.frame(points)
+        window = self._window(frame, part)
+        mirror = None
+        with work.timed("blend"):
+            plain = work.smooth[window] if attempt is None else self._blended(work, attempt, part, window)
+        if attempt is not None and work.mirror != "off":
+            with work.timed("mirror"):
+                corner = np.array([window[1].start, window[0].start])
+                five = points if len(points) == len(POINTS) else frame.to_photo(self._means)
+                mirror = mirrored(
+                    plain, work.missing[window], part[window], frame.moved(*corner), five - corner, work.mirror
                 )
-            )
-        return faces
+        return RestoredFace(
+            points=points,
+            frame=frame,
+            generated=None if attempt is None else attempt.generated,
+            losses={} if attempt is None else attempt.losses,
+            window=window,
+            part=part[window],
+            plain=plain,
+            mirror=mirror,
+        )
 
     def _searched(self, work: _Work, frames: list[Frame], parts: list[Mask]) -> list[int]:
         """Returns which faces are worth a search; of others the blend alone fills the hole, and that is said."""
@@ -250,13 +279,13 @@ class Restorer:
         """
         if not points:
             return {}
-        shrunk = min(1.0, CLOSE / min(self._frame(each).scale for each in points.values()))
+        shrunk = min(1.0, CLOSE / min(self.frame(each).scale for each in points.values()))
         small = work if shrunk == 1 else _Work(resized(work.smooth, shrunk), _shrunk(work.missing, shrunk), work.seed)
         within = parts if shrunk == 1 else [_shrunk(part, shrunk) for part in parts]
         now = {i: (each + 0.5) * shrunk - 0.5 for i, each in points.items()}
         best = settled(
             now,
-            {i: self._frame(each).scale for i, each in now.items()},
+            {i: self.frame(each).scale for i, each in now.items()},
             lambda now: self._attempts(small, now),
             lambda tried: self._look(self._with(small, tried, within)),
         )
@@ -268,7 +297,7 @@ class Restorer:
             return {}
         squares, holes = [], []
         for each in points.values():
-            frame = self._frame(each)
+            frame = self.frame(each)
             window = window_around(frame.corners(), 2, work.missing.shape)
             frame = frame.moved(window[1].start, window[0].start)
             squares.append(frame.drawn(work.smooth[window]).clip(0, 1))
@@ -286,7 +315,7 @@ class Restorer:
         """Returns the photograph with attempts in their parts of the hole."""
         photo = work.smooth.copy()
         for face, attempt in tried.items():
-            window = self._window(self._frame(attempt.points), parts[face])
+            window = self._window(self.frame(attempt.points), parts[face])
             inside = parts[face][window][..., None]
             photo[window] = np.where(inside, self._blended(work, attempt, parts[face], window), photo[window])
         return photo
@@ -299,7 +328,7 @@ class Restorer:
 
     def _blended(self, work: _Work, attempt: Attempt, part: Mask, window: Window) -> NDArray[np.float32]:
         """Returns a window of the photograph with an attempt blended into a part of the hole."""
-        frame = self._frame(attempt.points).moved(window[1].start, window[0].start)
+        frame = self.frame(attempt.points).moved(window[1].start, window[0].start)
         source = frame.enlarged(attempt.generated, part[window].shape)
         return paste.blended(work.smooth[window], source, part[window], tension=paste.PULL / frame.scale**2)
 

@@ -127,6 +127,17 @@ def test_mistakes_are_one_line(refused, files, model, out, options, message):
     assert message in refused("inpaint", *files, "-o", out, "--model", model, *options)
 
 
+def test_the_mirror_is_asked_for_or_not(inpaint, files, expected):
+    off, said, _ = inpaint(*files, "--eyes", EYES, "--mirror", "off")
+    assert ", mirror" not in said
+    assert_array_equal(read_image(off), expected(faces=POINTS[:2], mirror="off"))
+    on, said, _ = inpaint(*files, "--eyes", EYES, "--mirror", "on")
+    assert "mirror taken: the other half" in said
+    assert_array_equal(read_image(on), expected(faces=POINTS[:2], mirror="on"))
+    _, said, _ = inpaint(*files, "--eyes", EYES)
+    assert "mirror taken" in said or "mirror refused" in said
+
+
 def test_notes_are_told(inpaint, files, tmp_path, hole):
     write_image(tmp_path / "far.png", np.roll(hole, (130, 100), (0, 1)) * np.uint8(255))
     _, said, err = inpaint(files[0], tmp_path / "far.png", "--eyes", EYES)

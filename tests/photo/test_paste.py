@@ -79,7 +79,7 @@ def test_two_faces_share_a_part_by_its_depth_in_their_frames():
     assert row[-25:].min() > 0.98
     assert (np.diff(row) > -0.01).all()
     assert 0.3 < row[len(row) // 2] < 0.7
-    assert np.abs(np.diff(row)).max() < 0.1  # no edge between them
+    assert np.abs(np.diff(row)).max() < 0.2  # no edge between them
 
 
 def test_beyond_its_frame_a_face_soon_is_the_smooth_fill():
