@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from faceinpaint_fast.photo.restorer import Restoration
 
 
+Steps = Annotated[
+    Path | None,
+    typer.Option("--steps", help="Folder for pictures of what was done with a photograph, and a sheet."),
+]
+
+
 class Mode(enum.StrEnum):
     """Whether the other half of a face takes the place of what was drawn: `mirror.Mode`."""
 
@@ -103,6 +109,27 @@ def restored(
     for note in result.notes:
         console.remark(note)
     return result
+
+
+def check_steps(folder: Path | None, out: Path) -> None:
+    """Raises InputError unless pictures of what was done can be written there, and beside OUT."""
+    from faceinpaint_fast.images import check_writable
+    from faceinpaint_fast.pictures.photo_steps import FACES, SHEET
+
+    if folder is not None:
+        for name in (FACES, SHEET):
+            check_writable(folder / f"{name}.png")
+        if out.resolve().parent == folder.resolve():
+            raise InputError(f"--steps: expected another folder than that of {out}, got {folder}")
+
+
+def write_steps(folder: Path, picture: Any, missing: NDArray[np.bool_], result: Restoration) -> None:
+    """Writes a picture of each thing that was done with a photograph (H, W, 3), and a contact sheet."""
+    from faceinpaint_fast.images import write_image
+    from faceinpaint_fast.pictures.photo_steps import steps
+
+    for name, image in steps(picture, missing, result).items():
+        write_image(folder / f"{name}.png", image)
 
 
 def told(result: Restoration) -> str:

@@ -12,7 +12,7 @@ import typer
 from faceinpaint_fast.cli import console, photograph
 from faceinpaint_fast.cli.hole import STDIN, Hole, read_hole
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
-from faceinpaint_fast.cli.photograph import Aligned, Box, DetectorName, Eyes, Landmarks, MirrorName, Mode
+from faceinpaint_fast.cli.photograph import Aligned, Box, DetectorName, Eyes, Landmarks, MirrorName, Mode, Steps
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def inpaint(
     box: Box = None,
     detector: DetectorName = None,
     mirror: MirrorName = Mode.auto,
+    steps: Steps = None,
     save_steps: Annotated[
         Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence of an aligned face.")
     ] = None,
@@ -63,6 +64,7 @@ def inpaint(
     if aligned and (faces is not None or detector is not None):
         raise InputError("--aligned: expected no faces to be found, got where they are, or who finds them")
     _check(out, [] if save_steps is None else [save_steps / f"{name}.png" for name in panels.NAMES])
+    photograph.check_steps(steps, out)
     with console.warnings_as_remarks():
         picture = PictureFile.read(sys.stdin.buffer, name="stdin") if str(image) == STDIN else PictureFile.read(image)
         missing, found = read_hole(hole, picture, seed, invert=invert, force=force)
@@ -74,6 +76,8 @@ def inpaint(
     loaded = load_model(model)
     its_size = picture.levels.shape[:2] == (loaded.config.size, loaded.config.size)
     if aligned or (its_size and faces is None and detector is None):
+        if steps is not None:
+            raise InputError("--steps: expected a photograph, got an aligned face, of which there are --save-steps")
         filled, said = _aligned(loaded, picture, missing, chosen, device, seed, save_steps)
     elif save_steps is not None:
         raise InputError("--save-steps: expected an aligned face of the model's size, got a photograph")
@@ -90,6 +94,8 @@ def inpaint(
             seed=seed,
         )
         filled, said = result.image, photograph.told(result)
+        if steps is not None:
+            photograph.write_steps(steps, picture.pixels, missing, result)
     if found:
         console.remark(found)
     _write(picture.filled(filled, missing), out)

@@ -120,10 +120,13 @@ def test_no_face_and_no_package_say_what_to_do(refused, files, model, out, tmp_p
         (["--eyes", EYES, "--box", "1,2,3,4"], "--box: expected faces to be given in one way"),
         (["--aligned", "--eyes", EYES], "--aligned: expected no faces"),
         (["--detector", "nothing:at_all"], "detector: expected module:function"),
+        (["--eyes", EYES, "--steps", "restored"], "--steps: expected another folder than that of"),
+        (["--aligned", "--steps", "steps"], "--steps: expected a photograph"),
         (["--eyes", EYES, "--save-steps", "steps"], "--save-steps: expected an aligned face"),
     ],
 )
-def test_mistakes_are_one_line(refused, files, model, out, options, message):
+def test_mistakes_are_one_line(refused, files, model, out, tmp_path, options, message):
+    options = [tmp_path / each if each in {"restored", "steps"} else each for each in options]
     assert message in refused("inpaint", *files, "-o", out, "--model", model, *options)
 
 
@@ -136,6 +139,12 @@ def test_the_mirror_is_asked_for_or_not(inpaint, files, expected):
     assert_array_equal(read_image(on), expected(faces=POINTS[:2], mirror="on"))
     _, said, _ = inpaint(*files, "--eyes", EYES)
     assert "mirror taken" in said or "mirror refused" in said
+
+
+def test_steps_are_pictures(inpaint, files, tmp_path):
+    inpaint(*files, "--eyes", EYES, "--steps", tmp_path / "steps")
+    names = {path.name for path in (tmp_path / "steps").iterdir()}
+    assert {"faces.png", "face-1-T.png", "face-1-trust.png", "face-1-restored.png", "sheet.png"} <= names
 
 
 def test_notes_are_told(inpaint, files, tmp_path, hole):
