@@ -22,12 +22,16 @@ def run(
     folder: Path, limit: int | None, out: Path | None, sheets: Path | None, device: torch.device, model: Model
 ) -> None:
     """Measures the first photographs of a folder, by name, and draws a contact sheet a hole of some of them."""
+    from faceinpaint_fast.arrays import thread_count
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.evaluation import photographs
     from faceinpaint_fast.evaluation.photo_holes import HOLES
+    from faceinpaint_fast.photo import cv2
     from faceinpaint_fast.photo.restorer import Restorer
 
+    # seconds are those of as many threads as torch has
+    cv2().setNumThreads(thread_count())
     restorer = Restorer.of(model, config=InpaintConfig(), device=device)
     restorer.inpainter.warm_up()
     found = _read(folder, limit, restorer)

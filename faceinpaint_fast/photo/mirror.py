@@ -35,9 +35,12 @@ Mode = Literal["auto", "on", "off"]
 PULL = 8.0  # tension times pixels to a square model pixel: the blend keeps nearly all of this source's slopes
 SMOOTH, ALIKE = 16.0, 4.0  # frame pixels of the low frequencies: of brightness, and of what is compared
 ROUGHLY, CLOSELY = 0.3, 0.2  # how far both sides may be apart in these, of 1: before brightness is mended, and after
+# how far both may be apart in details where both are known, blurred by so much, over so many frame pixels, and what
+# share of these must be known to say anything
+DETAILS, BLUR, NEAR, ENOUGH = 0.1, 0.7, 4.0, 0.05
 EDGE = 0.7  # frame pixels over which the mirror ends
-# when it is trusted: docs/decisions/0029
-COVER, RING, YAW = 0.1, 0.85, 1.0
+# when it is trusted at all: docs/decisions/0029
+COVER, RING, YAW = 0.1, 0.7, 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +113,7 @@ def _source(
     restored: Floats, missing: Mask, frame: Frame, found: Registration, halves: Halves
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns the restored face with the mirror where it is trusted, and that trust, (h, w, 3) and (h, w)."""
-    shift, alike = _low_frequencies(halves, found)
+    shift, alike = _compared(halves, found)
     at = frame.to_model(lattice(missing.shape))
     like = frame.to_photo(flipped(at + _displacement(found, at)))
     x, y = (np.ascontiguousarray(each, np.float32) for each in (like[..., 0], like[..., 1]))
@@ -133,8 +136,12 @@ def _displacement(found: Registration, at: Floats) -> NDArray[np.float32]:
     return look(field, at)
 
 
-def _low_frequencies(halves: Halves, found: Registration) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns what brightness the mirror lacks, and how much its colours are the restored face's, drawn finely."""
+def _compared(halves: Halves, found: Registration) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns what brightness the mirror lacks, and how much it is alike, 0 to 1, both of a finely drawn face.
+
+    It is alike where its colours are the restored face's, and where its details are those of what is known nearby: on
+    one side of a hole there may be glasses, or hair, that the other half has not.
+    """
     at = found.displaced(sampled_at(len(halves.face)))
     F, R = halves.face, found.gain * look(halves.other, at)
     known = (look(halves.unknown.astype(np.float32), at, beyond=1.0) <= LOST).astype(np.float32)
@@ -150,4 +157,9 @@ def _low_frequencies(halves: Halves, found: Registration) -> tuple[NDArray[np.fl
     # a background over a cheek, say
     rough = same(F - R, ROUGHLY)
     shift = low(F - R, SMOOTH, known * rough).mean(axis=-1)
-    return shift, rough * same(F - R - shift[..., None], CLOSELY)
+    R = R + shift[..., None]
+    both = known * ~(halves.lost | halves.beyond)
+    apart = low(np.abs(soft(F - R, BLUR)), NEAR, both).mean(axis=-1)
+    told = np.minimum(soft(both, NEAR) / ENOUGH, 1)
+    details = 1 - told + told * np.exp(-((apart / DETAILS) ** 2))
+    return shift, rough * same(F - R, CLOSELY) * details

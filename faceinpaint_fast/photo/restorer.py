@@ -33,7 +33,7 @@ NO_FACE = (
     "photo: expected a face, got none that the detector finds: say where it lies by faces=, on the command line"
     " --landmarks, --eyes or --box, or bring another detector"
 )
-CLOSE = 3.0  # pixels of the photograph along one of the model's, more of which are not looked at
+CLOSE = 2.0  # pixels of the photograph along one of the model's, more of which are not looked at
 AROUND = 12  # model pixels around a frame that are of use to its face
 
 
@@ -273,7 +273,7 @@ class Restorer:
         return [i for i in range(len(parts)) if i not in thin | gone]
 
     def _settled(self, work: _Work, points: dict[int, NDArray[np.float64]], parts: list[Mask]) -> dict[int, Attempt]:
-        """Returns the best attempts at faces by their numbers, whose points the hole hides in part.
+        """Returns attempts at faces by their numbers, whose points the hole hides in part, in frames that have settled.
 
         A large photograph is made smaller for it: nobody looks closer than at some pixels to a model pixel.
         """
@@ -283,13 +283,13 @@ class Restorer:
         small = work if shrunk == 1 else _Work(resized(work.smooth, shrunk), _shrunk(work.missing, shrunk), work.seed)
         within = parts if shrunk == 1 else [_shrunk(part, shrunk) for part in parts]
         now = {i: (each + 0.5) * shrunk - 0.5 for i, each in points.items()}
-        best = settled(
+        last = settled(
             now,
             {i: self.frame(each).scale for i, each in now.items()},
             lambda now: self._attempts(small, now),
             lambda tried: self._look(self._with(small, tried, within)),
         )
-        return {i: replace(attempt, points=(attempt.points + 0.5) / shrunk - 0.5) for i, attempt in best.items()}
+        return {i: replace(attempt, points=(attempt.points + 0.5) / shrunk - 0.5) for i, attempt in last.items()}
 
     def _attempts(self, work: _Work, points: dict[int, NDArray[np.float64]]) -> dict[int, Attempt]:
         """Restores faces by their numbers, as one batch, in the frames of their points."""

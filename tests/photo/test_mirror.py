@@ -89,7 +89,7 @@ def test_the_hidden_right_half():
     hole = (face.at[..., 0] > AXIS) & (face.frame.depth(lattice(face.photo.shape)) < 1)
     found = face.mirrored(hole)
     assert found.used
-    assert found.cover > 0.5
+    assert found.cover > 0.4
     plain = paste.smooth(np.where(hole[..., None], 0, face.photo), hole)
     assert psnr(found.restored, face.photo, hole) > psnr(plain, face.photo, hole) + 1
 
@@ -102,7 +102,8 @@ def test_halves_that_are_not_alike_are_refused():
     assert not found.used
     assert found.restored is None
     assert found.ring < RING
-    assert "the other half is another" in found.why
+    # of what little is alike by chance
+    assert found.cover < 0.2
     # unless it is asked for
     assert face.mirrored(hole, "on").used
 
@@ -155,6 +156,20 @@ def test_another_colour_is_not_trusted():
 )
 def test_the_rule(cover, ring, yaw, used):
     assert (refusal(cover, ring, yaw) is None) is used
+
+
+def test_where_details_are_others_nearby_less_is_trusted():
+    """Glasses, on one side of the hole alone: the ring as a whole is still like its mirror."""
+    face = Symmetric()
+    hole = face.hole()
+    before = face.mirrored(hole)
+    stripes = 0.5 + 0.5 * np.sign(np.sin(face.at[..., :1] * 3)) * np.ones(3)
+    near = (np.abs(face.at[..., 0] - 20) < 8) & (face.at[..., 1] > 43) & (face.at[..., 1] < 50)
+    face.photo = np.where(near[..., None], stripes, face.photo).astype(np.float32)
+    after = face.mirrored(hole)
+    upper, lower = (hole & (sign * (face.at[..., 1] - 34) > 3) for sign in (-1, 1))
+    assert after.trust[lower].mean() < 0.85 * before.trust[lower].mean()
+    assert after.trust[upper].mean() > 0.95 * before.trust[upper].mean()
 
 
 def test_the_restorer_asks_for_it(pretrained, photo, points, disc):
