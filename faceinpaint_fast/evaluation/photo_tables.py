@@ -30,7 +30,11 @@ Results = Mapping[str, Mapping[str, Sequence[Record]]]  # by kind of points and 
 
 
 def report(found: Results) -> dict[str, str]:
-    """Returns the tables by the names of their marks: "photos psnr given", "photos frames" and so on."""
+    """Returns the tables by the names of their marks: "photos psnr given", "photos frames" and so on.
+
+    What is of other points than POINTS, as in a folder of folders of results, is passed over.
+    """
+    found = {points: found[points] for points in POINTS if points in found}
     if not found:
         return {}
     by_figure = {
@@ -48,7 +52,7 @@ def _figures(found: Results, figure: str, points: str) -> str:
     methods = {
         name: records
         for name in METHODS
-        if name != ALWAYS and (records := found[points].get(name) or found[POINTS[0]].get(name, []))
+        if name != ALWAYS and (records := found[points].get(name) or found.get(POINTS[0], {}).get(name, []))
     }
     heads = [name + (f" ({FEW} photographs)" if name == "PatchMatch" else "") for name in methods]
     rows = [[hole, *(_mean(of_hole(records, hole), figure) for records in methods.values())] for hole in HOLES]
@@ -60,7 +64,7 @@ def frames(found: Results) -> str:
     """Returns how far the frames of damaged faces are off: the table by hole."""
     rows = []
     for hole in HOLES:
-        records = of_hole(found["detected"].get(OURS, []), hole)
+        records = of_hole(found.get("detected", {}).get(OURS, []), hole)
         errors = [record["error"] for record in records if "error" in record]
         odd = [record["error"] for record in records if "error" in record and record["face"] % 2]
         seconds = np.mean([record["align"] for record in records if "align" in record] or [np.nan])

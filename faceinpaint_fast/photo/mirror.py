@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast.photo import cv2, paste
-from faceinpaint_fast.photo.frame import Floats, Frame, lattice
+from faceinpaint_fast.photo.frame import Floats, Frame, lattice, window_around
 from faceinpaint_fast.photo.paste import Mask
 from faceinpaint_fast.photo.registration import (
     FINE,
@@ -80,7 +80,7 @@ def mirrored(restored: Floats, missing: Mask, part: Mask, frame: Frame, points: 
     found = register(halves, frame.to_model(points), COVER if mode == "auto" else 0.0)
     if found is None:
         return Mirror(used=False, why="the other half is hidden, too")
-    source, trust = _source(restored, missing, frame, found, halves)
+    source, trust = _source(restored, missing, part, frame, found, halves)
     cover = float(trust[part].mean())
     why = refusal(cover, found.ring, found.yaw) if mode == "auto" else None
     filled = None
@@ -110,11 +110,16 @@ def refusal(cover: float, ring: float, yaw: float) -> str | None:
 
 
 def _source(
-    restored: Floats, missing: Mask, frame: Frame, found: Registration, halves: Halves
+    restored: Floats, missing: Mask, part: Mask, frame: Frame, found: Registration, halves: Halves
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns the restored face with the mirror where it is trusted, and that trust, (h, w, 3) and (h, w)."""
+    """Returns the restored face with the mirror where it is trusted, and that trust, (h, w, 3) and (h, w).
+
+    Both are made in the part of the hole and around it, as far as its edges are soft.
+    """
     shift, alike = _compared(halves, found)
-    at = frame.to_model(lattice(missing.shape))
+    edge = max(EDGE * frame.scale, 0.3)
+    near = window_around(np.argwhere(part)[:, ::-1].astype(np.float64), 4 * edge + 2, part.shape)
+    at = frame.to_model(lattice(part[near].shape) + np.array([near[1].start, near[0].start]))
     like = frame.to_photo(flipped(at + _displacement(found, at)))
     x, y = (np.ascontiguousarray(each, np.float32) for each in (like[..., 0], like[..., 1]))
     R = found.gain * cv2().remap(restored, x, y, cv2().INTER_CUBIC, borderMode=cv2().BORDER_REPLICATE)
@@ -123,10 +128,11 @@ def _source(
     )
     known = (lost <= LOST).astype(np.float32)
     inner = cv2().erode(known, np.ones((3, 3), np.uint8))
-    softened = cv2().GaussianBlur(inner, (0, 0), max(EDGE * frame.scale, 0.3), borderType=cv2().BORDER_REPLICATE)
-    trust = softened * known * look(alike, at)
-    R = R + look(shift, at)[..., None]
-    return (restored + trust[..., None] * (R - restored)).astype(np.float32), trust.astype(np.float32)
+    softened = cv2().GaussianBlur(inner, (0, 0), edge, borderType=cv2().BORDER_REPLICATE)
+    source, trust = restored.astype(np.float32), np.zeros(part.shape, np.float32)
+    trust[near] = softened * known * look(alike, at)
+    source[near] += trust[near][..., None] * (R + look(shift, at)[..., None] - restored[near])
+    return source, trust
 
 
 def _displacement(found: Registration, at: Floats) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from faceinpaint_fast.blend.doors import tension_blend
 from faceinpaint_fast.photo import cv2
-from faceinpaint_fast.photo.frame import Floats, Frame, Window, lattice
+from faceinpaint_fast.photo.frame import Floats, Frame, Window
 
 Mask = NDArray[np.bool_]
 
@@ -67,15 +67,16 @@ def composed(smooth: Floats, faces: Iterable[tuple[Frame, Window, Mask, Floats]]
     a pixel is the more of a face's the deeper it lies in that one's frame.
     """
     image, total = np.zeros(smooth.shape, np.float32), np.zeros(smooth.shape[:2], np.float32)
-    for frame, window, part, restored in faces:
-        rows, columns = window
-        depth = frame.depth(lattice(part.shape)[part] + (columns.start, rows.start))
+    for frame, (rows, columns), part, restored in faces:
+        inside = np.nonzero(part)
+        y, x = inside[0] + rows.start, inside[1] + columns.start
+        depth = frame.depth(np.stack([x, y], axis=-1).astype(np.float64))
         beyond = ((depth - 1) / FADING).clip(0, 1)[:, None]
-        weight = np.zeros(part.shape, np.float32)
-        weight[part] = (NEAR + depth) ** -STEEP
-        image[window][part] += weight[part][:, None] * ((1 - beyond) * restored[part] + beyond * smooth[window][part])
-        total[window] += weight
-    filled = total > 0
-    image[filled] /= total[filled][:, None]
-    image[~filled] = smooth[~filled]
+        weight = (NEAR + depth) ** -STEEP
+        image[y, x] += weight[:, None] * ((1 - beyond) * restored[inside] + beyond * smooth[y, x])
+        total[y, x] += weight
+    filled = np.nonzero(total)
+    shared = image[filled] / total[filled][:, None]
+    image[:] = smooth
+    image[filled] = shared
     return image
