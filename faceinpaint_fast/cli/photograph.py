@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.models import Model
-    from faceinpaint_fast.photo.restorer import Restoration
+    from faceinpaint_fast.photo.restoration import Restoration
 
 
 Steps = Annotated[

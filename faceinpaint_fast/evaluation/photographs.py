@@ -31,7 +31,8 @@ from faceinpaint_fast.evaluation.rivals.patchmatch import patchmatch
 from faceinpaint_fast.evaluation.rivals.telea import telea
 from faceinpaint_fast.photo import mirror, paste
 from faceinpaint_fast.photo.frame import Frame, lattice
-from faceinpaint_fast.photo.restorer import RestoredFace, Restorer
+from faceinpaint_fast.photo.restoration import RestoredFace
+from faceinpaint_fast.photo.restorer import Restorer
 
 POINTS = ("given", "detected")
 OURS, PLAIN, ALWAYS = "ours", "ours, no mirror", "ours, mirror always"

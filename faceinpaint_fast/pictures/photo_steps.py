@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from faceinpaint_fast.images import as_bytes
 from faceinpaint_fast.photo import paste
 from faceinpaint_fast.photo.frame import Floats, Frame
-from faceinpaint_fast.photo.restorer import Restoration, RestoredFace
+from faceinpaint_fast.photo.restoration import Restoration, RestoredFace
 from faceinpaint_fast.pictures.contact_sheet import SHOWN, contact_sheet
 
 FACES, SHEET = "faces", "sheet"  # the names of the photograph with its faces, and of the contact sheet
