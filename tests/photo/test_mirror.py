@@ -26,10 +26,10 @@ def psnr(image, truth, hole):
 class Symmetric:
     """A photograph of blotches, the same on both sides of its frame's axis, moved by `by` of the frame's pixels."""
 
-    def __init__(self, by=(0.0, 0.0), gain=1.0, seed=0):
-        size = round(64 * SCALE) + 2 * BORDER
-        self.frame = Frame.of(EVEN * SCALE + BORDER, EVEN, 64)
-        self.points = EVEN * SCALE + BORDER
+    def __init__(self, by=(0.0, 0.0), gain=1.0, seed=0, scale=SCALE):
+        size = round(64 * scale) + 2 * BORDER
+        self.frame = Frame.of(EVEN * scale + BORDER, EVEN, 64)
+        self.points = EVEN * scale + BORDER
         noise = np.random.default_rng(seed).standard_normal((90, 90, 3))
         blotches = gaussian_filter(noise, (1.5, 1.5, 0)) * 1.2 + gaussian_filter(noise, (6, 6, 0)) * 4
         at = self.frame.to_model(lattice((size, size)))
@@ -60,6 +60,17 @@ def test_even_halves_fill_one_another():
     plain = paste.smooth(np.where(hole[..., None], 0, face.photo), hole)
     assert psnr(plain, face.photo, hole) < 30
     assert_array_equal(found.restored[~hole], face.photo[~hole])
+
+
+@pytest.mark.parametrize("scale", [1, 6])
+def test_any_scale(scale):
+    """From a face as large as the model's to one of many more pixels."""
+    face = Symmetric((1.7, -1.2), scale=scale)
+    hole = face.hole()
+    found = face.mirrored(hole)
+    assert found.used
+    plain = paste.smooth(np.where(hole[..., None], 0, face.photo), hole)
+    assert psnr(found.restored, face.photo, hole) > psnr(plain, face.photo, hole) + 6
 
 
 @pytest.mark.parametrize("by", [(1.7, -1.2), (-2.5, 2.0)])
