@@ -42,7 +42,7 @@ def run(
                 restorer,
                 found,
                 out,
-                model=model.config.sha256["generator"],
+                sha256=model.config.sha256,
                 machine=machine(device),
                 progress=lambda what, count: bar.update(task, description=what, advance=count),
             )

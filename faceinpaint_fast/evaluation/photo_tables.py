@@ -21,7 +21,7 @@ TITLES = {
     "ssim": "SSIM in the hole",
     "sharp": "Sharpness: the mean gradient in the hole over the original's",
     "seam": "Seam: how much more the hole's border shows than in the original, in grey levels of 255",
-    "seconds": "Seconds of one thread, warm, everything included; ours with points that were detected",
+    "seconds": "Seconds, warm, everything included",
 }
 DIGITS = {"psnr": 1, "ssim": 3, "sharp": 2, "seam": 1, "seconds": 2}
 WORDS = {"given": "points of the undamaged face", "detected": "points detected in the damaged photograph"}

@@ -79,17 +79,19 @@ def evaluate(
     photographs: Sequence[Photograph],
     out: Path,
     *,
-    model: str,
+    sha256: Mapping[str, str],
     machine: Mapping[str, str],
     progress: Callable[[str, int], None] = lambda *_: None,
 ) -> None:
     """Restores every photograph's holes by every method, but for what is in `out` already.
 
-    `model` is the generator's SHA-256; `progress` hears what was done, and to how many photographs.  Raises InputError,
-    before any work, if `out` cannot be written to, or holds results of other photographs.
+    `sha256` is that of each of the model's networks; `progress` hears what was done, and to how many photographs.
+    Raises InputError, before any work, if `out` cannot be written to, or holds results of other photographs.
     """
     pixels = hashlib.sha256(b"".join(photo.image.tobytes() for photo in photographs)).hexdigest()
     digests = [digest(photo.image) for photo in photographs]
+    config = restorer.inpainter.config
+    settings = config.settings() | ({"encoder": sha256.get("encoder")} if config.start == "encoder" else {})
     with ExitStack() as stack:
         logs = {}
         for points, name in files(METHODS):
@@ -101,8 +103,8 @@ def evaluate(
                 "method": name,
                 "data": points,
                 "pictures": pixels,
-                "model": model if name in (OURS, PLAIN, ALWAYS) else None,
-                "config": restorer.inpainter.config.settings() if name in (OURS, PLAIN, ALWAYS) else {},
+                "model": None if name in RIVALS else sha256["generator"],
+                "config": {} if name in RIVALS else settings,
                 "machine": machine,
             }
             logs[points, name] = Log(path, header, digests)

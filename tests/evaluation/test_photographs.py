@@ -41,7 +41,7 @@ def evaluated(restorer, photo, tmp_path, monkeypatch):
 
     def run(found=None):
         found = found or photographs.found_in(restorer, {"a": photo, "b": photo // 2})
-        photographs.evaluate(restorer, found, tmp_path / "out", model="abc", machine={})
+        photographs.evaluate(restorer, found, tmp_path / "out", sha256={"generator": "abc"}, machine={})
         return tmp_path / "out"
 
     return run

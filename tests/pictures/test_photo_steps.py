@@ -45,7 +45,7 @@ def test_a_picture_a_step_and_one_sheet(restorer, photo, hole):
     assert (pictures["face-1-damaged"] == 255).all(axis=-1).mean() > 0.02
     assert (pictures["face-1-restored"] != pictures["face-1-blend-of-T"]).any()
     # trust lies in the hole alone
-    trusted = pictures["face-1-trust"] > 40
+    trusted = pictures["face-1-trust"] > 0
     assert 0 < trusted.mean() < 0.1
 
 
