@@ -25,6 +25,12 @@ evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
 evaluate "$celeba" --recognise "$faces/celeba-val-identities.csv" --out evidence/recognition --faces 500 \
     --masks centre,eyes,mouth,left,top,free-form,drop-80 --methods damaged,undamaged,default,harmonic,biharmonic
 
+# photographs, in the folder $2 if it is given: needs the extra `photo`
+if [ -n "${2:-}" ]; then
+    OMP_NUM_THREADS=1 faceinpaint evaluate --photos "$2" --out evidence/photos --sheets docs/photos --update docs/photos.md
+    python docs/photo_figure.py "$(find "$2" -name '*.jpg' | sort | sed -n 4p)"
+fi
+
 # METHOD NAME [--set FIELD=VALUE]...
 choice() {
     local method=$1 name=$2

@@ -33,6 +33,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "errors": ["InputError", "ModelError"],
         "ops": ["ssim", "weighted_l1"],
         "pipeline": ["Inpainter", "Inpainting"],
+        "photo.restoration": ["Restoration"],
+        "photo.restorer": ["Restorer"],
         "search.objective": ["context_loss", "structural_loss"],
         "weight_map": ["weight_map"],
     },

@@ -12,6 +12,8 @@ from .errors import InputError as InputError
 from .errors import ModelError as ModelError
 from .ops import ssim as ssim
 from .ops import weighted_l1 as weighted_l1
+from .photo.restoration import Restoration as Restoration
+from .photo.restorer import Restorer as Restorer
 from .pipeline import Inpainter as Inpainter
 from .pipeline import Inpainting as Inpainting
 from .search.objective import context_loss as context_loss

@@ -9,8 +9,8 @@ import pytest
 from faceinpaint_fast import markdown as documents
 from faceinpaint_fast.cli import recognised
 from faceinpaint_fast.config import InpaintConfig, Stage
-from faceinpaint_fast.evaluation import replication, tables
-from faceinpaint_fast.evaluation.results import read, read_all
+from faceinpaint_fast.evaluation import photo_tables, replication, tables
+from faceinpaint_fast.evaluation.results import PHOTOGRAPHS, read, read_all
 
 ROOT = Path(__file__).resolve().parent.parent
 # documents by the folder of their results
@@ -19,6 +19,7 @@ DOCUMENTS = {
     "evidence/choices": ("docs/choices.md",),
     "evidence/recognition": ("README.md", "docs/recognition.md"),
     "evidence": ("docs/replication.md",),
+    "evidence/photos": ("docs/photos.md",),
 }
 CASES = [(folder, name) for folder, names in DOCUMENTS.items() for name in names]
 
@@ -32,7 +33,9 @@ def test_no_number_is_typed_by_hand(folder, name, tmp_path):
     found, of_people = read_all(ROOT / folder), recognised.tables(ROOT / folder)
     made = tables.report(found)
     elsewhere = recognised.elsewhere(quality=bool(made), people=bool(of_people))
-    documents.update([copy], made | of_people | replication.report(found), elsewhere=elsewhere)
+    of_photos = photo_tables.report(read_all(ROOT / folder, PHOTOGRAPHS))
+    every = made | of_people | of_photos | replication.report(found)
+    documents.update([copy], every, elsewhere=elsewhere)
     assert copy.read_text() == (ROOT / name).read_text()
 
 

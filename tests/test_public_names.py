@@ -27,6 +27,8 @@ NAMES = (
     "biharmonic_blend",
     "context_loss",
     "poisson_blend",
+    "Restoration",
+    "Restorer",
     "Stage",
     "reference",
     "ssim",

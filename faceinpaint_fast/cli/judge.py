@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from faceinpaint_fast.cli import console, framed, recognised
+from faceinpaint_fast.cli import console, framed, photographed, recognised
 from faceinpaint_fast.cli.figures import Drawing, draw_chart
 from faceinpaint_fast.cli.options import (
     Config,
@@ -65,6 +65,10 @@ Figures = Annotated[
     Path | None, typer.Option(help="Folder for the paper's figures, drawn anew of DATA; by default out/figures.")
 ]
 FigureNumbers = Annotated[list[int] | None, typer.Option(help="1, or 4 to 14: draw this one; none: all of --figures.")]
+Photos = Annotated[
+    Path | None, typer.Option("--photos", help="Folder of photographs: find, damage and restore their faces. No DATA.")
+]
+Sheets = Annotated[Path | None, typer.Option("--sheets", help="Folder for a contact sheet a hole, of --photos.")]
 Chart = Annotated[Path | None, typer.Option(help="Picture of the results by mask: PSNR, or who is recognised.")]
 
 
@@ -156,12 +160,15 @@ def evaluate(
     figure: FigureNumbers = None,
     config: Config = ConfigName.default,
     chart: Chart = None,
+    photos: Photos = None,
+    sheets: Sheets = None,
 ) -> None:
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
     Marks are lines: <!-- evaluate: NAME --> before a table, <!-- end --> behind it. NAME is table1, or summary,
     quality, differences, choices or detail, or recognition, alone or with line, gain, differences, detail or advice,
-    and the name of a data set; or of replication: claims paper, claims default, rivals of paper, printed.
+    and the name of a data set; or of replication: claims paper, claims default, rivals of paper, printed; or photos
+    with psnr, ssim, sharp or seam and given or detected, seconds detected, frames or mirror.
     """
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.evaluation.protocol import Evaluation
@@ -171,10 +178,14 @@ def evaluate(
     drawing = Drawing.of(
         figures, figure, preset=config.value, settings={"precision": precision, **differing}, methods=chosen, seed=seed
     )
-    _check_outputs(out, update or [], drawing, chart)
+    photographed.check(photos, sheets)
+    if sheets is None:
+        _check_outputs(out, update or [], drawing, chart)
     asked = Evaluation(masks=listed(masks) or recognised.masks(recognise), seed=seed, batch=batch)
     place = pick_device(device)
-    if data or drawing:
+    if photos is not None:
+        photographed.run(photos, faces, out, sheets, place, load_model(model))
+    elif data or drawing:
         shape = geometry((loaded := load_model(model)).config, size, crop)
         if drawing:
             drawing.draw(data or [], shape, on_error, loaded, place)
@@ -269,6 +280,10 @@ def _report(out: Path, documents: list[Path], chart: Path | None, *, with_table1
     from faceinpaint_fast import markdown
     from faceinpaint_fast.evaluation import replication, results, tables
 
+    if of_photos := photographed.tables(out):
+        print("\n\n".join(of_photos.values()))
+        markdown.update(documents, of_photos)
+        return
     found, of_people = results.read_all(out), recognised.tables(out)
     made = tables.report(found)
     print("\n\n".join(table for name, table in (made | of_people).items() if not name.startswith("table1")))

@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli import console, photograph
 from faceinpaint_fast.cli.hole import STDIN, Hole, read_hole
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
+from faceinpaint_fast.cli.photograph import Aligned, Box, DetectorName, Eyes, Landmarks, MirrorName, Mode, Steps
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from faceinpaint_fast.config import InpaintConfig
+    from faceinpaint_fast.models import Model
     from faceinpaint_fast.picture_file import PictureFile
     from faceinpaint_fast.pictures.demonstration import Restored
 
@@ -24,7 +29,7 @@ STDOUT = {Path("-"), Path("/dev/stdout")}
 
 def inpaint(
     image: Annotated[
-        Path, typer.Argument(help="Picture of an aligned face, of the model's size (shipped: 64x64); -: stdin.")
+        Path, typer.Argument(help="Photograph, or aligned face of the model's size (shipped: 64x64); -: stdin.")
     ],
     hole: Hole,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the restored picture; -: PNG to stdout.")],
@@ -35,42 +40,94 @@ def inpaint(
     device: Device = "auto",
     invert: Annotated[bool, typer.Option("--invert", help="Black = fill.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Take a hole as it is, however unlikely.")] = False,
-    save_steps: Annotated[Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence.")] = None,
+    aligned: Aligned = False,
+    landmarks: Landmarks = None,
+    eyes: Eyes = None,
+    box: Box = None,
+    detector: DetectorName = None,
+    mirror: MirrorName = Mode.auto,
+    steps: Steps = None,
+    save_steps: Annotated[
+        Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence of an aligned face.")
+    ] = None,
 ) -> None:
-    """Restore the missing part of a face.
+    """Restore the missing part of a face, or of the faces of a photograph, which are found, aligned and put back.
 
     The picture keeps its known pixels, its depth, transparency, colour profile and EXIF, as far as OUT's format can.
     """
-    from faceinpaint_fast import images
     from faceinpaint_fast.picture_file import PictureFile
     from faceinpaint_fast.pictures import panels
 
     if str(image) == hole == STDIN:
         raise InputError("-: expected a picture or a hole on stdin, got both")
+    faces = photograph.faces_of(landmarks, eyes, box)
+    if aligned and (faces is not None or detector is not None):
+        raise InputError("--aligned: expected no faces to be found, got where they are, or who finds them")
     _check(out, [] if save_steps is None else [save_steps / f"{name}.png" for name in panels.NAMES])
+    photograph.check_steps(steps, out)
     with console.warnings_as_remarks():
         picture = PictureFile.read(sys.stdin.buffer, name="stdin") if str(image) == STDIN else PictureFile.read(image)
         missing, found = read_hole(hole, picture, seed, invert=invert, force=force)
-    damaged = picture.pixels
     chosen = _config(config, iterations)
 
     # torch takes seconds to import: a mistake in the line is told before
+    from faceinpaint_fast.models import load_model
+
+    loaded = load_model(model)
+    its_size = picture.levels.shape[:2] == (loaded.config.size, loaded.config.size)
+    if aligned or (its_size and faces is None and detector is None):
+        if steps is not None:
+            raise InputError("--steps: expected a photograph, got an aligned face, of which there are --save-steps")
+        filled, said = _aligned(loaded, picture, missing, chosen, device, seed, save_steps)
+    elif save_steps is not None:
+        raise InputError("--save-steps: expected an aligned face of the model's size, got a photograph")
+    else:
+        result = photograph.restored(
+            loaded,
+            picture.pixels,
+            missing,
+            faces=faces,
+            detector=detector,
+            config=chosen,
+            device=device,
+            mirror=mirror,
+            seed=seed,
+        )
+        filled, said = result.image, photograph.told(result)
+        if steps is not None:
+            photograph.write_steps(steps, picture.pixels, missing, result)
+    if found:
+        console.remark(found)
+    _write(picture.filled(filled, missing), out)
+    # stdout is the picture's, if it goes there
+    say = console.remark if out in STDOUT else print
+    say(f"{out}: {said}")
+
+
+def _aligned(
+    model: Model,
+    picture: PictureFile,
+    missing: NDArray[np.bool_],
+    config: InpaintConfig,
+    device: str,
+    seed: int,
+    save_steps: Path | None,
+) -> tuple[NDArray[Any], str]:
+    """Returns the pixels of an aligned face, restored, and a line of its losses; saves the steps, if asked to."""
+    from faceinpaint_fast import images
+    from faceinpaint_fast.pictures import panels
     from faceinpaint_fast.pipeline import Inpainter
 
-    inpainter = Inpainter.from_pretrained(model, config=chosen, device=device)
+    damaged = picture.pixels
+    inpainter = Inpainter.of(model, config=config, device=device)
     with console.progress(transient=True) as bar, console.warnings_as_remarks():
         task = bar.add_task("searching", total=1.0)
         result = inpainter(damaged, missing, seed=seed, progress=lambda share: bar.update(task, completed=share))
-    if found:
-        console.remark(found)
-    _write(picture.filled(result.image, missing), out)
     if save_steps is not None:
         seen, generated = images.as_bytes(damaged), images.as_bytes(result.generated)
-        for name, panel in panels.panels(seen, missing, generated, chosen).items():
+        for name, panel in panels.panels(seen, missing, generated, config).items():
             images.write_image(save_steps / f"{name}.png", panel)
-    # stdout is the picture's, if it goes there
-    say = console.remark if out in STDOUT else print
-    say(f"{out}: " + "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items()))
+    return result.image, "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items())
 
 
 def demo(

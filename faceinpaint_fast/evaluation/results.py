@@ -2,7 +2,8 @@
 
     OUT/<data set>/<slug>.jsonl    a header; then {"mask", "face", "pixels", "psnr", "ssim", ..., "seconds"}
 
-Records of recognition are of another kind, which the header says, and have figures of their own; see `recognition`.
+Records of recognition and of photographs are of other kinds, which the header says, and have figures of their own; see
+`recognition` and `photographs`.
 
 A method has a file to itself, so that several processes may fill one folder with different methods.  Its name stands in
 the header; the file is called by the name's slug.  "pixels" tells a face from others; older files have it of the first.
@@ -27,10 +28,11 @@ from faceinpaint_fast.locks import check_free, held
 
 DECIDING = ("method", "data", "first_face", "model", "seed", "batch", "kind", "recogniser", "people", "pictures")
 """Of a header, besides the config."""
-QUALITY, RECOGNITION = "quality", "recognition"
+QUALITY, RECOGNITION, PHOTOGRAPHS = "quality", "recognition", "photographs"
 FIELDS = {  # of a record, by its kind
     QUALITY: ("mask", "face", "psnr", "ssim", "hole_psnr", "hole_ssim", "l1", "seam", "seconds"),
     RECOGNITION: ("mask", "face", "own", "rank", "others"),
+    PHOTOGRAPHS: ("mask", "face", "psnr", "ssim", "sharp", "seam", "seconds"),
 }
 
 Record = dict[str, Any]
