@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,8 @@ from faceinpaint_fast.cli.options import (
     Settings,
     settings_of,
 )
+from faceinpaint_fast.cli.photograph import DetectorName, MirrorName
+from faceinpaint_fast.cli.photograph import Mode as MirrorMode
 from faceinpaint_fast.cli.signals import ending
 from faceinpaint_fast.errors import InputError, ModelError
 
@@ -59,6 +62,8 @@ def batch(
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Black = fill.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Take holes as they are, however unlikely.")] = False,
+    detector: DetectorName = None,
+    mirror: MirrorName = MirrorMode.auto,
     resume: Annotated[bool, typer.Option(help="Leave what is finished, or do all of it again.")] = True,
     on_error: Annotated[
         OnErrorName, typer.Option(help="What a picture does that fails: skip, and the others go on, or fail.")
@@ -92,15 +97,29 @@ def batch(
             console.remark(f"{images}: passed over, since no pictures: {plan.passed}")
 
         # torch takes seconds to import: a mistake in the line is told before
+        from faceinpaint_fast.folders import photographs
         from faceinpaint_fast.folders.run import restore_folder
+        from faceinpaint_fast.models import load_model
+        from faceinpaint_fast.photo.detect import detector_of
+        from faceinpaint_fast.photo.restorer import Restorer
         from faceinpaint_fast.pipeline import Inpainter
 
-        inpainter = Inpainter.from_pretrained(model, config=chosen, device=device)
+        loaded = load_model(model)
+        inpainter = Inpainter.of(loaded, config=chosen, device=device)
+        finds = None if detector is None else detector_of(detector)
+        restorer = partial(Restorer, inpainter, framing=loaded.config.framing, detector=finds)
         with _bar() as bar:
             shown = _Shown(bar)
             end.in_steps = True
             done = restore_folder(
-                plan, inpainter, tell=console.remark, on_begin=shown.begin, on_done=shown.done, stopped=end.wanted
+                plan,
+                inpainter,
+                photographs=photographs.by(restorer, mirror.value),
+                settings={"detector": detector, "mirror": mirror.value},
+                tell=console.remark,
+                on_begin=shown.begin,
+                on_done=shown.done,
+                stopped=end.wanted,
             )
         _print(out, done)
         if end.wanted():

@@ -74,7 +74,8 @@ def test_some_that_fail_are_told_and_the_status_is_2(batch, faces, tmp_path):
     whole = "expected an image file that can be read whole, got none of a known format"
     told = err.splitlines()
     assert f"faceinpaint: {faces}/bad.png: {whole}" in told
-    assert "faceinpaint: odd.png: picture: expected 64x64 pixels, the model's size, got 8x9" in told
+    # of another size: a photograph, without a face, or the extra that finds one
+    assert any(line.startswith("faceinpaint: odd.png: ") and "expected" in line for line in told)
     assert ", 2 failed, " in told[-1]
     status, out, err = batch()
     assert (status, out.partition(";")[0]) == (2, f"{tmp_path}/out: 0 restored, 8 finished before, 2 failed")
