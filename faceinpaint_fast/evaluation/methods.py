@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast.config import PRESETS, InpaintConfig, Precision
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.models import Model
+from faceinpaint_fast.models import DEFAULT, Model, load_model
 from faceinpaint_fast.pipeline import Inpainter
 
 # images (B, H, W, 3) in [0, 1] with holes (B, H, W) and a seed an image -> restored images (B, H, W, 3)
@@ -25,6 +25,7 @@ RIVALS = ("DIP", "TV", "PatchMatch", "harmonic", "biharmonic", "Telea")
 METHODS = (*PRESETS, *RIVALS)
 GENERATED = "-generated"  # behind a preset's name: G(z^) is judged as it is, in place of the restored image
 ALONE = tuple(f"{name}{GENERATED}" for name in PRESETS)
+ENLARGED = f"{DEFAULT}, enlarged"  # faces of another size and framing by the default model, as a photograph's are
 DIP_ITERATIONS = 1500  # of Yeh et al. 2017
 LIBRARIES = {"Telea": "cv2"}  # without which the package can do, and a method cannot
 
@@ -44,9 +45,9 @@ def available(names: Sequence[str], model: Model) -> tuple[list[str], list[str]]
     No names are all METHODS; those of ALONE run if named.  Raises InputError for an unknown name, and for a named
     method whose library is missing.
     """
-    unknown = [name for name in names if name not in METHODS + ALONE]
+    unknown = [name for name in names if name not in (*METHODS, *ALONE, ENLARGED)]
     if unknown:
-        expected = f"some of {', '.join(METHODS)}, or a preset's with {GENERATED} behind it"
+        expected = f"some of {', '.join(METHODS)}, or a preset's with {GENERATED} behind it, or {ENLARGED!r}"
         raise InputError(f"methods: expected {expected}, got {unknown[0]!r}")
     chosen = list(dict.fromkeys(names or METHODS))
     absent = [name for name in chosen if name in LIBRARIES and find_spec(LIBRARIES[name]) is None]
@@ -82,6 +83,8 @@ def build(
     return {
         name: _engine(configs[name], model, device, alone=name in ALONE)
         if name in configs
+        else _enlarged(model, device, differing)
+        if name == ENLARGED
         else _rival(name, model, device, precision)
         for name in names
     }
@@ -105,6 +108,28 @@ def _engine(config: InpaintConfig, model: Model, device: torch.device, *, alone:
         config=settings,
         model=model.config.sha256["generator"],
     )
+
+
+def _enlarged(model: Model, device: torch.device, settings: Mapping[str, Any]) -> Method:
+    """Returns the default model as a method for faces of another's size and framing.
+
+    It draws its own square of each, which lies where the framings say; T is enlarged, and blended at the faces' size.
+    """
+    from faceinpaint_fast.photo.restorer import Restorer
+
+    config, other, points = InpaintConfig().with_settings(settings), load_model(), model.config.framing.points
+    restorer = Restorer.of(other, config=config, device=device, detector=lambda _: [])
+    faces = model.config.framing.detected_in(model.config.size)[None]
+
+    def restore(images: NDArray[np.float64], holes: NDArray[np.bool_], seeds: Sequence[int]) -> NDArray[np.float64]:
+        return np.stack(
+            [
+                restorer(image, hole, faces=faces, mirror="off", seed=seed).image
+                for image, hole, seed in zip(images, holes, seeds, strict=True)
+            ]
+        )
+
+    return Method(restore=restore, config=config.settings(), model=other.config.sha256["generator"])
 
 
 def _rival(name: str, model: Model, device: torch.device, precision: Precision) -> Method:
