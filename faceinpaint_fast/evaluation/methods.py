@@ -47,7 +47,7 @@ def available(names: Sequence[str], model: Model) -> tuple[list[str], list[str]]
     """
     unknown = [name for name in names if name not in (*METHODS, *ALONE, ENLARGED)]
     if unknown:
-        expected = f"some of {', '.join(METHODS)}, or a preset's with {GENERATED} behind it, or {ENLARGED!r}"
+        expected = f"some of {', '.join(METHODS)}, {ENLARGED!r} or a preset's with {GENERATED} behind it"
         raise InputError(f"methods: expected {expected}, got {unknown[0]!r}")
     chosen = list(dict.fromkeys(names or METHODS))
     absent = [name for name in chosen if name in LIBRARIES and find_spec(LIBRARIES[name]) is None]
@@ -117,7 +117,7 @@ def _enlarged(model: Model, device: torch.device, settings: Mapping[str, Any]) -
     """
     from faceinpaint_fast.photo.restorer import Restorer
 
-    config, other, points = InpaintConfig().with_settings(settings), load_model(), model.config.framing.points
+    config, other = InpaintConfig().with_settings(settings), load_model()
     restorer = Restorer.of(other, config=config, device=device, detector=lambda _: [])
     faces = model.config.framing.detected_in(model.config.size)[None]
 
