@@ -25,7 +25,7 @@ RIVALS = ("DIP", "TV", "PatchMatch", "harmonic", "biharmonic", "Telea")
 METHODS = (*PRESETS, *RIVALS)
 GENERATED = "-generated"  # behind a preset's name: G(z^) is judged as it is, in place of the restored image
 ALONE = tuple(f"{name}{GENERATED}" for name in PRESETS)
-ENLARGED = f"{DEFAULT}, enlarged"  # faces of another size and framing by the default model, as a photograph's are
+ENLARGED = f"{DEFAULT}-enlarged"  # faces of another size and framing by the default model, as a photograph's are
 DIP_ITERATIONS = 1500  # of Yeh et al. 2017
 LIBRARIES = {"Telea": "cv2"}  # without which the package can do, and a method cannot
 
