@@ -18,6 +18,7 @@ Start = Literal["encoder", "random"]
 Blend = Literal["poisson", "biharmonic", "tension", "none"]
 Unbounded = Literal["masked", "none"]  # normalizations without bounds
 
+FACE = 64  # pixels across
 TENSION = 2.0  # of the blend of that name; docs/choices.md
 
 
@@ -131,7 +132,8 @@ class InpaintConfig:
     blend          "poisson" (section 3.3); "biharmonic": with the known pixels' slopes too (Damelin and Hoang 2018);
                    "tension": smooth at known pixels, Poisson's further away (Franke 1985); or "none": G(z^) stitched
                    into the hole as it is
-    tension        of the blend of that name: further than 1 / sqrt(tension) pixels away from known ones it follows G
+    tension        of the blend of that name, for faces of FACE pixels: further than 1 / sqrt(tension) of these from
+                   known ones it follows G
     batch_invariant  the same bits in batches of any size, at a price: see docs/architecture.md
     """
 
@@ -241,6 +243,10 @@ class InpaintConfig:
             return replace(self, stages=())
         changes = dict(OVER_Z) if self.tension == TENSION else {**OVER_Z, "tension": self.tension}
         return replace(self, **changes)
+
+    def at_size(self, size: int) -> InpaintConfig:
+        """Returns the config of the blend of faces of so many pixels: a tension goes with the square of a pixel."""
+        return replace(self, tension=self.tension * (FACE / size) ** 2)
 
     def with_settings(self, settings: Mapping[str, str]) -> InpaintConfig:
         """Returns the config with fields set from text.

@@ -64,7 +64,7 @@ def export(
     if config.symmetry:
         raise InputError("symmetry: expected False in a package, which ends with T, got True")
     metadata = {name: str(getattr(model.config, name)) for name in ("latent_size", "size", "channels")}
-    metadata |= {"attempts": str(ATTEMPTS), "tension": str(config.tension)}
+    metadata |= {"attempts": str(ATTEMPTS), "tension": str(config.at_size(model.config.size).tension)}
     package = BytesIO()
     with warnings.catch_warnings(), _compiler():
         # torch warns of what torch does

@@ -137,7 +137,7 @@ def shipped() -> dict[str, Traversable]:
 def place_of(model: Path | str | None) -> Traversable:
     """Returns the folder of a model, given by itself or by its name; none: the default."""
     if not isinstance(model, str | PathLike | None):
-        raise InputError(f"folder: expected a path or the name of a model, got {model!r}")
+        raise InputError(f"model: expected a path or the name of a model, got {model!r}")
     name = DEFAULT if model is None else str(model)
     return SHIPPED / name if name == DEFAULT or name in shipped() else Path(name)
 

@@ -109,6 +109,7 @@ class Inpainter:
             self._networks = Networks.of(self.generator, self.discriminator, self.encoder, config, self.device)
             self.config = config = self._networks.carried_out(config)
             self._search = LatentSearch(self._networks, config, self.device)
+            self._blend = config.at_size(self._networks.image_shape[1])
         # on a CUDA device layers leave partial sums in memory of their own, and a search ends when it has been done
         self._one_at_a_time: Any = threading.Lock() if self.device.type == "cuda" else contextlib.nullcontext()
 
@@ -162,7 +163,7 @@ class Inpainter:
         self(images, masks.random_pixels((height, width), 0.5))
         # the blend has another way for a rectangle
         rectangle = np.broadcast_to(masks.centre((height, width)), (batch, height, width))
-        blended(images, images, rectangle, self.config)
+        blended(images, images, rectangle, self._blend)
 
     def __call__(
         self,
@@ -204,7 +205,7 @@ class Inpainter:
                 on_host = (to_numpy(each) for each in (damaged, missing, generated))
                 generated = module_of(generated).asarray(mirrored(*on_host))
             return Inpainting(
-                image=batch.filled(blended(damaged, generated, missing, self.config).clip(0, 1), missing),
+                image=batch.filled(blended(damaged, generated, missing, self._blend).clip(0, 1), missing),
                 generated=batch.laid_out(batch.rounded(generated)),
                 z=like(batch.strip(z), images),
                 activations=None if u is None else like(batch.strip(u), images),

@@ -197,3 +197,11 @@ def test_stages_and_switches_from_text():
     for text in ("1:5", "one", "1:2:3:4", ""):
         with pytest.raises(InputError, match="set: expected one of"):
             InpaintConfig().with_settings({"stages": text})
+
+
+def test_a_tension_is_of_faces_of_64_pixels():
+    """In pixels of half the size a plate of the same shape bends four times as easily."""
+    config = InpaintConfig(tension=3.0)
+    assert config.at_size(64) == config
+    assert config.at_size(128) == InpaintConfig(tension=0.75)
+    assert config.at_size(32) == InpaintConfig(tension=12.0)

@@ -546,7 +546,7 @@ def test_other_arguments_are_checked(faces, generator, discriminator, inpainter)
         Inpainter(generator, discriminator, device=None)
     with pytest.raises(InputError, match=r"^batch: expected an integer >= 1, got 1\.5"):
         inpainter.warm_up(1.5)
-    with pytest.raises(InputError, match=r"^folder: expected a path, got 3"):
+    with pytest.raises(InputError, match=r"^model: expected a path or the name of a model, got 3"):
         Inpainter.from_pretrained(3)
     with pytest.raises(InputError, match=r"^images: expected an array, got a str, 'face\.png'"):
         inpainter("face.png", HOLES[0])

@@ -79,14 +79,17 @@ class Restorer:
     @classmethod
     def from_pretrained(
         cls,
-        folder: Path | str | None = None,
+        model: Path | str | None = None,
         *,
         config: InpaintConfig = InpaintConfig(),  # noqa: B008 - frozen
         device: str | torch.device = "auto",
         detector: Detector | None = None,
     ) -> Restorer:
-        """Makes a Restorer of a model folder, by default the shipped one; ModelError if it is damaged."""
-        return cls.of(load_model(folder), config=config, device=device, detector=detector)
+        """Makes a Restorer of a model by its name, such as "faces64", the default, or of a model folder.
+
+        Raises ModelError for a model that is damaged, and for none.
+        """
+        return cls.of(load_model(model), config=config, device=device, detector=detector)
 
     @classmethod
     def of(

@@ -90,4 +90,4 @@ def blended(images: Array, generated: Array, holes: ArrayLike, config: InpaintCo
         case "biharmonic":
             return biharmonic_blend(images, generated, holes)
         case "tension":
-            return tension_blend(images, generated, holes, tension=config.tension)
+            return tension_blend(images, generated, holes, tension=config.at_size(images.shape[1]).tension)
