@@ -21,6 +21,12 @@ evaluate "$portraits" "$asian" --out evidence/evaluation --faces 100 --methods d
 evaluate "$portraits" "$asian" --out evidence/evaluation --faces 32 --methods TV,PatchMatch
 evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
 
+# the larger model, in single precision, on celeba148-val.tar if that is there too
+if [ -f "$faces/celeba148-val.tar" ]; then
+    faceinpaint evaluate "$faces/celeba148-val.tar" --model faces128 --out evidence/evaluation128 --faces 100 \
+        --methods default,faces64-enlarged,harmonic,biharmonic --update faceinpaint_fast/weights/faces128/README.md > /dev/null
+fi
+
 # who is recognised: needs the extra `recognition`
 evaluate "$celeba" --recognise "$faces/celeba-val-identities.csv" --out evidence/recognition --faces 500 \
     --masks centre,eyes,mouth,left,top,free-form,drop-80 --methods damaged,undamaged,default,harmonic,biharmonic

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # documents by the folder of their results
 DOCUMENTS = {
     "evidence/evaluation": ("README.md", "docs/evaluation.md", "faceinpaint_fast/weights/faces64/README.md"),
+    "evidence/evaluation128": ("faceinpaint_fast/weights/faces128/README.md",),
     "evidence/choices": ("docs/choices.md",),
     "evidence/recognition": ("README.md", "docs/recognition.md"),
     "evidence": ("docs/replication.md",),
