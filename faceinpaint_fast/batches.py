@@ -1,11 +1,11 @@
-"""A caller's images and holes as batches that are checked, and the way back to the caller's kind of array and layout.
+"""A caller's images, holes and seeds as checked batches, and the way back to the caller's kind of array and layout.
 
 A hole is thresholded here, by `masks.as_hole`, and nowhere below: further down it is bool, True where missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast.arrays import brought, is_cupy, is_torch, like, module_of, to_numpy, where_it_lies
+from faceinpaint_fast.checks import whole
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole, plane
 
@@ -105,7 +106,11 @@ class ImageBatch:
         """Returns pixels (B, H, W, C) as the caller's kind of array and layout."""
         if self.planar:
             pixels = module_of(pixels).ascontiguousarray(np.moveaxis(pixels, -1, -3))
-        return like(self.strip(pixels), self._example)
+        return self.like(pixels)
+
+    def like(self, batched: Any) -> Any:
+        """Returns an array (B, ...) as the caller's kind of array, without its batch axis if the images have none."""
+        return like(self.strip(batched), self._example)
 
     def strip(self, batched: Any) -> Any:
         """Returns an array without its batch axis, if the caller's images have none."""
@@ -157,6 +162,18 @@ def holes_of(hole: Any, count: int | None, height: int, width: int, *, to: int |
     fits = fitting(hole, count, height, width)
     partly_known(hole)
     return fits
+
+
+def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
+    """Returns the seeds of `count` images: one serves all; InputError for another number of them, and for no seed."""
+    given: Any = (
+        to_numpy(seed, "seed").tolist() if is_torch(seed) or is_cupy(seed) or isinstance(seed, np.ndarray) else seed
+    )
+    seeds = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given] * count
+    if len(seeds) != count:
+        raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
+    # what torch takes
+    return [whole(each, "seed", least=-(2**63), most=2**64 - 1) for each in seeds]
 
 
 def check_finite(pixels: Any, read: Any, name: str) -> None:

@@ -170,6 +170,24 @@ def test_a_graph_is_captured_once_a_size(faces):
     np.testing.assert_array_equal(again.image, first.image)
 
 
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_a_stream_is_what_calls_are(kind, faces):
+    many, holes = np.concatenate([faces] * 8), np.concatenate([HOLES] * 8)
+    if kind == "torch":
+        many, holes = torch.from_numpy(many).movedim(-1, 1).to(CUDA), torch.from_numpy(holes).to(CUDA)
+    inpainter = Inpainter.from_pretrained(device="cuda")
+    expected = [one for i in range(0, 40, 8) for one in inpainter(many[i : i + 8], holes[i : i + 8]).each()]
+    before = torch.cuda.memory_allocated()
+    found = list(inpainter.stream(iter(many), iter(holes), batch=8))
+    for one, other in zip(found, expected, strict=True):
+        for field in ("image", "generated", "z", "activations"):
+            ours, theirs = (torch.as_tensor(getattr(each, field)) for each in (one, other))
+            assert ours.device == theirs.device
+            assert torch.equal(ours, theirs)
+    del found, one, ours
+    assert torch.cuda.memory_allocated() <= before
+
+
 def test_memory_does_not_grow_with_iterations(faces):
     peaks = []
     for iterations in (10, 200):
