@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +59,14 @@ def expect_no_gradient(array: Any, name: str) -> None:
 def module_of(array: Any) -> Any:
     """Returns numpy or cupy, whichever made the array."""
     return sys.modules["cupy"] if is_cupy(array) else np
+
+
+def read_together(numbers: Sequence[Any]) -> list[float]:
+    """Returns numbers as Python's; those of CuPy's, which lie on a device, in one transfer."""
+    if not is_cupy(numbers[0]):
+        return [float(number) for number in numbers]
+    together: Any = np.stack([number.astype(np.float64) for number in numbers])
+    return list(together.get().tolist())
 
 
 def rows_of(array: Any, count: int) -> Iterable[Any]:

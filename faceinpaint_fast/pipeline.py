@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,6 @@ from faceinpaint_fast.arrays import (
     Array,
     cupy_device,
     expect_no_gradient,
-    module_of,
     on_stream,
     pick_device,
     rows_of,
@@ -29,9 +27,9 @@ from faceinpaint_fast.arrays import (
     to_torch,
     where_it_lies,
 )
-from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of, seeds_of
+from faceinpaint_fast.batches import ImageBatch, damaged_of, seeds_of
 from faceinpaint_fast.blend.doors import blended
-from faceinpaint_fast.checks import in_unit, whole
+from faceinpaint_fast.checks import whole
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.models import Model, load_model
@@ -261,7 +259,8 @@ class Inpainter:
         """Returns what is asked for, checked; on a CUDA device it lies there, if CuPy is installed."""
         to = cupy_device(self.device)
         batch = ImageBatch.of(images, "images", to=to)
-        damaged, missing = self._damaged(batch, holes, to)
+        self._expect_size(batch)
+        damaged, missing = damaged_of(batch, holes, to=to)
         return _Asked(batch, damaged, missing, seeds_of(seed, len(damaged)), self._start(start, batch))
 
     def _restored(self, asked: _Asked, found: Found) -> Inpainting[Any]:
@@ -271,8 +270,7 @@ class Inpainter:
         u = None if found.activations is None else where_it_lies(found.activations.contiguous())
         generated = np.moveaxis(generated, 1, -1)
         if self.config.symmetry:
-            on_host = (to_numpy(each) for each in (damaged, missing, generated))
-            generated = module_of(generated).asarray(mirrored(*on_host))
+            generated = mirrored(damaged, missing, generated)
         return Inpainting(
             image=batch.filled(blended(damaged, generated, missing, self.config).clip(0, 1), missing),
             generated=batch.laid_out(batch.rounded(generated)),
@@ -281,11 +279,7 @@ class Inpainter:
             losses={name: batch.like(loss) for name, loss in zip(TERMS, losses.T, strict=True)},
         )
 
-    def _damaged(self, batch: ImageBatch, holes: Any, to: int | None) -> tuple[Any, Any]:
-        """Returns the images (B, H, W, C) in [0, 1], 0 where missing, and what is missing (B, H, W), where they lie.
-
-        Raises InputError for what does not fit; warns of a hole without a pixel.
-        """
+    def _expect_size(self, batch: ImageBatch) -> None:
         _, height, width, channels = batch.pixels.shape
         if (channels, height, width) != self._networks.image_shape:
             channels, height, width = self._networks.image_shape
@@ -294,15 +288,6 @@ class Inpainter:
                 f"images: expected {height}x{width} pixels with {channels} channels, the generator's size, in shape "
                 f"({shape}) or (B, {shape}), got {batch.shape}"
             )
-        missing = holes_of(holes, batch.count, height, width, to=to)
-        check_finite(batch.pixels, ~missing, "images")
-        damaged = np.where(missing[..., None], 0, batch.unit())
-        low, high = float(damaged.min()), float(damaged.max())
-        if not in_unit(low, high):
-            raise InputError(f"images: expected float in [0, 1] or uint8, got {low:.9g} to {high:.9g}")
-        if not missing.any(axis=(1, 2)).all():
-            warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=4)
-        return damaged.clip(0, 1), missing
 
     def _start(self, start: Any, batch: ImageBatch) -> Tensor | None:
         """Returns the codes (B, latent_size) that the searches shall begin at, if any; InputError for what is none."""
