@@ -24,6 +24,7 @@ from faceinpaint_fast.arrays import (
     is_torch,
     module_of,
     on_stream,
+    on_stream_of,
     out_of_memory,
     to_numpy,
     where_it_lies,
@@ -61,10 +62,11 @@ class Piece:
         if isinstance(images, list):
             for image in images:
                 expect_no_gradient(image, "images")
-            images = [image if is_torch(image) or is_cupy(image) else to_numpy(image, "images") for image in images]
-            images = torch.stack(images) if is_torch(images[0]) else module_of(images[0]).stack(images)
+            images = _stacked(images, "images")
         if isinstance(holes, list):
-            holes = np.stack([hole_of(hole) for hole in holes])
+            # of one kind they stay where they lie
+            alike = getattr(holes[0], "ndim", None) == 2 and len({_kind(hole) for hole in holes}) == 1
+            holes = _stacked(holes, "hole") if alike else np.stack([hole_of(hole) for hole in holes])
         return images, holes, list(self.seeds)
 
 
@@ -78,7 +80,8 @@ def pieces(images: Any, holes: Any, seed: Any, most: Callable[[], int]) -> Itera
     Raises InputError for arrays that differ in their number of images, and where holes or seeds come to an end.
     """
     if _is_array(holes):
-        holes = plane(where_it_lies(holes, "holes"), planar=is_torch(holes))
+        with on_stream_of(holes):
+            holes = plane(where_it_lies(holes, "holes"), planar=is_torch(holes))
         if holes.ndim not in (2, 3):
             raise InputError(f"holes: expected shape (H, W) or (B, H, W), got {holes.shape}")
     if _is_array(seed):
@@ -263,6 +266,12 @@ def _is_array(array: Any) -> bool:
 
 def _kind(item: Any) -> Any:
     return type(item), getattr(item, "dtype", None), getattr(item, "shape", None)
+
+
+def _stacked(arrays: list[Any], name: str) -> Any:
+    """Returns arrays of a kind as one, where they lie."""
+    arrays = [array if is_torch(array) or is_cupy(array) else to_numpy(array, name) for array in arrays]
+    return torch.stack(arrays) if is_torch(arrays[0]) else module_of(arrays[0]).stack(arrays)
 
 
 def _iterator(items: Any, name: str) -> Iterator[Any]:

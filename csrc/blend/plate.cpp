@@ -28,9 +28,9 @@ constexpr double MOST_KNOWN = 1024;
 // as far as a missing pixel's equation looks
 constexpr std::int64_t REACH = 2;
 
-// p = z + beta p, and p . K p, which is the sum of L p (L p - tension p)
+// p = z + beta p, bend = L p - tension p, and p . K p, which is the sum of L p (L p - tension p)
 double turn(const Field<float>& z, double beta, double tension, const Level& level, Field<double>& p,
-            Rows<double>& rows) {
+            Field<double>& bend) {
     const auto height = level.height, width = level.width;
     Doubles energy{};
     for (std::int64_t y = 0; y <= height; ++y) {
@@ -41,12 +41,14 @@ double turn(const Field<float>& z, double beta, double tension, const Level& lev
                 store(beta * load_doubles(to + x) + load_doubles(from + x), to + x);
         }
         if (y == 0) continue;
-        double* row = rows[y - 1];
+        double* row = bend[y - 1];
         laplacian<double>(p, nullptr, tension, level, y - 1, row);
         std::fill(row + width, row + up_to(width, STEP), 0.0);
         const double* of_p = p[y - 1];
         for (const std::int64_t x : level.near[y - 1])
             energy += load_doubles(row + x) * (load_doubles(row + x) + tension * load_doubles(of_p + x));
+        // as it is beyond the border
+        row[width] = row[width - 1];
     }
     return total(energy);
 }
@@ -215,7 +217,7 @@ std::int64_t Plate::add_solution(double squares, double content, Work& work) con
         }
         const double beta = cycles > 1 ? found.product / product : 0;
         product = found.product;
-        const double energy = turn(z, beta, tension_, levels_[0], work.p, work.rows);
+        const double energy = turn(z, beta, tension_, levels_[0], work.p, work.bend);
         // r is below what float holds
         if (!(energy > 0)) return cycles;
         squares = advance(product / energy, work);
@@ -226,15 +228,17 @@ std::int64_t Plate::add_solution(double squares, double content, Work& work) con
 double Plate::advance(double alpha, Work& work) const {
     const Level& finest = levels_[0];
     Doubles square{};
-    twice<double>(work.p, nullptr, tension_, finest, work.rows, [&](std::int64_t y) {
+    for (std::int64_t y = 0; y < height_; ++y) {
         const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
-        return [=, &square, of_p = work.p[y], of_f = work.f[y], of_r = work.r[y]](std::int64_t x, const Doubles& Kp) {
+        const double* of_p = work.p[y];
+        double *of_f = work.f[y], *of_r = work.r[y];
+        second(finest, y, [&](std::int64_t row) { return work.bend[row]; }, [=, &square](auto x, const Doubles& Kp) {
             const Doubles left = (load_doubles(of_r + x) - alpha * Kp) * mask(inverse + x);
             square += left * left;
             store(left, of_r + x);
             store(load_doubles(of_f + x) + alpha * load_doubles(of_p + x), of_f + x);
-        };
-    });
+        });
+    }
     return total(square);
 }
 

@@ -71,6 +71,8 @@ void invert(std::vector<double>& matrix, std::int64_t n) {
             if (i == pivot) continue;
             double* row = matrix.data() + i * n;
             const double factor = row[pivot];
+            // K has few entries a row, and at first so has what becomes its inverse
+            if (factor == 0) continue;
             row[pivot] = 0;
             for (std::int64_t j = 0; j < n; ++j) row[j] -= factor * of_pivot[j];
         }
