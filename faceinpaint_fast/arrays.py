@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,9 @@ Array = TypeVar("Array")  # np.ndarray, torch.Tensor or cupy.ndarray
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# what the allocators of a CPU say in a RuntimeError
+NO_MEMORY = ("can't allocate memory", "not enough memory")
+
 
 def is_torch(array: object) -> bool:
     """Whether an array is torch's."""
@@ -39,6 +42,14 @@ def is_cupy(array: object) -> bool:
     return module is not None and isinstance(array, module.ndarray)
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory has run out, on a device or beside it."""
+    module = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (module is not None and isinstance(error, module.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+
+
 def expect_no_gradient(array: Any, name: str) -> None:
     """Raises InputError for a tensor that wants a gradient, where gradients are recorded: none would come back."""
     if is_torch(array) and array.requires_grad and sys.modules["torch"].is_grad_enabled():
@@ -48,6 +59,22 @@ def expect_no_gradient(array: Any, name: str) -> None:
 def module_of(array: Any) -> Any:
     """Returns numpy or cupy, whichever made the array."""
     return sys.modules["cupy"] if is_cupy(array) else np
+
+
+def read_together(numbers: Sequence[Any]) -> list[float]:
+    """Returns numbers as Python's; those of CuPy's, which lie on a device, in one transfer."""
+    if not is_cupy(numbers[0]):
+        return [float(number) for number in numbers]
+    together: Any = np.stack([number.astype(np.float64) for number in numbers])
+    return list(together.get().tolist())
+
+
+def rows_of(array: Any, count: int) -> Iterable[Any]:
+    """Returns each of so many rows of an array, as views; of None, as often, None."""
+    if array is None:
+        return [None] * count
+    # with dots, or of (B,) NumPy would return numbers in place of arrays
+    return array.unbind() if is_torch(array) else (array[i, ...] for i in range(count))
 
 
 def device_of(array: Any) -> int | None:

@@ -1,20 +1,23 @@
-"""A caller's images and holes as batches that are checked, and the way back to the caller's kind of array and layout.
+"""A caller's images, holes and seeds as checked batches, and the way back to the caller's kind of array and layout.
 
 A hole is thresholded here, by `masks.as_hole`, and nowhere below: further down it is bool, True where missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceinpaint_fast.arrays import brought, is_cupy, is_torch, like, module_of, to_numpy, where_it_lies
+from faceinpaint_fast.arrays import brought, is_cupy, is_torch, like, module_of, read_together, to_numpy, where_it_lies
+from faceinpaint_fast.checks import in_unit, whole
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.masks import as_hole, plane
+from faceinpaint_fast.masks import as_hole, expect_range, level, plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +108,26 @@ class ImageBatch:
         """Returns pixels (B, H, W, C) as the caller's kind of array and layout."""
         if self.planar:
             pixels = module_of(pixels).ascontiguousarray(np.moveaxis(pixels, -1, -3))
-        return like(self.strip(pixels), self._example)
+        return self.like(pixels)
+
+    def like(self, batched: Any) -> Any:
+        """Returns an array (B, ...) as the caller's kind of array, without its batch axis if the images have none."""
+        return like(self.strip(batched), self._example)
 
     def strip(self, batched: Any) -> Any:
         """Returns an array without its batch axis, if the caller's images have none."""
         return batched.reshape(batched.shape[1:]) if self.count is None else batched
 
 
-def hole_of(hole: Any, *, to: int | None = None) -> Any:
-    """Returns a caller's hole or holes as bool, without channels: NumPy's, or CuPy's on the CUDA device of that number.
+def hole_of(hole: Any) -> NDArray[np.bool_]:
+    """Returns a caller's hole or holes as NumPy's bool, without channels; InputError for what is none."""
+    return as_hole(_handed_over(hole, None))
 
-    Raises InputError for what is none.
-    """
+
+def _handed_over(hole: Any, to: int | None) -> Any:
+    """Returns a hole as it was handed over, without channels: NumPy's, or CuPy's on the CUDA device of that number."""
     found = to_numpy(hole, "hole") if to is None else brought(where_it_lies(hole, "hole"), to)
-    return as_hole(plane(found, planar=is_torch(hole)))
+    return plane(found, planar=is_torch(hole))
 
 
 def partly_known(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -147,22 +156,50 @@ def fitting(hole: NDArray[np.bool_], count: int | None, height: int, width: int)
     return np.broadcast_to(hole, (count or 1, height, width))
 
 
-def holes_of(hole: Any, count: int | None, height: int, width: int, *, to: int | None = None) -> Any:
-    """Returns the holes (B, H, W), bool, of `count` images, or of one if count is None; one hole may serve all.
+def damaged_of(batch: ImageBatch, hole: Any, *, to: int | None = None) -> tuple[Any, Any]:
+    """Returns images (B, H, W, C) in [0, 1], 0 where missing, and what is missing (B, H, W); one hole may serve all.
 
-    They are NumPy's, or CuPy's on the CUDA device of number `to`.  Raises InputError where shapes differ and where
-    nothing at all is known of an image.
+    Raises InputError where shapes differ, where nothing at all is known of an image, and for known pixels that are not
+    finite or not in [0, 1]; warns of a hole without a pixel.  `to` is as the batch was given it; on a CUDA device one
+    transfer tells whether anything is wrong.
     """
-    hole = hole_of(hole, to=to)
-    fits = fitting(hole, count, height, width)
-    partly_known(hole)
-    return fits
+    _, height, width, _ = batch.pixels.shape
+    found = _handed_over(hole, to)
+    missing = fitting(found >= level(found), batch.count, height, width)
+    damaged = np.where(missing[..., None], 0, batch.unit())
+    counts = missing.sum(axis=(1, 2))
+    # bytes are in their range
+    images, holes = (np.issubdtype(array.dtype, np.floating) for array in (damaged, found))
+    images = images and batch.pixels.dtype != np.uint8
+    looked_at = [counts] + [found] * holes + [damaged] * images
+    facts = read_together([extreme for array in looked_at for extreme in (array.min(), array.max())])
+    (least, most), *ranges = zip(facts[::2], facts[1::2], strict=True)
+    if holes:
+        expect_range(*ranges[0])
+    if most == height * width:
+        partly_known(missing if found.ndim == 3 else missing[0])
+    if images:
+        low, high = ranges[-1]
+        if not math.isfinite(low + high):
+            expect_none(~np.isfinite(damaged).all(axis=-1), "images")
+        if not in_unit(low, high):
+            raise InputError(f"images: expected float in [0, 1] or uint8, got {low:.9g} to {high:.9g}")
+        damaged = damaged.clip(0, 1)
+    if least == 0:
+        warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=4)
+    return damaged, missing
 
 
-def check_finite(pixels: Any, read: Any, name: str) -> None:
-    """Raises InputError that says where pixels (B, H, W, C) that are read, (B, H, W), are not finite."""
-    if (bad := not_finite(pixels)) is not None:
-        expect_none(bad & read, name)
+def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
+    """Returns the seeds of `count` images: one serves all; InputError for another number of them, and for no seed."""
+    given: Any = (
+        to_numpy(seed, "seed").tolist() if is_torch(seed) or is_cupy(seed) or isinstance(seed, np.ndarray) else seed
+    )
+    seeds = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given] * count
+    if len(seeds) != count:
+        raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
+    # what torch takes
+    return [whole(each, "seed", least=-(2**63), most=2**64 - 1) for each in seeds]
 
 
 def not_finite(pixels: Any) -> Any | None:

@@ -35,29 +35,46 @@ BRUSH = 64  # levels a channel: half transparent edges, JPEG's noise
 
 
 def threshold(hole: NDArray[Any], name: str = "hole") -> float | NDArray[Any]:
-    """Returns the level from which on a pixel of `hole`, (H, W) or (B, H, W), is missing.
+    """Returns the level from which on a pixel of `hole`, (H, W) or (B, H, W), is missing; see `level`.
+
+    Raises InputError for what is no hole, NaN and floats that are not in [0, 1] among it.
+    """
+    if np.issubdtype(hole.dtype, np.floating) and hole.size:
+        expect_range(float(hole.min()), float(hole.max()), name)
+    return level(hole, name)
+
+
+def level(hole: Any, name: str = "hole") -> Any:
+    """Returns what `threshold` does, whatever floats are in the hole; one of CuPy's is not waited for.
 
     It is 1 for bool; 0.5 for float; 128 for uint8, or 1 where an image's hole holds only 0 and 1: a number, or one an
-    image, (B, 1, 1), where images differ.  Raises InputError for any other dtype, for NaN and for floats that are not
-    in [0, 1].
+    image, (B, 1, 1), where images differ.  Raises InputError for any other dtype.
     """
     if hole.dtype == np.bool_:
         return 1
     if hole.dtype == np.uint8:
-        highest = hole.reshape(*hole.shape[:-2], -1).max(axis=-1) if hole.size else np.zeros(hole.shape[:-2], np.uint8)
-        if (highest != 1).all():
+        if not hole.size:
+            return 128
+        highest = hole.reshape(*hole.shape[:-2], -1).max(axis=-1)
+        on_host = isinstance(hole, np.ndarray)
+        if on_host and (highest != 1).all():
             return 128
         # an image without a missing pixel is the same by either rule
-        return 1 if (highest <= 1).all() else np.where(highest == 1, 1, 128)[..., None, None]
+        if on_host and (highest <= 1).all():
+            return 1
+        return np.where(highest == 1, np.uint8(1), np.uint8(128))[..., None, None]
     if np.issubdtype(hole.dtype, np.floating):
-        # of an array with NaN both are NaN
-        low, high = (float(hole.min()), float(hole.max())) if hole.size else (0.0, 0.0)
-        if math.isnan(low):
-            raise InputError(f"{name}: expected numbers, got NaN")
-        if not in_unit(low, high):
-            raise InputError(f"{name}: expected float in [0, 1], bool or uint8, got {low:.9g} to {high:.9g}")
         return 0.5
     raise InputError(f"{name}: expected bool, uint8 or float, got {hole.dtype}")
+
+
+def expect_range(low: float, high: float, name: str = "hole") -> None:
+    """Raises InputError unless a float hole, by its least and its largest number, is one."""
+    # of an array with NaN both are NaN
+    if math.isnan(low):
+        raise InputError(f"{name}: expected numbers, got NaN")
+    if not in_unit(low, high):
+        raise InputError(f"{name}: expected float in [0, 1], bool or uint8, got {low:.9g} to {high:.9g}")
 
 
 def as_hole(hole: NDArray[Any], name: str = "hole") -> NDArray[np.bool_]:

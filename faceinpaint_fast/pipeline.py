@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,19 +20,16 @@ from faceinpaint_fast.arrays import (
     Array,
     cupy_device,
     expect_no_gradient,
-    is_cupy,
-    is_torch,
-    like,
-    module_of,
     on_stream,
     pick_device,
+    rows_of,
     to_numpy,
     to_torch,
     where_it_lies,
 )
-from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of
+from faceinpaint_fast.batches import ImageBatch, damaged_of, seeds_of
 from faceinpaint_fast.blend.doors import blended
-from faceinpaint_fast.checks import in_unit, whole
+from faceinpaint_fast.checks import whole
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.models import Model, load_model
@@ -41,6 +37,7 @@ from faceinpaint_fast.networks.protocols import Discriminator, Encoder, Generato
 from faceinpaint_fast.search.latent_search import TERMS, Found, LatentSearch, together
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.problem import Problem
+from faceinpaint_fast.stream import PIXELS, Piece, at_work, pieces, streamed
 from faceinpaint_fast.symmetry import mirrored
 
 # OpenMP's threads do not live on in a forked process, and a loop that torch shares out would wait for them for ever
@@ -68,6 +65,32 @@ class Inpainting(Generic[Array]):
     z: Array
     activations: Array | None
     losses: dict[str, Array]
+
+    def each(self) -> Iterator[Inpainting[Array]]:
+        """Yields the result of each image of a batch: views of this one's arrays."""
+        count = len(self.z)  # type: ignore[arg-type]
+        fields = (self.image, self.generated, self.z, self.activations, *self.losses.values())
+        for image, generated, z, activations, *losses in zip(*(rows_of(field, count) for field in fields), strict=True):
+            of_image = dict(zip(self.losses, losses, strict=True))
+            yield Inpainting(image=image, generated=generated, z=z, activations=activations, losses=of_image)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What a caller asks for, where it is worked at.
+
+    batch    the caller's images
+    damaged  (B, H, W, C) in [0, 1], 0 where missing
+    missing  (B, H, W)
+    seeds    one an image
+    start    codes (B, latent_size) that the searches shall begin at, if any
+    """
+
+    batch: ImageBatch
+    damaged: Any
+    missing: Any
+    seeds: Sequence[int]
+    start: Tensor | None
 
 
 class Inpainter:
@@ -192,31 +215,75 @@ class Inpainter:
         kept finite.  Warns of a hole without a pixel: that image comes back as it is.
         """
         expect_no_gradient(images, "images")
-        # on a CUDA device all is done there, if CuPy is installed
         with torch.inference_mode(False), on_stream(self.device):
-            to = cupy_device(self.device)
-            batch = ImageBatch.of(images, "images", to=to)
-            damaged, missing = self._damaged(batch, holes, to)
-            found = self._found(damaged, missing, seeds_of(seed, len(damaged)), self._start(start, batch), progress)
-            z, generated, losses = (where_it_lies(each) for each in (found.z, found.generated, found.losses))
-            u = None if found.activations is None else where_it_lies(found.activations.contiguous())
-            generated = np.moveaxis(generated, 1, -1)
-            if self.config.symmetry:
-                on_host = (to_numpy(each) for each in (damaged, missing, generated))
-                generated = module_of(generated).asarray(mirrored(*on_host))
-            return Inpainting(
-                image=batch.filled(blended(damaged, generated, missing, self._blend).clip(0, 1), missing),
-                generated=batch.laid_out(batch.rounded(generated)),
-                z=like(batch.strip(z), images),
-                activations=None if u is None else like(batch.strip(u), images),
-                losses={name: like(batch.strip(loss), images) for name, loss in zip(TERMS, losses.T, strict=True)},
-            )
+            asked = self._asked(images, holes, seed, start)
+            return self._restored(asked, self._found(asked, progress))
 
-    def _damaged(self, batch: ImageBatch, holes: Any, to: int | None) -> tuple[Any, Any]:
-        """Returns the images (B, H, W, C) in [0, 1], 0 where missing, and what is missing (B, H, W), where they lie.
+    def stream(
+        self,
+        images: Array | Iterable[Array],
+        holes: Any,
+        *,
+        seed: int | Iterable[int] = 0,
+        batch: int | None = None,
+    ) -> Iterator[Inpainting[Array]]:
+        """Restores any number of images, and yields the result of each, in their order.
 
-        Raises InputError for what does not fit; warns of a hole without a pixel.
+        images  (B, H, W, 3), or torch's (B, 3, H, W), or an iterable of images, of which never more than a few pieces
+                are held; on a CUDA device a thread asks for them
+        holes   (H, W), for all images, (B, H, W), or an iterable of one an image, which may go on for ever
+        seed    one for all images, or an iterable of one an image, which may go on for ever
+        batch   the most images of a piece, by default what keeps the device busy; half of it where memory runs out
+
+        A piece's results are those of a call with it, as views of the piece's arrays; with `batch_invariant` its size
+        changes no bit.  On a CUDA device the next piece is brought there, and the last one blended and brought back,
+        while one is searched.
+
+        Raises what a call would, with the image's number in the stream, behind the results of all images before it.
         """
+        expect_no_gradient(images, "images")
+        _, height, width = self.image_shape
+        usual = max(1, PIXELS["cuda" if self.device.type == "cuda" else "cpu"] // (height * width))
+        sizes = [usual if batch is None else whole(batch, "batch", least=1)]
+
+        def asked(piece: Piece) -> _Asked:
+            return self._asked(*piece.batch(), start=None)
+
+        def found(asked: _Asked) -> tuple[_Asked, Found]:
+            return asked, self._found(asked, lambda _: None)
+
+        stages = [at_work(do, self.device) for do in (asked, found, lambda both: self._restored(*both))]
+        cut = pieces(images, holes, seed, lambda: sizes[-1])
+        done = streamed(
+            cut, stages, lambda failed: sizes.append(min(sizes[-1], failed // 2)), overlap=self.device.type == "cuda"
+        )
+        return (one for each in done for one in each.each())
+
+    def _asked(self, images: Any, holes: Any, seed: Any, start: Any) -> _Asked:
+        """Returns what is asked for, checked; on a CUDA device it lies there, if CuPy is installed."""
+        to = cupy_device(self.device)
+        batch = ImageBatch.of(images, "images", to=to)
+        self._expect_size(batch)
+        damaged, missing = damaged_of(batch, holes, to=to)
+        return _Asked(batch, damaged, missing, seeds_of(seed, len(damaged)), self._start(start, batch))
+
+    def _restored(self, asked: _Asked, found: Found) -> Inpainting[Any]:
+        """Returns the result of a search: what was found blended into the images, as the caller has them."""
+        batch, damaged, missing = asked.batch, asked.damaged, asked.missing
+        z, generated, losses = (where_it_lies(each) for each in (found.z, found.generated, found.losses))
+        u = None if found.activations is None else where_it_lies(found.activations.contiguous())
+        generated = np.moveaxis(generated, 1, -1)
+        if self.config.symmetry:
+            generated = mirrored(damaged, missing, generated)
+        return Inpainting(
+            image=batch.filled(blended(damaged, generated, missing, self._blend).clip(0, 1), missing),
+            generated=batch.laid_out(batch.rounded(generated)),
+            z=batch.like(z),
+            activations=None if u is None else batch.like(u),
+            losses={name: batch.like(loss) for name, loss in zip(TERMS, losses.T, strict=True)},
+        )
+
+    def _expect_size(self, batch: ImageBatch) -> None:
         _, height, width, channels = batch.pixels.shape
         if (channels, height, width) != self._networks.image_shape:
             channels, height, width = self._networks.image_shape
@@ -225,15 +292,6 @@ class Inpainter:
                 f"images: expected {height}x{width} pixels with {channels} channels, the generator's size, in shape "
                 f"({shape}) or (B, {shape}), got {batch.shape}"
             )
-        missing = holes_of(holes, batch.count, height, width, to=to)
-        check_finite(batch.pixels, ~missing, "images")
-        damaged = np.where(missing[..., None], 0, batch.unit())
-        low, high = float(damaged.min()), float(damaged.max())
-        if not in_unit(low, high):
-            raise InputError(f"images: expected float in [0, 1] or uint8, got {low:.9g} to {high:.9g}")
-        if not missing.any(axis=(1, 2)).all():
-            warnings.warn("hole: expected a missing pixel, got none: that image comes back as it is", stacklevel=3)
-        return damaged.clip(0, 1), missing
 
     def _start(self, start: Any, batch: ImageBatch) -> Tensor | None:
         """Returns the codes (B, latent_size) that the searches shall begin at, if any; InputError for what is none."""
@@ -252,17 +310,10 @@ class Inpainter:
             raise InputError("start: expected numbers that float32 holds, got NaN or Inf")
         return to_torch(np.broadcast_to(codes, (len(batch.pixels), n)), self.device)
 
-    def _found(
-        self,
-        damaged: Any,
-        missing: Any,
-        seeds: Sequence[int],
-        start: Tensor | None,
-        progress: Callable[[float], None],
-    ) -> Found:
-        """Returns what the search finds for images whose holes hold 0, in parts where their size would change bits."""
-        images = to_torch(np.moveaxis(damaged, -1, 1).astype(np.float32), self.device)
-        holes = to_torch(missing, self.device)
+    def _found(self, asked: _Asked, progress: Callable[[float], None]) -> Found:
+        """Returns what the search finds, in parts where their size would change bits."""
+        images = to_torch(np.moveaxis(asked.damaged, -1, 1).astype(np.float32), self.device)
+        holes = to_torch(asked.missing, self.device)
         count = len(images)
         # a batch of another size may run other kernels, whose sums round otherwise
         size = 1 if self.config.batch_invariant and not self._networks.batch_invariant else count
@@ -274,8 +325,8 @@ class Inpainter:
             def heard(share: float) -> None:
                 progress((first + share * size) / count)
 
-            begin = None if start is None else start[part]
-            return self._search(problem, seeds[part], start=begin, first=first, progress=heard)
+            start = None if asked.start is None else asked.start[part]
+            return self._search(problem, asked.seeds[part], start=start, first=first, progress=heard)
 
         with self._one_at_a_time:
             return together([part_from(first) for first in range(0, count, size)])
@@ -284,15 +335,3 @@ class Inpainter:
 def _expect_config(config: Any) -> None:
     if not isinstance(config, InpaintConfig):
         raise InputError(f"config: expected an InpaintConfig, got {config!r}")
-
-
-def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
-    """Returns the seeds of `count` images: one serves all; InputError for another number of them, and for no seed."""
-    given: Any = (
-        to_numpy(seed, "seed").tolist() if is_torch(seed) or is_cupy(seed) or isinstance(seed, np.ndarray) else seed
-    )
-    seeds = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given] * count
-    if len(seeds) != count:
-        raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
-    # what torch takes
-    return [whole(each, "seed", least=-(2**63), most=2**64 - 1) for each in seeds]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of, with_neighbours
+from faceinpaint_fast.batches import ImageBatch, damaged_of, with_neighbours
 from faceinpaint_fast.errors import InputError
 
 PATTERN = np.array([[True, False, False], [False, True, True]])
@@ -149,6 +149,11 @@ def test_what_is_no_image_is_refused(images, message):
         ImageBatch.of(images, "pictures")
 
 
+def holes_of(hole, count, height, width):
+    shape = (height, width, 3) if count is None else (count, height, width, 3)
+    return damaged_of(ImageBatch.of(np.zeros(shape), "images"), hole)[1]
+
+
 def test_one_hole_serves_all_images():
     found = holes_of(PATTERN, 4, 2, 3)
     assert_array_equal(found, np.stack([PATTERN] * 4))
@@ -179,19 +184,54 @@ def test_a_full_hole_is_refused_by_its_number():
 
 
 def test_an_empty_hole_is_nobodys_error():
-    assert not holes_of(np.zeros_like(PATTERN), None, 2, 3).any()
+    with pytest.warns(UserWarning, match="that image comes back as it is"):
+        assert not holes_of(np.zeros_like(PATTERN), None, 2, 3).any()
 
 
-def test_what_is_not_finite_is_refused_where_it_is_read_alone(rng):
-    images, read = rng.random((3, 4, 5, 3)), np.ones((3, 4, 5), bool)
+def test_what_is_not_finite_is_refused_where_it_is_known_alone(rng):
+    images, hole = rng.random((3, 4, 5, 3)), np.zeros((3, 4, 5), bool)
+    hole[:, 3] = True
     images[1, 2, 3, 0], images[2, 0, 4, 1] = np.nan, np.inf
-    read[1, 2, 3] = False
-    with pytest.raises(InputError, match=r"^pictures\[2\]: expected finite .* got NaN or Inf at row 0, column 4$"):
-        check_finite(images, read, "pictures")
-    read[2, 0, 4] = False
-    check_finite(images, read, "pictures")
-    # a sum that overflows says nothing of its terms
-    check_finite(np.full((1, 2, 2, 3), 1e308), read[:1, :2, :2], "pictures")
+    hole[1, 2, 3] = True
+    batch = ImageBatch.of(images, "images")
+    with pytest.raises(InputError, match=r"^images\[2\]: expected finite .* got NaN or Inf at row 0, column 4$"):
+        damaged_of(batch, hole)
+    hole[2, 0, 4] = True
+    damaged, missing = damaged_of(batch, hole)
+    assert_array_equal(missing, hole)
+    assert_array_equal(damaged, np.where(hole[..., None], 0, images))
+
+
+@pytest.mark.parametrize(("value", "told"), [(1.5, "to 1.5"), (-0.5, "got -0.5")])
+def test_what_is_out_of_range_is_refused_where_it_is_known_alone(value, told, rng):
+    images, hole = rng.random((2, 4, 5, 3)), np.zeros((4, 5), bool)
+    images[1, 2, 3, 0] = value
+    with pytest.raises(InputError, match=rf"^images: expected float in \[0, 1\] or uint8, .*{told}"):
+        damaged_of(ImageBatch.of(images, "images"), ~hole & (np.arange(5) == 0))
+    hole[2, 3] = True
+    damaged_of(ImageBatch.of(images, "images"), hole)
+
+
+def test_what_rounding_left_outside_is_clipped():
+    images = np.array([1 + 1e-7, -1e-7, 0.5]).reshape(1, 1, 3, 1).repeat(3, axis=3)
+    hole = np.array([[False, False, True]])
+    damaged, _ = damaged_of(ImageBatch.of(images, "images"), hole)
+    assert_array_equal(damaged[0, 0, :, 0], [1, 0, 0])
+
+
+def test_a_hole_without_a_pixel_is_warned_of(rng):
+    images, hole = ImageBatch.of(rng.random((2, 2, 3, 3)), "images"), np.zeros((2, 2, 3), np.float32)
+    hole[0, 0, 0] = 1
+    with pytest.warns(UserWarning, match="expected a missing pixel, got none"):
+        damaged_of(images, hole)
+
+
+@pytest.mark.parametrize(("value", "told"), [(np.nan, "expected numbers, got NaN"), (7, r"got 0 to 7")])
+def test_a_float_hole_is_in_its_range(value, told, rng):
+    hole = np.zeros((2, 3))
+    hole[1, 1] = value
+    with pytest.raises(InputError, match=f"^hole: {told}|^hole: expected float .*{told}"):
+        damaged_of(ImageBatch.of(rng.random((2, 3, 3)), "images"), hole)
 
 
 def test_a_batch_has_0_where_nobody_reads_its_nan(rng):

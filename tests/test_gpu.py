@@ -12,10 +12,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from faceinpaint_fast import InpaintConfig, Inpainter, PoissonSolver, arrays, masks, poisson_blend, ssim, weighted_l1
+from faceinpaint_fast.batches import ImageBatch, damaged_of
 from faceinpaint_fast.models import load_model
 from faceinpaint_fast.networks.adjoint import AdjointNetwork
 from faceinpaint_fast.networks.products import PackedProduct, TorchProduct
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
+from faceinpaint_fast.symmetry import mirrored
 
 pytestmark = pytest.mark.gpu
 
@@ -189,6 +191,24 @@ def test_a_graph_is_captured_once_a_size(faces):
     np.testing.assert_array_equal(again.image, first.image)
 
 
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_a_stream_is_what_calls_are(kind, faces):
+    many, holes = np.concatenate([faces] * 8), np.concatenate([HOLES] * 8)
+    if kind == "torch":
+        many, holes = torch.from_numpy(many).movedim(-1, 1).to(CUDA), torch.from_numpy(holes).to(CUDA)
+    inpainter = Inpainter.from_pretrained(device="cuda")
+    expected = [one for i in range(0, 40, 8) for one in inpainter(many[i : i + 8], holes[i : i + 8]).each()]
+    before = torch.cuda.memory_allocated()
+    found = list(inpainter.stream(iter(many), iter(holes), batch=8))
+    for one, other in zip(found, expected, strict=True):
+        for field in ("image", "generated", "z", "activations"):
+            ours, theirs = (torch.as_tensor(getattr(each, field)) for each in (one, other))
+            assert ours.device == theirs.device
+            assert torch.equal(ours, theirs)
+    del found, one, ours
+    assert torch.cuda.memory_allocated() <= before
+
+
 def test_memory_does_not_grow_with_iterations(faces):
     peaks = []
     for iterations in (10, 200):
@@ -346,6 +366,27 @@ def test_no_image_leaves_the_device(kind, rng, monkeypatch):
     assert max(sizes, default=0) <= 3 * 256
     if kind == "torch":
         assert arrays.where_it_lies(there[0]).data.ptr == there[0].data_ptr()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_what_is_wrong_with_images_and_holes_is_one_transfer(dtype, faces, monkeypatch):
+    cupy = pytest.importorskip("cupy")
+    scale = 255 if dtype == np.uint8 else 1
+    batch = ImageBatch.of(torch.from_numpy((faces * scale).astype(dtype)).movedim(-1, 1).to(CUDA), "images", to=0)
+    holes = torch.from_numpy(HOLES * dtype(scale)).to(CUDA)
+    gets, get = [], cupy.ndarray.get
+    monkeypatch.setattr(cupy.ndarray, "get", lambda array, *rest, **named: gets.append(1) or get(array, *rest, **named))
+    damaged, missing = damaged_of(batch, holes, to=0)
+    assert gets == [1]
+    np.testing.assert_array_equal(cupy.asnumpy(missing), HOLES)
+    expected, _ = damaged_of(ImageBatch.of((faces * scale).astype(dtype), "images"), HOLES)
+    np.testing.assert_array_equal(cupy.asnumpy(damaged), expected)
+
+
+def test_mirrored_pixels_are_the_cpu_s(faces):
+    cupy = pytest.importorskip("cupy")
+    found = mirrored(*map(cupy.asarray, (faces, HOLES, faces[::-1])))
+    np.testing.assert_allclose(cupy.asnumpy(found), mirrored(faces, HOLES, faces[::-1]), rtol=0, atol=1e-5)
 
 
 def test_a_blend_waits_for_torch_s_stream_alone(rng):

@@ -21,12 +21,16 @@ namespace {
 constexpr int MOST_CYCLES = 30;
 // the largest number of the error, as a share of the correction, for a relative residual of 1
 constexpr double ERROR = 100;
+// the last correction makes the residual smaller by a factor that is larger than this
+constexpr double LAST = 3;
+// squares of distances up to which c is looked up
+constexpr double MOST_KNOWN = 1024;
 // as far as a missing pixel's equation looks
 constexpr std::int64_t REACH = 2;
 
-// p = z + beta p, and p . K p, which is the sum of L p (L p - tension p)
+// p = z + beta p, bend = L p - tension p, and p . K p, which is the sum of L p (L p - tension p)
 double turn(const Field<float>& z, double beta, double tension, const Level& level, Field<double>& p,
-            Rows<double>& rows) {
+            Field<double>& bend) {
     const auto height = level.height, width = level.width;
     Doubles energy{};
     for (std::int64_t y = 0; y <= height; ++y) {
@@ -37,12 +41,14 @@ double turn(const Field<float>& z, double beta, double tension, const Level& lev
                 store(beta * load_doubles(to + x) + load_doubles(from + x), to + x);
         }
         if (y == 0) continue;
-        double* row = rows[y - 1];
+        double* row = bend[y - 1];
         laplacian<double>(p, nullptr, tension, level, y - 1, row);
         std::fill(row + width, row + up_to(width, STEP), 0.0);
         const double* of_p = p[y - 1];
         for (const std::int64_t x : level.near[y - 1])
             energy += load_doubles(row + x) * (load_doubles(row + x) + tension * load_doubles(of_p + x));
+        // as it is beyond the border
+        row[width] = row[width - 1];
     }
     return total(energy);
 }
@@ -84,7 +90,17 @@ Plate::Plate(const std::uint8_t* missing, std::int64_t height, std::int64_t widt
     set_levels(hole.data());
     if (tension == 0) return;
     trust_ = squared_distances(hole.data(), height_, width_);
-    for (double& number : trust_) number = -std::expm1(-tension * number / (DEPTH * DEPTH));
+    // squares are whole numbers, and most of them occur many times
+    std::vector<double> known;
+    for (double& number : trust_) {
+        const auto of_square = [&](double square) { return -std::expm1(-tension * square / (DEPTH * DEPTH)); };
+        if (number >= MOST_KNOWN) {
+            number = of_square(number);
+            continue;
+        }
+        while (static_cast<double>(known.size()) <= number) known.push_back(of_square(static_cast<double>(known.size())));
+        number = known[static_cast<std::size_t>(number)];
+    }
 }
 
 std::vector<std::uint8_t> Plate::crop(const std::uint8_t* missing) {
@@ -159,8 +175,7 @@ Plate::Solved Plate::solve(bool pulled, double tolerance, Work& work) const {
     std::int64_t cycles = 0;
     while (squares > goal) {
         const double before = squares;
-        // rounding comes on top of what a round is content with
-        cycles += add_solution(squares, std::max(goal / 4, ROUND * ROUND * squares), work);
+        cycles += add_solution(squares, std::max(LAST * LAST * goal, ROUND * ROUND * squares), work);
         squares = residual(pulled, work);
         if (!(squares <= std::max(goal, before / 4))) break;
     }
@@ -182,10 +197,10 @@ double Plate::residual(bool pulled, Work& work) const {
     return total(square);
 }
 
-std::int64_t Plate::add_solution(double squares, double goal, Work& work) const {
+std::int64_t Plate::add_solution(double squares, double content, Work& work) const {
     auto& [b, r, z, p, q, rows, line] = work.levels[0];
     // what a V-cycle finds in the residual is close to the error, of which the residual itself says little
-    const double share = ERROR * std::sqrt(goal / squares);
+    const double share = ERROR * std::sqrt(content / squares) / LAST;
     double product = 0, enough = 0;
     work.p.clear();
     for (std::int64_t cycles = 1; cycles <= MOST_CYCLES; ++cycles) {
@@ -193,7 +208,7 @@ std::int64_t Plate::add_solution(double squares, double goal, Work& work) const 
         cycle(0, work);
         const auto found = estimate(work.r, z, levels_[0]);
         if (cycles == 1) enough = share * found.largest;
-        if (squares <= goal && found.largest <= enough) {
+        if (squares <= content && found.largest <= enough) {
             // the estimate of the error is its correction too
             for (std::int64_t y = 0; y < height_; ++y)
                 for (const std::int64_t x : levels_[0].unknown[y])
@@ -202,7 +217,7 @@ std::int64_t Plate::add_solution(double squares, double goal, Work& work) const 
         }
         const double beta = cycles > 1 ? found.product / product : 0;
         product = found.product;
-        const double energy = turn(z, beta, tension_, levels_[0], work.p, work.rows);
+        const double energy = turn(z, beta, tension_, levels_[0], work.p, work.bend);
         // r is below what float holds
         if (!(energy > 0)) return cycles;
         squares = advance(product / energy, work);
@@ -213,15 +228,17 @@ std::int64_t Plate::add_solution(double squares, double goal, Work& work) const 
 double Plate::advance(double alpha, Work& work) const {
     const Level& finest = levels_[0];
     Doubles square{};
-    twice<double>(work.p, nullptr, tension_, finest, work.rows, [&](std::int64_t y) {
+    for (std::int64_t y = 0; y < height_; ++y) {
         const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
-        return [=, &square, of_p = work.p[y], of_f = work.f[y], of_r = work.r[y]](std::int64_t x, const Doubles& Kp) {
+        const double* of_p = work.p[y];
+        double *of_f = work.f[y], *of_r = work.r[y];
+        second(finest, y, [&](std::int64_t row) { return work.bend[row]; }, [=, &square](auto x, const Doubles& Kp) {
             const Doubles left = (load_doubles(of_r + x) - alpha * Kp) * mask(inverse + x);
             square += left * left;
             store(left, of_r + x);
             store(load_doubles(of_f + x) + alpha * load_doubles(of_p + x), of_f + x);
-        };
-    });
+        });
+    }
     return total(square);
 }
 

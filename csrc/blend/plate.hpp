@@ -70,9 +70,9 @@ private:
     Solved solve(bool pulled, double tolerance, Work& work) const;
     // r = -L (L f - tension f - pull) at the missing pixels; returns r . r
     double residual(bool pulled, Work& work) const;
-    // f += u with K u = r, to r . r <= goal; returns the number of V-cycles
-    std::int64_t add_solution(double squares, double goal, Work& work) const;
-    // f += alpha p, r -= alpha K p; returns r . r
+    // f += u with K u = r, from r . r = squares down to `content`, and a last correction; returns the number of V-cycles
+    std::int64_t add_solution(double squares, double content, Work& work) const;
+    // f += alpha p, r -= alpha K p, from the bend of p; returns r . r
     double advance(double alpha, Work& work) const;
     // z = a V-cycle's answer to b, on level k and those below it
     void cycle(std::size_t k, Work& work) const;

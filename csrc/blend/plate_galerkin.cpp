@@ -9,19 +9,20 @@ namespace {
 
 using Lines = Vector<double>;
 
-// Row y of the finest K, into row 0 of out.
-void set_finest_row(const Mask& missing, double tension, std::int64_t height, std::int64_t width, std::int64_t y,
-                Stencil& out) {
-    const auto neighbours = [](std::int64_t i, std::int64_t n) { return (i > 0) + (i < n - 1); };
+// Row y of the finest K, into row 0 of out; beside: how many neighbours a pixel has in its row.
+void set_finest_row(const Mask& missing, double tension, std::int64_t height, std::int64_t width, const double* beside,
+                    std::int64_t y, Stencil& out) {
     const double down = neighbours(y, height), further_down = neighbours(y + 1, height);
     const double *row = missing[y], *below = missing[y + 1], *further = missing[y + 2];
+    // rows of their own
+#pragma GCC ivdep
     for (std::int64_t x = 0; x < width; ++x) {
-        const double degree = down + neighbours(x, width);
+        const double degree = down + beside[x];
         out(0, 2)[x] = row[x] * degree * (degree + 1 + tension);
-        out(0, 3)[x] = -row[x] * row[x + 1] * (degree + down + neighbours(x + 1, width) + tension);
+        out(0, 3)[x] = -row[x] * row[x + 1] * (degree + down + beside[x + 1] + tension);
         out(0, 4)[x] = row[x] * row[x + 2];
         out(0, 6)[x] = 2 * row[x] * below[x - 1];
-        out(0, 7)[x] = -row[x] * below[x] * (degree + further_down + neighbours(x, width) + tension);
+        out(0, 7)[x] = -row[x] * below[x] * (degree + further_down + beside[x] + tension);
         out(0, 8)[x] = 2 * row[x] * below[x + 1];
         out(0, 12)[x] = row[x] * further[x];
     }
@@ -173,7 +174,7 @@ private:
 
 Operator::Row Operator::row(std::int64_t y) {
     if (missing_ == nullptr) return {&held_, y};
-    set_finest_row(*missing_, tension_, height_, width_, y, held_);
+    set_finest_row(*missing_, tension_, height_, width_, beside_.data(), y, held_);
     return {&held_, 0};
 }
 

@@ -33,11 +33,16 @@ private:
     std::vector<double> numbers_;
 };
 
+// How many neighbours the i-th of n has.
+inline double neighbours(std::int64_t i, std::int64_t n) { return (i > 0) + (i < n - 1); }
+
 // K of a level: its rows, which are held or, on the finest level, made when they are asked for.
 class Operator {
 public:
     Operator(const Mask& missing, double tension, std::int64_t height, std::int64_t width)
-        : height_(height), width_(width), missing_(&missing), tension_(tension), held_(1, width) {}
+        : height_(height), width_(width), missing_(&missing), tension_(tension), held_(1, width), beside_(width + 1) {
+        for (std::int64_t x = 0; x <= width; ++x) beside_[x] = neighbours(x, width);
+    }
     Operator(Stencil coefficients, std::int64_t height, std::int64_t width)
         : height_(height), width_(width), held_(std::move(coefficients)) {}
 
@@ -58,6 +63,7 @@ private:
     const Mask* missing_ = nullptr;
     double tension_ = 0;
     Stencil held_;
+    std::vector<double> beside_;  // how many neighbours a pixel has in its row; on the finest level
 };
 
 // P^T K P for the coarse cells that are unknown.

@@ -14,7 +14,27 @@ using namespace plate;
 
 namespace {
 
-// Where the unknown cells of a level are.
+// Of Chebyshev's polynomials on the finest level, the next two, and all others: the degree, and the
+// largest eigenvalue over the least of those that are smoothed.
+struct Smoothing {
+    int degrees[4];
+    double ratios[4];
+};
+
+// How many unknown cells a level has.
+std::int64_t count(const Mask& unknown, const Level& level) {
+    double sum = 0;
+    for (std::int64_t y = 0; y < level.height; ++y) {
+        const double* row = unknown[y];
+        // in vectors, as a compiler may not sum doubles in another order
+        Vector<double> lanes{};
+        for (std::int64_t x = 0; x < level.width; x += LANES<double>) lanes += load(row + x);
+        for (int lane = 0; lane < LANES<double>; ++lane) sum += lanes[lane];
+    }
+    return static_cast<std::int64_t>(sum);
+}
+
+// Where they are.
 std::vector<std::int64_t> places_of(const Mask& unknown, const Level& level) {
     std::vector<std::int64_t> places;
     for (std::int64_t y = 0; y < level.height; ++y)
@@ -51,6 +71,8 @@ void invert(std::vector<double>& matrix, std::int64_t n) {
             if (i == pivot) continue;
             double* row = matrix.data() + i * n;
             const double factor = row[pivot];
+            // K has few entries a row, and at first so has what becomes its inverse
+            if (factor == 0) continue;
             row[pivot] = 0;
             for (std::int64_t j = 0; j < n; ++j) row[j] -= factor * of_pivot[j];
         }
@@ -128,10 +150,14 @@ Mask coarser(const Mask& unknown, std::int64_t height, std::int64_t width) {
 
 void Plate::set_levels(const std::uint8_t* missing) {
     // The finest level's largest eigenvalue of K over its diagonal is 64 / 20 inside; over all kinds of holes it was
-    // 3.20 at most; with tension it is less, for that of -L over its own diagonal is 2 at most.  High degrees cost
-    // little on the small levels: with {2, 3, 4, 5} the hardest holes took 15 cycles, not 11.
-    constexpr double LARGEST = 3.25, RATIO[] = {10, 12, 24, 80};
-    constexpr int DEGREE[] = {2, 3, 6, 12};
+    // 3.20 at most.  That of -L over its own diagonal is 2 at most, and the diagonals are d (d + 1) and d, d <= 4 being
+    // the number of neighbours: tension t brings it down to (3.25 * 5 + 2 t) / (5 + t).
+    const double largest = (3.25 * 5 + 2 * tension_) / (5 + tension_);
+    // Tension leaves the coarse levels less to do: from 1 on, low degrees take no more cycles on any kind of hole.
+    // Without it high ones pay, for the small levels cost little: with {2, 3, 4, 5} the hardest holes took 15 cycles,
+    // not 11.
+    const Smoothing smoothing = tension_ >= 1 ? Smoothing{{3, 2, 2, 4}, {9, 8, 8, 16}}
+                                              : Smoothing{{2, 3, 6, 12}, {10, 12, 24, 80}};
 
     auto height = height_, width = width_;
     Mask unknown(height, up_to(width + 2, 16));
@@ -146,12 +172,12 @@ void Plate::set_levels(const std::uint8_t* missing) {
             return unknown[y][x] + unknown[y - 1][x] + unknown[y + 1][x] + unknown[y][x - 1] + unknown[y][x + 1] != 0;
         });
         keep(K, unknown, k == 0, level);
-        level.steps = chebyshev(DEGREE[k], k == 0 ? LARGEST : largest_eigenvalue(level), RATIO[k]);
+        level.steps =
+            chebyshev(smoothing.degrees[k], k == 0 ? largest : largest_eigenvalue(level), smoothing.ratios[k]);
         levels_.push_back(std::move(level));
-        const auto places = places_of(unknown, levels_.back());
-        if (static_cast<std::int64_t>(places.size()) <= FEW) {
-            inverse_ = inverse_of(K, levels_.back(), places);
-            unknowns_ = places;
+        if (count(unknown, levels_.back()) <= FEW) {
+            unknowns_ = places_of(unknown, levels_.back());
+            inverse_ = inverse_of(K, levels_.back(), unknowns_);
             return;
         }
         auto coarse = coarser(unknown, height, width);

@@ -84,18 +84,22 @@ void laplacian(const Field<T>& p, const Field<T>* pull, T tension, const Level& 
     if (at_right) out[last + 1] = out[last];
 }
 
+// use(x, L of what these rows are) at the pixels x... of row y where there are unknown ones
+template <class LineOf, class Use>
+void second(const Level& level, std::int64_t y, const LineOf& line_of, Use use) {
+    const auto *row = line_of(y), *above = y > 0 ? line_of(y - 1) : row,
+               *below = y < level.height - 1 ? line_of(y + 1) : row;
+    for (const std::int64_t x : level.unknown[y]) use(x, five_points(above + x, row + x, below + x));
+}
+
 // use_of(y)(x, L (L p - tension p - pull) at the pixels x... of row y) where there are unknown ones, and only there
 // does it matter; it may change row y of p.
 template <class T, class UseOf>
 void twice(const Field<T>& p, const Field<T>* pull, T tension, const Level& level, Rows<T>& rows, UseOf use_of) {
-    const auto height = level.height;
-    for (std::int64_t y = 0; y <= height; ++y) {
-        if (y < height) laplacian(p, pull, tension, level, y, rows[y]);
-        if (y == 0) continue;
-        const T *row = rows[y - 1], *above = y > 1 ? rows[y - 2] : row, *below = y < height ? rows[y] : row;
+    for (std::int64_t y = 0; y <= level.height; ++y) {
+        if (y < level.height) laplacian(p, pull, tension, level, y, rows[y]);
         // whose pointers are its own: through references they would be read again after every store
-        const auto use = use_of(y - 1);
-        for (const std::int64_t x : level.unknown[y - 1]) use(x, five_points(above + x, row + x, below + x));
+        if (y > 0) second(level, y - 1, [&](std::int64_t row) { return rows[row]; }, use_of(y - 1));
     }
 }
 

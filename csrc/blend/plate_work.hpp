@@ -36,11 +36,12 @@ struct Plate::Work {
           pull(of[0].height, of[0].pitch),
           r(of[0].height, of[0].pitch),
           p(of[0].height, of[0].pitch),
+          bend(of[0].height, of[0].pitch),
           rows(of[0].pitch) {}
 
     std::vector<plate::LevelWork> levels;
-    // the plane's part, what it is pulled to, its residual, a step of conjugate gradients
-    plate::Field<double> f, pull, r, p;
+    // the plane's part, what it is pulled to, its residual, a step of conjugate gradients and L of it less tension
+    plate::Field<double> f, pull, r, p, bend;
     plate::Rows<double> rows;
 };
 

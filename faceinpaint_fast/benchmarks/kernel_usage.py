@@ -32,7 +32,7 @@ from faceinpaint_fast.config import Precision
 from faceinpaint_fast.networks.layers import Finish, Layer
 from faceinpaint_fast.networks.tiles import FROM_IMAGE, GATHERED, LARGEST_SPLIT, TO_IMAGE, Table, Tiles
 from faceinpaint_fast.networks.triton_layers import TritonProduct
-from faceinpaint_fast.ops import triton_ssim_l1, triton_weighted_l1
+from faceinpaint_fast.ops import triton_ssim_l1, triton_weight_map, triton_weighted_l1
 from faceinpaint_fast.ops.window import LARGEST, Window
 from faceinpaint_fast.search import triton_steps
 from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam
@@ -188,6 +188,7 @@ def _usages(capability: int, quick: bool) -> dict[str, str]:
     _launch(torch.bfloat16, Window().size)
     _launch_weighted_l1(torch.float32)
     _launch_weighted_l1(torch.bfloat16)
+    triton_weight_map.weight_map(torch.zeros(2, 64, 64, dtype=torch.bool), 3, 2 / 49)
     for step, n in (("bfgs", 100), ("bfgs", 512), ("adam", 100), ("adam", 16384)):
         _launch_steps(step, n)
     triton_steps.discriminator_slope(torch.zeros(2), 0.003)

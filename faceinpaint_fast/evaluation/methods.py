@@ -129,7 +129,8 @@ def _enlarged(model: Model, device: torch.device, settings: Mapping[str, Any]) -
             ]
         )
 
-    return Method(restore=restore, config=config.settings(), model=other.config.sha256["generator"])
+    told = config.settings() | {"encoder": other.config.sha256.get("encoder")}
+    return Method(restore=restore, config=told, model=other.config.sha256["generator"])
 
 
 def _rival(name: str, model: Model, device: torch.device, precision: Precision) -> Method:

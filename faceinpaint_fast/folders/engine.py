@@ -11,11 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faceinpaint_fast.arrays import out_of_memory
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.pipeline import Inpainter
-
-# what the allocators of a CPU say in a RuntimeError
-NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +87,7 @@ class Engine:
                 # without the frames that it came through, which hold on to memory
                 return [error.with_traceback(None)]
             half = len(damaged) // 2
-            if is_for_want_of_memory(error) and half < self.batch:
+            if out_of_memory(error) and half < self.batch:
                 self.batch = half
                 self._tell(f"out of memory with {len(damaged)} pictures at a time: {half} from now on")
         # not above, where the error holds on to memory
@@ -110,10 +108,3 @@ class Engine:
             sides = "{1}x{0}".format(*self._inpainter.image_shape[1:]), "{1}x{0}".format(*damaged.pixels.shape)
             raise InputError("picture: expected {} pixels, the model's size, got {}".format(*sides))
         return self._photographs(damaged)
-
-
-def is_for_want_of_memory(error: Exception) -> bool:
-    """Returns whether memory has run out, on a device or beside it."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)

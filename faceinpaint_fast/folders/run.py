@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from faceinpaint_fast import holes
+from faceinpaint_fast.ahead import Ahead
+from faceinpaint_fast.arrays import out_of_memory
 from faceinpaint_fast.batches import partly_known
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.files import check_place, sweep
-from faceinpaint_fast.folders.ahead import Ahead
-from faceinpaint_fast.folders.engine import Damaged, Engine, Photographs, Restored, is_for_want_of_memory
+from faceinpaint_fast.folders.engine import Damaged, Engine, Photographs, Restored
 from faceinpaint_fast.folders.manifest import Manifest, Record, key_of, record_of
 from faceinpaint_fast.folders.plan import LOCK, MANIFEST, Item, Plan, Task
 from faceinpaint_fast.locks import held
@@ -239,7 +240,7 @@ def _is_for_want_of_room(error: BaseException | None) -> bool:
 
 def _said(error: Exception) -> str:
     """Returns what an error says, in a line."""
-    if is_for_want_of_memory(error):
+    if out_of_memory(error):
         return "out of memory"
     said = " ".join(str(error).split())
     return (

@@ -21,10 +21,10 @@ def weight_map(missing: Tensor, k: int, alpha: float) -> Tensor:
 
 @custom_op("faceinpaint_fast::weight_map", mutates_args=(), device_types="cuda")
 def _weight_map(missing: Tensor, radius: int, scale: float) -> Tensor:
-    # a moment once a search: until it has a kernel of its own there
-    from faceinpaint_fast.ops import plain
+    # with the first tensor on CUDA, not before
+    from faceinpaint_fast.ops import triton_weight_map
 
-    return plain.weight_map(missing, radius, scale)
+    return triton_weight_map.weight_map(missing, radius, scale)
 
 
 _weight_map.register_kernel("cpu")(cpu_kernels.weight_map)

@@ -26,6 +26,7 @@ from faceinpaint_fast.blend.doors import (
 from faceinpaint_fast.config import TENSION, Normalization
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
+from faceinpaint_fast.ops.weight_map import weight_map as weight_map_op
 from faceinpaint_fast.parity import check
 from faceinpaint_fast.parity.check import OPERATION, Check, as_float64, compare, pixels
 from faceinpaint_fast.search.objective import context_loss, structural_loss
@@ -64,6 +65,7 @@ def weights(device: torch.device, sizes: Sequence[tuple[int, int]]) -> Iterator[
             yield compare("weight_map", hole, weight_map(hole), expected, check.WEIGHTS)
         there = torch.from_numpy(holes).to(device)
         yield compare("weight_map, torch", there, weight_map(there), expected, check.WEIGHTS)
+        yield compare("weight_map, op", there, weight_map_op(there, 7, 2.0), expected, check.WEIGHTS)
         yield compare("weight_map", holes[0], weight_map(holes[0]), expected[0], check.WEIGHTS)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of
+from faceinpaint_fast.batches import ImageBatch, expect_none, fitting, hole_of, not_finite, partly_known
 from faceinpaint_fast.checks import in_unit
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
@@ -311,8 +311,10 @@ def _checked(photo: Any, hole: Any) -> tuple[ImageBatch, Mask]:
     _, height, width, channels = batch.pixels.shape
     if batch.count is not None or channels != 3:
         raise InputError(f"photo: expected one of 3 channels, (H, W, 3) or torch's (3, H, W), got {batch.shape}")
-    missing: Mask = holes_of(hole, None, height, width)[0]
-    check_finite(batch.pixels, ~missing[None], "photo")
+    holes = fitting(partly_known(hole_of(hole)), None, height, width)
+    missing: Mask = holes[0]
+    if (bad := not_finite(batch.pixels)) is not None:
+        expect_none(bad & ~holes, "photo")
     if batch.pixels.dtype != np.uint8:
         known = batch.pixels[0][~missing]
         if not in_unit(float(known.min()), float(known.max())):

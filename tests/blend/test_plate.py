@@ -89,6 +89,15 @@ def test_is_the_reference_s(size, name, blend, exact, rng):
     assert_allclose(blend(target, source, hole, tolerance=1e-10), expected, atol=1e-7 * largest)
 
 
+def test_a_deep_hole_under_little_tension_is_the_reference_s(rng):
+    """Known pixels are up to 50 away: nearest ones are looked for, and c computed, in another way than next to them."""
+    hole = np.ones((60, 70), bool)
+    hole[:, :3] = hole[50:, 40:] = False
+    target, source = rng.random((2, 60, 70, 1))
+    expected = reference.tension_blend(target, source, hole, tension=0.02)
+    assert_allclose(tension_blend(target, source, hole, tension=0.02, tolerance=1e-10), expected, atol=1e-7)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     height=st.integers(1, 40),
@@ -113,12 +122,12 @@ def test_any_hole_of_any_size(height, width, share, block, seed, blend):
 
 
 @pytest.mark.parametrize("size", [(64, 64), (257, 257), (3, 700), (700, 2)], ids=str)
-@pytest.mark.parametrize("tension", [0, 0.1, 10])
-def test_fifteen_cycles_are_enough_for_every_kind_of_hole(tension, size, rng):
+@pytest.mark.parametrize(("tension", "most"), [(0, 15), (0.1, 15), (1, 8), (2, 8), (10, 8)])
+def test_few_cycles_are_enough_for_every_kind_of_hole(tension, most, size, rng):
     target, source = rng.random((2, 1, *size, 1)) + np.linspace(0, 3, size[1])[:, None]
     for name, hole in holes_of(*size).items():
         solver = Solver(hole[None], under_tension(tension))
-        assert solver.solve(target, None, source, 1e-6, target.copy()) <= 15, name
+        assert solver.solve(target, None, source, 1e-6, target.copy()) <= most, name
 
 
 @pytest.mark.parametrize(

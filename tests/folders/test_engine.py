@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from faceinpaint_fast import InputError, masks
-from faceinpaint_fast.folders.engine import Damaged, Engine, Restored, is_for_want_of_memory
+from faceinpaint_fast.folders.engine import Damaged, Engine, Restored, out_of_memory
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def test_a_picture_that_fails_costs_no_other(inpainter, damaged, told):
 
 
 def test_not_every_error_is_one_of_memory():
-    assert not is_for_want_of_memory(RuntimeError("shapes differ"))
-    assert not is_for_want_of_memory(ValueError("can't allocate memory"))
+    assert not out_of_memory(RuntimeError("shapes differ"))
+    assert not out_of_memory(ValueError("can't allocate memory"))
 
 
 def test_settings_tell_networks_and_configs_apart(engine, inpainter, told):

@@ -13,7 +13,17 @@ from faceinpaint_fast.parity.report import TITLES, cells, checks, line, markdown
 
 CPU = torch.device("cpu")
 # of the public names those that compute nothing, and what calls an `Inpainter`, as the reference has no photographs
-SILENT = {"InpaintConfig", "Inpainting", "InputError", "ModelError", "Normalization", "Restorer", "Stage", "reference"}
+SILENT = {
+    "InpaintConfig",
+    "Inpainting",
+    "InputError",
+    "ModelError",
+    "Normalization",
+    "Restoration",
+    "Restorer",
+    "Stage",
+    "reference",
+}
 
 
 def test_the_table():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from faceinpaint_fast.folders.ahead import Ahead
+from faceinpaint_fast.ahead import Ahead
 
 PATIENCE = 60  # seconds after which something hangs
 
