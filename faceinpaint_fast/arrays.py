@@ -11,12 +11,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast.cores import core_count
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -199,21 +201,61 @@ def pick_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def thread_count() -> int:
-    """Returns how many threads compiled code may use.
+class _OfThread(threading.local):
+    # compiled code's threads, while torch has none but the thread itself
+    count: int | None = None
 
-    That is torch's setting where torch is in use, which obeys OMP_NUM_THREADS, else OMP_NUM_THREADS itself and no more
-    than the process may use cores.
+
+_of_thread = _OfThread()
+_changing = threading.Lock()
+
+
+def thread_count() -> int:
+    """Returns how many threads compiled code may use: no more than the process may use cores.
+
+    That is torch's setting where torch is in use, which obeys OMP_NUM_THREADS, else OMP_NUM_THREADS itself.
     """
     module = sys.modules.get("torch")
     if module is not None:
-        return int(module.get_num_threads())
-    # not everywhere does a system say which cores a process may use
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        return min(core_count(), _of_thread.count or int(module.get_num_threads()))
     # a number for each level of nesting
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores
+    return min(core_count(), int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else core_count()
+
+
+@contextlib.contextmanager
+def torch_on_one_thread() -> Iterator[None]:
+    """Within it torch's own operations run on the calling thread alone; `thread_count` stays what it was.
+
+    OpenMP's threads spin while they wait for each other, and where something else has the core of one of them, for
+    longer than many a small operation takes.
+    """
+    torch = sys.modules["torch"]
+    count = torch.get_num_threads()
+    if count == 1:
+        yield
+        return
+    with _changing:
+        # torch's setting is a thread's own, but those that never asked get whatever was set last, by any
+        of_others = _in_another_thread(torch.get_num_threads)
+        torch.set_num_threads(1)
+        _in_another_thread(partial(torch.set_num_threads, of_others))
+    _of_thread.count = count
+    try:
+        yield
+    finally:
+        _of_thread.count = None
+        with _changing:
+            torch.set_num_threads(count)
+            _in_another_thread(partial(torch.set_num_threads, of_others))
+
+
+def _in_another_thread(work: Callable[[], Result]) -> Result:
+    made: list[Result] = []
+    thread = threading.Thread(target=lambda: made.append(work()))
+    thread.start()
+    thread.join()
+    return made[0]
 
 
 def threads_for(items: int, worth_a_thread: int) -> int:

@@ -29,6 +29,7 @@ from faceinpaint_fast.arrays import (
     pick_device,
     to_numpy,
     to_torch,
+    torch_on_one_thread,
     where_it_lies,
 )
 from faceinpaint_fast.batches import ImageBatch, check_finite, holes_of
@@ -273,7 +274,8 @@ class Inpainter:
             begin = None if start is None else start[part]
             return self._search(problem, seeds[part], start=begin, first=first, progress=heard)
 
-        with self._one_at_a_time:
+        small = self.device.type == "cpu" and self._networks.are_packed
+        with self._one_at_a_time, torch_on_one_thread() if small else contextlib.nullcontext():
             return together([part_from(first) for first in range(0, count, size)])
 
 
