@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -269,6 +268,9 @@ def shared_out(work: Callable[[Iterator[Item]], Result], items: Iterable[Item], 
     The caller's own thread is one of them, so that what gets no thread, because the system has none to give, is done
     all the same.  What `work` raises is raised here, once every thread has ended.
     """
+    # not above: few need it, and who only asks for W waits for every import
+    from queue import Empty, SimpleQueue
+
     queue: SimpleQueue[Item] = SimpleQueue()
     for item in items:
         queue.put(item)

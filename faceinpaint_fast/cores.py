@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 from functools import cache
-from pathlib import Path
 
-GROUPS = Path("/sys/fs/cgroup")
-GROUP_OF_PROCESS = Path("/proc/self/cgroup")
+GROUPS = "/sys/fs/cgroup"
+GROUP_OF_PROCESS = "/proc/self/cgroup"
 
 
 def core_count() -> int:
@@ -26,18 +24,22 @@ def cores_of_group() -> int:
     Quotas are those of version 2 of Linux's control groups, and of when this was first asked; a part of a core counts
     as one.  Without a quota there are more than any processor has.
     """
-    try:
-        named = [line for line in GROUP_OF_PROCESS.read_text().splitlines() if line.startswith("0::")]
-        group = GROUPS / named[0].removeprefix("0::").lstrip("/") if named else GROUPS
-    except OSError:
-        group = GROUPS
-    least = 2**20
-    for each in (group, *group.parents):
+    # not above: it takes longer to import than all else that a program needs which only asks for W
+    from pathlib import Path
+
+    def text(*parts: str) -> str:
         try:
-            # "max 100000", or microseconds of processors' time in so many of the clock's
-            quota, period = (each / "cpu.max").read_text().split()
-        except (OSError, ValueError):
-            continue
+            return Path(*parts).read_text()
+        except OSError:
+            return ""
+
+    groups = [line[3:].strip("/") for line in text(GROUP_OF_PROCESS).splitlines() if line.startswith("0::")]
+    group, least = (groups or [""])[0], 2**20
+    while True:
+        # "max 100000", or microseconds of processors' time in so many of the clock's; the topmost group has no file
+        quota, _, period = text(GROUPS, group, "cpu.max").partition(" ")
         if quota.isdecimal():
-            least = min(least, math.ceil(int(quota) / int(period)))
-    return max(1, least)
+            least = min(least, -(-int(quota) // int(period)))
+        if not group:
+            return max(1, least)
+        group = group.rpartition("/")[0]

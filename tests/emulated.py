@@ -1,4 +1,4 @@
-"""What must work on any processor, in one process, for `make test-levels`: import, W, a blend, SSIM with its gradient."""
+"""What must work on any processor, for `make test-levels`: import, W, a blend, SSIM with its gradient."""
 
 import numpy as np
 import torch

@@ -14,8 +14,8 @@ def groups(tmp_path, monkeypatch):
     """Control groups in a folder; the process is in inner, which is in outer."""
     (tmp_path / "fs" / "outer" / "inner").mkdir(parents=True)
     (tmp_path / "cgroup").write_text("1:cpu:/old\n0::/outer/inner\n")
-    monkeypatch.setattr(cores, "GROUPS", tmp_path / "fs")
-    monkeypatch.setattr(cores, "GROUP_OF_PROCESS", tmp_path / "cgroup")
+    monkeypatch.setattr(cores, "GROUPS", str(tmp_path / "fs"))
+    monkeypatch.setattr(cores, "GROUP_OF_PROCESS", str(tmp_path / "cgroup"))
     cores.cores_of_group.cache_clear()
     yield tmp_path / "fs"
     cores.cores_of_group.cache_clear()
@@ -44,6 +44,6 @@ def test_the_least_quota_bounds_them_and_a_part_of_a_core_counts_as_one(outer, i
 def test_without_a_quota_the_affinity_decides(named, groups, monkeypatch):
     (groups / "outer" / "inner" / "cpu.max").write_text("max 100000\n")
     if not named:
-        cores.GROUP_OF_PROCESS.unlink()
+        (groups.parent / "cgroup").unlink()
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
     assert cores.core_count() == 64
