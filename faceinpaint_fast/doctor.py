@@ -82,7 +82,8 @@ def tuning_of(device: torch.device) -> str:
 
 def machine(device: torch.device) -> dict[str, str]:
     """Returns what decides speed on a device, by name: what a number was measured on."""
-    found = {"python": platform.python_version(), "processor": processor(), "threads": str(torch.get_num_threads())}
+    found = {"python": platform.python_version(), "processor": processor(), "kernels": _cpu.LEVEL}
+    found["threads"] = str(torch.get_num_threads())
     if device.type == "cuda":
         query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
         found["GPU"] = torch.cuda.get_device_name(device)

@@ -42,7 +42,7 @@ def test_a_processor_below_all_levels_is_told():
     program = f"""
 import importlib.util
 spec = importlib.util.spec_from_file_location("faceinpaint_fast._cpu", {_cpu.__file__!r})
-importlib.util.module_from_spec(spec)
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
 """
     done = emulated("core2duo", program)
     assert done.returncode == 1  # no SIGILL
