@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -206,7 +206,6 @@ class _OfThread(threading.local):
 
 
 _of_thread = _OfThread()
-_changing = threading.Lock()
 
 
 def thread_count() -> int:
@@ -229,32 +228,33 @@ def torch_on_one_thread() -> Iterator[None]:
     OpenMP's threads spin while they wait for each other, and where something else has the core of one of them, for
     longer than many a small operation takes.
     """
-    torch = sys.modules["torch"]
-    count = torch.get_num_threads()
+    count = sys.modules["torch"].get_num_threads()
     if count == 1:
         yield
         return
-    with _changing:
-        # torch's setting is a thread's own, but those that never asked get whatever was set last, by any
-        of_others = _in_another_thread(torch.get_num_threads)
-        torch.set_num_threads(1)
-        _in_another_thread(partial(torch.set_num_threads, of_others))
+    openmp, mkl = _thread_setters()
+    openmp(1)
+    # what it returns is what it was; 0: as many as OpenMP has
+    of_mkl = mkl(1)
     _of_thread.count = count
     try:
         yield
     finally:
         _of_thread.count = None
-        with _changing:
-            torch.set_num_threads(count)
-            _in_another_thread(partial(torch.set_num_threads, of_others))
+        openmp(count)
+        mkl(of_mkl)
 
 
-def _in_another_thread(work: Callable[[], Result]) -> Result:
-    made: list[Result] = []
-    thread = threading.Thread(target=lambda: made.append(work()))
-    thread.start()
-    thread.join()
-    return made[0]
+@cache
+def _thread_setters() -> list[Callable[[int], int]]:
+    """Returns what sets the threads that OpenMP and MKL start from the calling thread, where torch is built with them.
+
+    torch.set_num_threads would set them for all threads that have not asked torch yet, too.
+    """
+    import ctypes
+
+    library = ctypes.CDLL(sys.modules["torch"]._C.__file__)
+    return [getattr(library, name, lambda _: 0) for name in ("omp_set_num_threads", "MKL_Set_Num_Threads_Local")]
 
 
 def threads_for(items: int, worth_a_thread: int) -> int:
