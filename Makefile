@@ -1,11 +1,22 @@
 # `make demo` and `make test` each set everything up first: a virtual environment and the compiled extension.
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+TOOLS := .venv/.tools
+DEMO := .venv/.demo
+TESTS := .venv/.tests
+BUILT := .venv/.built
+READY := $(TESTS) $(BUILT)
+BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
+COMPILED := CMakeLists.txt $(shell find csrc -type f)
+# PyPI's torch for Linux brings gigabytes of CUDA along, which nothing can use without an NVIDIA GPU
+ifeq ($(shell command -v nvidia-smi),)
+export PIP_EXTRA_INDEX_URL ?= https://download.pytorch.org/whl/cpu
+endif
 
-.PHONY: demo test test-fast durations lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-levels durations lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
-demo: $(READY)
+demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
 
 test: $(READY)
@@ -14,6 +25,16 @@ test: $(READY)
 # without what tests/durations.json has as slow; it says which tests these are
 test-fast: $(READY)
 	$(BIN)/python -m pytest -m "not slow" --durations=0 --durations-min=1
+
+# the kernels of each level beside one another, and the whole of it on processors that can do less, emulated by qemu-user,
+# which has no AVX-512: minutes a processor
+EMULATED ?= Nehalem Haswell Skylake-Server
+test-levels: $(READY)
+	$(BIN)/python -m pytest tests/csrc/test_levels.py tests/csrc/test_processor.py
+	for processor in $(EMULATED); do \
+		qemu-x86_64 -cpu $$processor $(BIN)/python tests/emulated.py || exit 1; \
+		qemu-x86_64 -cpu $$processor $(BIN)/python -m faceinpaint_fast demo --iterations 2 --out out/$$processor.png || exit 1; \
+	done
 
 # all tests, and what each of them takes, for test-fast to go by
 durations: $(READY)
@@ -53,9 +74,23 @@ gpu-bench: gpu-build
 	$(PYTHON) -m faceinpaint_fast bench --device cuda --out $(OUT)/comparisons.md
 	$(PYTHON) -m pytest benchmarks --benchmark-json=$(OUT)/benchmarks.json
 
-$(READY): pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
+# What is installed, once: build tools first, so that what they compile is kept and an edit compiles only what it changed.
+$(TOOLS):
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(PIP) --quiet $(BUILD_TOOLS)
+	touch $@
+
+# for `make demo` alone, about 1.2 GB on the disk, of which most is torch; the first compilation takes minutes
+$(DEMO): $(TOOLS) pyproject.toml constraints.txt
+	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[cli]'
+	touch $@
+
+$(TESTS): $(TOOLS) pyproject.toml constraints.txt
+	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[test]'
+	touch $@ $(DEMO)
+
+$(BUILT): $(COMPILED)
+	$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 clean:

@@ -1,9 +1,10 @@
-// What the processors of a level have: the one file that asks the compiler.  All code but bindings/module.cpp lives in
-// a namespace of its level's name, so that the same sources, compiled for several levels, link into one module.
+// What the processors of a level have: the one file that asks the compiler.  All code but bindings/module.cpp and what it
+// asks processor.hpp lives in a namespace of its level's name, so that the same sources, compiled for several levels,
+// link into one module.  A program of one's own has one level, by its compiler's options.
 #pragma once
 
 #ifndef FACEINPAINT_LEVEL
-#define FACEINPAINT_LEVEL native
+#define FACEINPAINT_LEVEL own
 #endif
 
 namespace faceinpaint {
@@ -25,8 +26,15 @@ constexpr bool HALVES = true;
 constexpr bool HALVES = false;
 #endif
 
-// whether there are those for matrix tiles of bfloat16, and a system that lets a process use them
-#if defined(__AMX_BF16__) && defined(__linux__)
+// whether there are those that multiply pairs of bfloat16
+#if defined(__AVX512BF16__)
+constexpr bool PAIRS = true;
+#else
+constexpr bool PAIRS = false;
+#endif
+
+// whether there are those for matrix tiles of bfloat16
+#if defined(__AMX_BF16__)
 constexpr bool TILES = true;
 #else
 constexpr bool TILES = false;

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 _Numbers = NDArray[np.float32] | NDArray[np.uint16]
 _Reals = NDArray[np.float32] | NDArray[np.float64]
 
+LEVEL: str
+LEVELS: tuple[str, ...]
+MISSING: dict[str, str]
+MULTIPLIES_BFLOAT16: bool
 TOLERANCE: float
 DEPTH: float
 LARGEST_WINDOW: int
 
+def use_level(name: str) -> None: ...
 def pitch_of(width: int) -> int: ...
 def weight_map(
     hole: NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64],
@@ -70,7 +75,6 @@ def adam(
     distance: NDArray[np.float64],
     finite: NDArray[np.bool_],
 ) -> None: ...
-def has_tiles() -> bool: ...
 
 class _Packed:
     def __init__(self, numbers: NDArray[np.float32], rows_of_16: bool) -> None: ...

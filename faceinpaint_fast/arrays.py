@@ -11,12 +11,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast.cores import core_count
 from faceinpaint_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -226,21 +228,61 @@ def pick_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def thread_count() -> int:
-    """Returns how many threads compiled code may use.
+class _OfThread(threading.local):
+    # compiled code's threads, while torch has none but the thread itself
+    count: int | None = None
 
-    That is torch's setting where torch is in use, which obeys OMP_NUM_THREADS, else OMP_NUM_THREADS itself and no more
-    than the process may use cores.
+
+_of_thread = _OfThread()
+
+
+def thread_count() -> int:
+    """Returns how many threads compiled code may use: no more than the process may use cores.
+
+    That is torch's setting where torch is in use, which obeys OMP_NUM_THREADS, else OMP_NUM_THREADS itself.
     """
     module = sys.modules.get("torch")
     if module is not None:
-        return int(module.get_num_threads())
-    # not everywhere does a system say which cores a process may use
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        return min(core_count(), _of_thread.count or int(module.get_num_threads()))
     # a number for each level of nesting
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores
+    return min(core_count(), int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else core_count()
+
+
+@contextlib.contextmanager
+def torch_on_one_thread() -> Iterator[None]:
+    """Within it torch's own operations run on the calling thread alone; `thread_count` stays what it was.
+
+    OpenMP's threads spin while they wait for each other, and where something else has the core of one of them, for
+    longer than many a small operation takes.
+    """
+    count = sys.modules["torch"].get_num_threads()
+    if count == 1:
+        yield
+        return
+    openmp, mkl = _thread_setters()
+    openmp(1)
+    # what it returns is what it was; 0: as many as OpenMP has
+    of_mkl = mkl(1)
+    _of_thread.count = count
+    try:
+        yield
+    finally:
+        _of_thread.count = None
+        openmp(count)
+        mkl(of_mkl)
+
+
+@cache
+def _thread_setters() -> list[Callable[[int], int]]:
+    """Returns what sets the threads that OpenMP and MKL start from the calling thread, where torch is built with them.
+
+    torch.set_num_threads would set them for all threads that have not asked torch yet, too.
+    """
+    import ctypes
+
+    library = ctypes.CDLL(sys.modules["torch"]._C.__file__)
+    return [getattr(library, name, lambda _: 0) for name in ("omp_set_num_threads", "MKL_Set_Num_Threads_Local")]
 
 
 def threads_for(items: int, worth_a_thread: int) -> int:
@@ -254,6 +296,9 @@ def shared_out(work: Callable[[Iterator[Item]], Result], items: Iterable[Item], 
     The caller's own thread is one of them, so that what gets no thread, because the system has none to give, is done
     all the same.  What `work` raises is raised here, once every thread has ended.
     """
+    # not above: few need it, and who only asks for W waits for every import
+    from queue import SimpleQueue
+
     queue: SimpleQueue[Item] = SimpleQueue()
     for item in items:
         queue.put(item)

@@ -43,11 +43,12 @@ def examine(model: Path | None = None) -> dict[str, str]:
         "processor": f"{torch.backends.cpu.get_cpu_capability()}, {thread_count()} threads",
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: everything runs on the CPU",
         "compiled": Path(_cpu.__file__).name,
+        "kernels": kernels(),
         "weight map": "C++",
         "losses": "Triton" if torch.cuda.is_available() else "C++",
         "search": "CUDA graph" if torch.cuda.is_available() else "C++, packed weights",
         "tuning": tuning_of(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
-        "bfloat16": "the GPU's" if torch.cuda.is_available() else "matrix tiles" if _cpu.has_tiles() else "as float32",
+        "bfloat16": "the GPU's" if torch.cuda.is_available() else bfloat16(),
         "poisson": "C++, multigrid",
         "model": f"{place_of(model)}, {seen} images seen",
         "images": f"{loaded.config.size}x{loaded.config.size}, {loaded.config.framing.name}",
@@ -75,6 +76,23 @@ def graph_memory(model: Path | str | None, device: torch.device, batches: Sequen
     return ", ".join(told)
 
 
+def kernels() -> str:
+    """Returns which level of the compiled kernels is in use, and why no better one."""
+    best = _cpu.LEVELS[-1]
+    if best != _cpu.LEVEL:
+        return f"{_cpu.LEVEL}, as asked for; the processor can run {best}"
+    # in the order of their names, which here is none: those above the best take all that the next one does
+    lacks = [f"{level} takes {what}" for level, what in _cpu.MISSING.items()]
+    return f"{best}, the best that was compiled" if not lacks else f"{best}, the best here: {', '.join(lacks)}"
+
+
+def bfloat16() -> str:
+    """Returns how the kernels of this level compute in bfloat16."""
+    if _cpu.LEVEL == "amx":
+        return "matrix tiles"
+    return "AVX-512's" if _cpu.MULTIPLIES_BFLOAT16 else "computed as float32, which is faster on this processor"
+
+
 def tuning_of(device: torch.device) -> str:
     """Returns which table of measured choices serves a device: its card, the day, and the file."""
     table = table_of(device)
@@ -85,7 +103,8 @@ def tuning_of(device: torch.device) -> str:
 
 def machine(device: torch.device) -> dict[str, str]:
     """Returns what decides speed on a device, by name: what a number was measured on."""
-    found = {"python": platform.python_version(), "processor": processor(), "threads": str(torch.get_num_threads())}
+    found = {"python": platform.python_version(), "processor": processor(), "kernels": _cpu.LEVEL}
+    found["threads"] = str(torch.get_num_threads())
     if device.type == "cuda":
         query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
         found["GPU"] = torch.cuda.get_device_name(device)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast.checks import whole
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.extras import of_extra
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import EXTENSIONS, read_image
 from faceinpaint_fast.picture_folder import Passed, counts, pictures, told
@@ -33,7 +34,8 @@ def astronaut(framing: Framing, size: int) -> NDArray[np.uint8]:
 
     A framing that does not say where faces lie gets them as CELEBA_108 has them.
     """
-    from skimage import data, transform
+    with of_extra("cli"):
+        from skimage import data, transform
 
     told = framing if framing.points else CELEBA_108
     align = transform.estimate_transform("similarity", told.points_in(FINER * size), ASTRONAUT)

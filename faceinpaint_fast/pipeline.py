@@ -25,6 +25,7 @@ from faceinpaint_fast.arrays import (
     rows_of,
     to_numpy,
     to_torch,
+    torch_on_one_thread,
     where_it_lies,
 )
 from faceinpaint_fast.batches import ImageBatch, damaged_of, seeds_of
@@ -328,7 +329,8 @@ class Inpainter:
             start = None if asked.start is None else asked.start[part]
             return self._search(problem, asked.seeds[part], start=start, first=first, progress=heard)
 
-        with self._one_at_a_time:
+        small = self.device.type == "cpu" and self._networks.are_packed
+        with self._one_at_a_time, torch_on_one_thread() if small else contextlib.nullcontext():
             return together([part_from(first) for first in range(0, count, size)])
 
 

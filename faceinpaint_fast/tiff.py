@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast.extras import of_extra
+
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # what a picture shows; all other tags say how its pixels are stored
 DESCRIPTIVE = {
@@ -62,7 +64,8 @@ def read_deep(tiff: bytes) -> tuple[NDArray[np.uint16], int] | None:
     if not tiff.startswith(SIGNATURES):
         return None
     # not above: it takes as long to import as all the rest of a picture
-    from tifffile import PHOTOMETRIC, PLANARCONFIG, TiffFile
+    with of_extra("cli"):
+        from tifffile import PHOTOMETRIC, PLANARCONFIG, TiffFile
 
     with TiffFile(BytesIO(tiff)) as file:
         page: Any = file.pages[0]
@@ -90,7 +93,8 @@ def _check_segments(tiff: bytes, page: Any) -> None:
 
 def written_deep(levels: NDArray[np.uint16], metadata: dict[str, Any]) -> bytes:
     """Returns a file with levels (H, W, C), alpha the last of 4, and with a profile and a resolution by name."""
-    from tifffile import imwrite
+    with of_extra("cli"):
+        from tifffile import imwrite
 
     file = BytesIO()
     imwrite(

@@ -67,7 +67,41 @@ def test_cupy_works_on_torch_s_stream(version, monkeypatch):
 def test_threads_are_torchs_where_torch_is_in_use(monkeypatch):
     assert arrays.thread_count() == torch.get_num_threads()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    monkeypatch.setattr(arrays, "core_count", lambda: 64)
     assert arrays.thread_count() == 7
+    monkeypatch.setattr(arrays, "core_count", lambda: 5)
+    assert arrays.thread_count() == 5
+
+
+def test_torch_can_be_kept_to_one_thread_and_others_see_nothing_of_it(monkeypatch):
+    monkeypatch.setattr(arrays, "core_count", lambda: 64)
+
+    def seen_by_another():
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        return seen[0]
+
+    torch.set_num_threads(3)
+    before = torch.__config__.parallel_info()
+    try:
+        with arrays.torch_on_one_thread():
+            assert torch.get_num_threads() == 1
+            # MKL has a setting of its own, once torch's was set
+            assert "mkl_get_max_threads() : 3" not in torch.__config__.parallel_info()
+            assert arrays.thread_count() == 3
+            assert seen_by_another() == 3
+            with arrays.torch_on_one_thread():
+                assert arrays.thread_count() == 3
+            assert arrays.thread_count() == 3
+        assert torch.get_num_threads() == arrays.thread_count() == seen_by_another() == 3
+        assert torch.__config__.parallel_info() == before
+        with pytest.raises(KeyError), arrays.torch_on_one_thread():
+            raise KeyError
+        assert torch.get_num_threads() == arrays.thread_count() == 3
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_numpy_arrays_need_no_torch():

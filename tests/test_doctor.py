@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from faceinpaint_fast import doctor
+from faceinpaint_fast import _cpu, doctor
 from faceinpaint_fast.doctor import machine, tuning_of
 from faceinpaint_fast.tuning import Card, table_for
 
@@ -14,6 +14,7 @@ def test_the_machine_is_told_with_every_library_that_decides_speed():
     assert {"python", "processor", "threads", "torch", "triton", "pytorch-msssim", "pyamg"} <= found.keys()
     assert found["torch"] == torch.__version__
     assert found["threads"] == "1"
+    assert found["kernels"] == _cpu.LEVEL
     assert torch.backends.cpu.get_cpu_capability() in found["processor"]
     assert found.keys() & {"GPU", "driver", "CUDA"} == set()
 

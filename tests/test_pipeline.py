@@ -24,6 +24,7 @@ from faceinpaint_fast import (
     ModelError,
     Normalization,
     _cpu,
+    arrays,
     masks,
     pipeline,
     reference,
@@ -217,8 +218,12 @@ def test_batch_invariant_alone_as_in_a_batch_of_three(network, faces, generator,
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_on_a_cpu_neither_size_nor_order_nor_threads_change_a_bit(precision, rng, generator, discriminator, encoder):
+def test_on_a_cpu_neither_size_nor_order_nor_threads_change_a_bit(
+    precision, rng, generator, discriminator, encoder, monkeypatch
+):
     """In 43 images: more than torch's vectors of 32 numbers, and a number that no number of threads divides."""
+    # more threads than there may be cores
+    monkeypatch.setattr(arrays, "core_count", lambda: 64)
     count = 43
     images = rng.random((count, 64, 64, 3)).astype(np.float32)
     holes = np.stack([masks.random_pixels((64, 64), 0.1 + 0.02 * i, i) for i in range(count)])
@@ -233,6 +238,19 @@ def test_on_a_cpu_neither_size_nor_order_nor_threads_change_a_bit(precision, rng
             same(inpainter(images[some], holes[some], seed=seeds[some]), part(found, some))
     finally:
         torch.set_num_threads(1)
+
+
+def test_a_search_keeps_torch_to_one_thread_and_its_own_kernels_have_all(faces, generator, discriminator, monkeypatch):
+    monkeypatch.setattr(arrays, "core_count", lambda: 64)
+    seen = set()
+    inpainter = Inpainter(generator, discriminator, config=FAST, device="cpu")
+    torch.set_num_threads(3)
+    try:
+        inpainter(faces[0], HOLES[0], progress=lambda _: seen.add((torch.get_num_threads(), arrays.thread_count())))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+    assert seen == {(1, 3)}
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(faces, generator, discriminator):

@@ -66,6 +66,8 @@ std::int64_t planes_of(const Array<T>& array, const G& grid, const std::string& 
     return array.shape(0);
 }
 
+// All of the level that follow.
+void define(py::module_& module);
 void define_weight_map(py::module_& module);
 void define_losses(py::module_& module);
 void define_layers(py::module_& module);

@@ -144,7 +144,6 @@ void define_winograd(py::module_& module, const char* name, const char* from, co
 }  // namespace
 
 void define_layers(py::module_& module) {
-    module.def("has_tiles", &has_tiles, "Whether products of bfloat16 run on matrix tiles of this processor");
     define_packed<float>(module, "PackedFloat32");
     auto packed = define_packed<BFloat16>(module, "PackedBFloat16");
     // the ends of a network are float32

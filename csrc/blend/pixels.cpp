@@ -25,7 +25,8 @@ template <class T, class S>
 void take_offsets(const Pixels<const T>& target, const Pixels<const S>& source, const bool* missing,
                   const Extent& extent, double* f, double* largest) {
     std::fill(largest, largest + extent.images * extent.channels, 0.0);
-    for_rows(f, missing, extent, [&](auto i, auto c, double* row, const bool* hole, auto y) {
+    // as copies, which no number that is written can overlie, their strides stay in registers
+    for_rows(f, missing, extent, [&, target = target, source = source](auto i, auto c, double* row, auto hole, auto y) {
         double most = largest[i * extent.channels + c];
         for (std::int64_t x = 0; x < extent.width; ++x) {
             const auto offset = [&] {
@@ -42,7 +43,7 @@ void take_offsets(const Pixels<const T>& target, const Pixels<const S>& source, 
 template <class T, class S>
 void put_sums(const double* f, const Pixels<const S>& source, const bool* missing, const Extent& extent,
               const Pixels<T>& out) {
-    for_rows(f, missing, extent, [&](auto i, auto c, const double* row, const bool* hole, auto y) {
+    for_rows(f, missing, extent, [&, out = out, source = source](auto i, auto c, auto row, auto hole, auto y) {
         for (std::int64_t x = 0; x < extent.width; ++x) {
             if (!hole[x]) continue;
             double sum = row[x] + (source.data ? static_cast<double>(source(i, y, x, c)) : 0.0);

@@ -15,9 +15,6 @@
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
-// Whether products of BFloat16 run on matrix tiles of this processor.
-bool has_tiles();
-
 // Columns of C are computed this many at a time, and a row of C is as long as whole panels.
 constexpr std::int64_t PANEL = 32;
 constexpr std::int64_t in_panels(std::int64_t columns) { return (columns + PANEL - 1) / PANEL * PANEL; }
@@ -36,8 +33,8 @@ public:
     std::int64_t n() const { return n_; }
 
 private:
-    // as Numbers; as half precision, if that holds all of them exactly; or for the processor's matrix tiles
-    enum class Order { NUMBERS, HALVES, TILES };
+    // as Numbers; as half precision, if that holds all of them exactly; in pairs, or for the processor's matrix tiles
+    enum class Order { NUMBERS, HALVES, PAIRS, TILES };
     struct Free {
         void operator()(void* memory) const { std::free(memory); }
     };

@@ -1,8 +1,6 @@
 #include "layers/tiles.hpp"
 
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <vector>
@@ -73,12 +71,6 @@ void multiply_row(const BFloat16* a, std::int64_t k, const BFloat16* b, float* c
 }
 
 }  // namespace
-
-bool may_use_tiles() {
-    constexpr int ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18;
-    static const bool granted = syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
-    return granted;
-}
 
 std::int64_t in_tile_order(std::int64_t i, std::int64_t j, std::int64_t k) {
     const std::int64_t pair_of_tiles = j / PANEL * (k / TILE_DEPTH) + i / TILE_DEPTH;

@@ -75,11 +75,13 @@ Chart = Annotated[Path | None, typer.Option(help="Picture of the results by mask
 def bench(
     device: Device = "auto",
     threads: Annotated[int, typer.Option(min=1, help="For torch and the compiled kernels.")] = 1,
+    level: Annotated[str | None, typer.Option(help="Of the compiled kernels; doctor names the best.")] = None,
     out: Report = None,
 ) -> None:
     """Measure the engine beside what a user would write, one thing beside another in one run."""
     import torch
 
+    from faceinpaint_fast import _cpu
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.benchmarks.comparison import measure
     from faceinpaint_fast.benchmarks.report import comparisons, markdown
@@ -88,6 +90,10 @@ def bench(
 
     if out is not None:
         check_place(out)
+    if level is not None:
+        if level not in _cpu.LEVELS:
+            raise InputError(f"--level: expected one of {', '.join(_cpu.LEVELS)}, got {level!r}")
+        _cpu.use_level(level)
     torch.set_num_threads(threads)
     where = pick_device(device)
     builders = comparisons(where)

@@ -15,6 +15,7 @@ import typer
 from faceinpaint_fast import __version__
 from faceinpaint_fast.cli import batch, console, judge, restore, ship, train
 from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.extras import MissingExtraError
 
 # click's, which newer versions of typer have taken in: its only address in all of them
 USAGE_ERROR = typer.BadParameter.__mro__[1]
@@ -78,7 +79,7 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         message = getattr(error, "format_message", error.__str__)()
-        if not isinstance(error, InputError | ModelError | OSError | USAGE_ERROR):
+        if not isinstance(error, InputError | ModelError | MissingExtraError | OSError | USAGE_ERROR):
             message = f"unforeseen {type(error).__name__}, please report it with what --debug shows: {message}"
         console.remark(" ".join(message.split()))
         sys.exit(1 if isinstance(error, batch.NothingDoneError) else 2)

@@ -314,4 +314,4 @@ def _check_plot(path: Path | None) -> None:
     if path is not None:
         check_writable(path)
         if find_spec("matplotlib") is None:
-            raise InputError("--plot: expected matplotlib, of the extra faceinpaint_fast[plots], got none")
+            raise InputError("--plot: expected matplotlib, got none: pip install 'faceinpaint_fast[plots]'")

@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
+
+from faceinpaint_fast.extras import of_extra
+
+with of_extra("evaluate"):
+    from skimage.metrics import structural_similarity
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ SIDE = 150  # pixels
 # the eyes' centres, left before right, (x, y) in pixels of these: midway between the corners of dlib's mean face
 # (get_face_chip_details, five points), with a quarter of its box around it
 EYES = ((47.73, 47.14), (100.28, 47.12))
-NEEDED = "pip install faceinpaint_fast[recognition]"
+NEEDED = "pip install 'faceinpaint_fast[recognition]'"
 
 
 def load(size: int, framing: Framing) -> Recogniser:

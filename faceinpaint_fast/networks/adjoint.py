@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from faceinpaint_fast import _cpu
 from faceinpaint_fast.config import Precision
 from faceinpaint_fast.networks.dcgan import DCGAN, DCGANGenerator
 from faceinpaint_fast.networks.layers import Finish, Layer, layers_of
@@ -38,12 +39,17 @@ def differentiable(
     """Returns a frozen network with its pullback, float32 at its ends; `precision` is of its inside.
 
     A DCGAN has its adjoint written out, and on a CPU is batch_invariant if asked to be; any other network has a tape.
-    `product` is what a DCGAN's layers multiply by, if not by what is best on the device.
+    `product` is what a DCGAN's layers multiply by, in that very precision, if not by what is best on the device.
     """
-    dtype = DTYPES[precision]
+    dtype = DTYPES[precision] if product else dtype_inside(precision, device)
     if is_plain(network):
         return AdjointNetwork(network, product or product_for(device), dtype, batch_invariant=batch_invariant)
     return TapedNetwork(network, device, dtype)
+
+
+def dtype_inside(precision: Precision, device: torch.device) -> torch.dtype:
+    """Returns what networks compute in: float32, too, on a processor that would take longer for bfloat16."""
+    return torch.float32 if device.type == "cpu" and not _cpu.MULTIPLIES_BFLOAT16 else DTYPES[precision]
 
 
 def cuts_of(network: Any, whole: Differentiable, device: torch.device, precision: Precision) -> tuple[Cut, ...]:
@@ -54,13 +60,14 @@ def cuts_of(network: Any, whole: Differentiable, device: torch.device, precision
     if isinstance(whole, AdjointNetwork):
         return whole.cuts()
     *stages, last = getattr(network, "stages", [None])
+    dtype = dtype_inside(precision, device)
     cuts: list[Cut] = []
     shape: tuple[int, ...] = (network.latent_size,)
     for position, stage in enumerate(stages):
-        into = TapedNetwork(Rows([stage], shape), device, DTYPES[precision])
+        into = TapedNetwork(Rows([stage], shape), device, dtype)
         rows = into.value(torch.zeros(1, prod(shape), device=device))
         shape = tuple(rows.shape[1:])
-        onward = TapedNetwork(Rows([*stages[position + 1 :], last], shape), device, DTYPES[precision])
+        onward = TapedNetwork(Rows([*stages[position + 1 :], last], shape), device, dtype)
         cuts.append(Cut(partial(_rows_of, into), onward, partial(torch.unflatten, dim=1, sizes=shape)))
     return tuple(cuts)
 

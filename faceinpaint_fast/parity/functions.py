@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage import data
 from torch import Tensor
 
 from faceinpaint_fast import masks, reference
@@ -24,6 +23,7 @@ from faceinpaint_fast.blend.doors import (
     tension_blend,
 )
 from faceinpaint_fast.config import TENSION, Normalization
+from faceinpaint_fast.extras import of_extra
 from faceinpaint_fast.ops import ssim, weighted_l1
 from faceinpaint_fast.ops.ssim_l1 import Target, ssim_l1
 from faceinpaint_fast.ops.weight_map import weight_map as weight_map_op
@@ -31,6 +31,9 @@ from faceinpaint_fast.parity import check
 from faceinpaint_fast.parity.check import OPERATION, Check, as_float64, compare, pixels
 from faceinpaint_fast.search.objective import context_loss, structural_loss
 from faceinpaint_fast.weight_map import weight_map
+
+with of_extra("cli"):
+    from skimage import data
 
 Array = NDArray[Any]
 

@@ -16,6 +16,7 @@ from faceinpaint_fast.evaluation.protocol import MASKS
 from faceinpaint_fast.evaluation.recognition import NO_HOLE, RECOGNISED, UNDAMAGED
 from faceinpaint_fast.evaluation.recognition_tables import Interval
 from faceinpaint_fast.evaluation.tables import Column, interval, order
+from faceinpaint_fast.extras import of_extra
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.training.calibration import Calibration
 from faceinpaint_fast.training.run import log_lines
@@ -47,7 +48,8 @@ def draw_curves(model: Path, path: Path) -> None:
 
     Raises InputError if the run has left no log, or if `path` cannot be written.
     """
-    from matplotlib.figure import Figure
+    with of_extra("plots"):
+        from matplotlib.figure import Figure
 
     log = model / "training" / "log.jsonl"
     lines = list(log_lines(log))
@@ -70,7 +72,8 @@ def draw_scatter(calibration: Calibration, path: Path, *, points: int = 20_000) 
 
     Raises InputError if `path` cannot be written.
     """
-    from matplotlib.figure import Figure
+    with of_extra("plots"):
+        from matplotlib.figure import Figure
 
     bounds = calibration.normalization
     panels = (
@@ -96,7 +99,8 @@ def draw_quality(data: str, methods: Mapping[str, Column], path: Path) -> None:
 
     Raises InputError if `path` cannot be written.
     """
-    from matplotlib.figure import Figure
+    with of_extra("plots"):
+        from matplotlib.figure import Figure
 
     masks = sorted({mask for column in methods.values() for mask in column}, key=order(MASKS))
     figure = Figure(figsize=(10, 5.5), layout="constrained")
@@ -120,7 +124,8 @@ def draw_quality(data: str, methods: Mapping[str, Column], path: Path) -> None:
 
 def draw_time_to_quality(points: Sequence[Point], path: Path) -> None:
     """Draws PSNR, SSIM and loss over evaluations of the networks, and PSNR over seconds; a column a mask."""
-    from matplotlib.figure import Figure
+    with of_extra("plots"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.6 * len(time_to_quality.MASKS), 2.8 * len(QUALITY_ROWS)), layout="constrained")
     grid = figure.subplots(len(QUALITY_ROWS), len(time_to_quality.MASKS), squeeze=False)
@@ -139,7 +144,8 @@ def draw_recognition(found: Mapping[str, Mapping[str, Mapping[str, Interval]]], 
 
     A row a data set; masks side by side, and in each a mark a method with its interval; undamaged faces are a band.
     """
-    from matplotlib.figure import Figure
+    with of_extra("plots"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.5, 4 * len(found)), layout="constrained")
     for axes, (data, methods) in zip(figure.subplots(len(found), 1, squeeze=False)[:, 0], found.items(), strict=True):
@@ -161,7 +167,8 @@ def draw_recognition(found: Mapping[str, Mapping[str, Mapping[str, Interval]]], 
 
 def _write(path: Path, figure: Figure) -> None:
     """Draws a figure and writes it as `images.write_image` does."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    with of_extra("plots"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

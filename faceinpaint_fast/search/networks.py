@@ -10,7 +10,7 @@ from torch import Tensor
 from faceinpaint_fast.checks import whole
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.networks.adjoint import TapedNetwork, cuts_of, differentiable
+from faceinpaint_fast.networks.adjoint import AdjointNetwork, TapedNetwork, cuts_of, differentiable
 from faceinpaint_fast.networks.products import Product
 from faceinpaint_fast.networks.protocols import Cut, Differentiable, Discriminator, Encoder, Generator
 from faceinpaint_fast.ops.window import Window
@@ -89,10 +89,19 @@ class Networks:
         return replace(self, generator=self.cuts[layer - 1].onward) if layer else self
 
     @property
+    def are_packed(self) -> bool:
+        """Whether all are of our own products, beside which torch has little to do."""
+        return all(isinstance(network, AdjointNetwork) for network in self._all)
+
+    @property
+    def _all(self) -> tuple[Differentiable, ...]:
+        networks = (self.generator, self.discriminator, self.encoder)
+        return tuple(network for network in networks if network is not None)
+
+    @property
     def batch_invariant(self) -> bool:
         """Whether an image's bits are the same in batches of any size."""
-        networks = (self.generator, self.discriminator, self.encoder)
-        return all(network.batch_invariant for network in networks if network is not None)
+        return all(network.batch_invariant for network in self._all)
 
 
 def tried_cuts(

@@ -15,12 +15,15 @@ from itertools import product
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.feature import hog
 from torch import Tensor
 
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.extras import of_extra
 from faceinpaint_fast.networks.dcgan import DCGANGenerator
 from faceinpaint_fast.training.samples import samples_of
+
+with of_extra("train"):
+    from skimage.feature import hog
 
 CELLS = 4  # across an image: of each the gradients are counted
 TILES = 8  # across an image: of each the colour is averaged

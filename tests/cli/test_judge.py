@@ -224,6 +224,22 @@ def test_bench_shows_and_writes_what_it_measured(faceinpaint, tmp_path, monkeypa
     assert "this" in said
 
 
+def test_bench_measures_a_lower_level_where_asked(faceinpaint, monkeypatch):
+    from faceinpaint_fast import _cpu
+    from faceinpaint_fast.benchmarks import report
+
+    monkeypatch.setattr(report, "comparisons", lambda _: {})
+    try:
+        status, said, _ = faceinpaint("bench", "--device", "cpu", "--level", _cpu.LEVELS[0])
+        assert status == 0
+        assert f"kernels: {_cpu.LEVELS[0]}" in said
+    finally:
+        _cpu.use_level(_cpu.LEVELS[-1])
+    status, _, told = faceinpaint("bench", "--device", "cpu", "--level", "avx3")
+    assert status == 2
+    assert told.startswith("faceinpaint: --level: expected one of ")
+
+
 def test_a_comparison_that_fails_costs_none_of_the_others(faceinpaint, tmp_path, monkeypatch):
     from faceinpaint_fast.benchmarks import report
     from faceinpaint_fast.benchmarks.comparison import Comparison

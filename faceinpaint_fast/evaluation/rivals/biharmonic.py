@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.restoration import inpaint_biharmonic
+
+from faceinpaint_fast.extras import of_extra
+
+with of_extra("evaluate"):
+    from skimage.restoration import inpaint_biharmonic
 
 
 def biharmonic(images: NDArray[np.float64], holes: NDArray[np.bool_]) -> NDArray[np.float64]:

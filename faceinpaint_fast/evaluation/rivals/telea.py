@@ -8,12 +8,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast.extras import of_extra
+
 RADIUS = 3  # pixels around the front that a new one is made of
 
 
 def telea(images: NDArray[np.float64], holes: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Fills the holes (B, H, W) of images (B, H, W, 3) in [0, 1]; raises ImportError where OpenCV is not installed."""
-    import cv2
+    with of_extra("evaluate"):
+        import cv2
 
     missing = holes[..., None]
     damaged = np.round(255 * np.where(missing, 0, images)).astype(np.uint8)
