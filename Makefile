@@ -9,10 +9,6 @@ BUILT := .venv/.built
 READY := $(TESTS) $(BUILT)
 BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
-# PyPI's torch for Linux brings gigabytes of CUDA along, which nothing can use without an NVIDIA GPU
-ifeq ($(shell command -v nvidia-smi),)
-export PIP_EXTRA_INDEX_URL ?= https://download.pytorch.org/whl/cpu
-endif
 
 .PHONY: demo test test-fast test-levels durations lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
@@ -82,7 +78,7 @@ $(TOOLS):
 
 # for `make demo` alone, about 1.2 GB on the disk, of which most is torch; the first compilation takes minutes
 $(DEMO): $(TOOLS) pyproject.toml constraints.txt
-	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[cli]'
+	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[cli,photo]'
 	touch $@
 
 $(TESTS): $(TOOLS) pyproject.toml constraints.txt

@@ -137,14 +137,17 @@ def demo(
     model: ModelFolder = None,
     device: Device = "auto",
 ) -> None:
-    """Restore a real face under four holes as users have them, and draw what came of it."""
+    """Restore a real face under four holes as users have them, and a photograph, and draw what came of it."""
     from faceinpaint_fast import images
     from faceinpaint_fast.faces import astronaut
     from faceinpaint_fast.models import load_model
-    from faceinpaint_fast.pictures.demonstration import HOLES, demo_sheet, restore_holes
+    from faceinpaint_fast.photo.restorer import Restorer
+    from faceinpaint_fast.pictures.demonstration import HOLES, demo_sheet, restore_holes, restore_photograph
     from faceinpaint_fast.pipeline import Inpainter
 
-    images.check_writable(out)
+    photo = out.with_stem(f"{out.stem}-photo")
+    for path in (out, photo):
+        images.check_writable(path)
     config = _config(ConfigName.default, iterations)
     loaded = load_model(model)
     face = astronaut(loaded.config.framing, loaded.config.size)
@@ -163,6 +166,13 @@ def demo(
     console.print_table(f"{config.steps} steps", heads, map(_figures, rows))
     images.write_image(out, demo_sheet(face, rows))
     print(f"{out}: damaged, restored, original")
+    try:
+        images.write_image(photo, restore_photograph(Restorer(inpainter, framing=loaded.config.framing), seed))
+    except InputError as error:
+        # without the extra
+        console.remark(error)
+    else:
+        print(f"{photo}: a photograph, likewise")
 
 
 def _check(out: Path, steps: list[Path]) -> None:

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from faceinpaint_fast import masks
+from faceinpaint_fast.evaluation import photo_holes
 from faceinpaint_fast.evaluation.metrics import Quality, quality
+from faceinpaint_fast.faces import ASTRONAUT
 from faceinpaint_fast.framing import CELEBA_108, Framing
+from faceinpaint_fast.photo.restorer import Restorer
 from faceinpaint_fast.pictures.contact_sheet import contact_sheet
+from faceinpaint_fast.pictures.photographs import strip
 from faceinpaint_fast.pipeline import Inpainter, Inpainting
 
 ROWS = ("damaged", "restored", "original")
@@ -96,6 +100,22 @@ def demo_sheet(face: NDArray[np.uint8], found: list[Restored]) -> NDArray[np.uin
     damaged = [np.where(each.hole[..., None], np.uint8(255), face) for each in found]
     pictures = damaged, [each.inpainting.image for each in found], [face] * len(found)
     return contact_sheet([each.name for each in found], dict(zip(ROWS, pictures, strict=True)))
+
+
+def restore_photograph(restorer: Restorer, seed: int = 0) -> NDArray[np.uint8]:
+    """Returns scikit-image's photograph of an astronaut damaged, restored and as it was, side by side.
+
+    An eye is covered, and a scratch goes over the face, whose points are known; InputError without the extra `photo`.
+    """
+    from skimage import data
+
+    photo = data.astronaut()
+    frame = restorer.frame(ASTRONAUT)
+    hole = np.any(
+        [photo_holes.draw(name, frame, photo.shape[:2], seed) for name in ("one eye", "thick scratch")], axis=0
+    )
+    damaged = np.where(hole[..., None], np.uint8(255), photo)
+    return strip([damaged, restorer(damaged, hole, faces=ASTRONAUT[None], seed=seed).image, photo])
 
 
 def _polygon(size: int, corners: list[tuple[float, float]]) -> NDArray[np.bool_]:
