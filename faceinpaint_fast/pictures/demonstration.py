@@ -111,9 +111,8 @@ def restore_photograph(restorer: Restorer, seed: int = 0) -> NDArray[np.uint8]:
 
     photo = data.astronaut()
     frame = restorer.frame(ASTRONAUT)
-    hole = np.any(
-        [photo_holes.draw(name, frame, photo.shape[:2], seed) for name in ("one eye", "thick scratch")], axis=0
-    )
+    names = "one eye", "thick scratch"
+    hole = np.any([photo_holes.draw(name, frame, photo.shape[:2], seed) for name in names], axis=0)
     damaged = np.where(hole[..., None], np.uint8(255), photo)
     return strip([damaged, restorer(damaged, hole, faces=ASTRONAUT[None], seed=seed).image, photo])
 

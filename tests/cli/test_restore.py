@@ -278,7 +278,7 @@ def test_broken_metadata_are_a_remark(faceinpaint, face, model, out, tmp_path):
 
 def test_demo_writes_a_contact_sheet_and_prints_figures(faceinpaint, model, out, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    status, said, err = faceinpaint("demo", "--model", model, "--iterations", 2, "-o", out, "--device", "cpu")
+    status, said, _ = faceinpaint("demo", "--model", model, "--iterations", 2, "-o", out, "--device", "cpu")
     assert status == 0
     blank = np.zeros((64, 64, 3), np.uint8)
     rows = {name: [blank] * len(demo.HOLES) for name in demo.ROWS}
