@@ -116,4 +116,4 @@ def test_a_chart_without_people_is_of_quality(faceinpaint, faces, described, tmp
 def test_without_dlib(refused, faces, who, tmp_path, monkeypatch):
     monkeypatch.setattr(recogniser, "find_spec", lambda _: None)
     line = ["evaluate", faces, "--recognise", who, "--out", tmp_path / "out", "--methods", "damaged"]
-    assert "expected dlib and its weights, got none; pip install faceinpaint_fast[recognition]" in refused(*line)
+    assert "expected dlib and its weights, got none; pip install 'faceinpaint_fast[recognition]'" in refused(*line)
