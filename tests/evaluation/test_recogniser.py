@@ -42,7 +42,7 @@ def test_what_it_needs(monkeypatch):
     with pytest.raises(InputError, match="framing: expected one that says where the eyes lie"):
         load(64, Framing("mine", 0, 0, 64))
     monkeypatch.setattr(recogniser, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"expected dlib and its weights, got none; pip install 'faceinpaint_fast\[rec"):
+    with pytest.raises(InputError, match=r"dlib and its weights, got none; pip install 'faceinpaint_fast\[rec"):
         load(64, CELEBA_108)
 
 
