@@ -49,7 +49,8 @@ bench: $(READY)
 # GPU, parity and all benchmarks, with PYTHON; OUT takes what came of them.  The first to run compiles the kernels.
 OUT ?= out/gpu
 GPU_TESTS := tests/test_gpu.py tests/networks/test_triton_layers.py tests/ops/test_triton_ssim_l1.py \
-	tests/ops/test_weight_map.py tests/search/test_triton_steps.py tests/search/test_graph.py tests/blend/test_cuda.py
+	tests/ops/test_weight_map.py tests/search/test_triton_steps.py tests/search/test_graph.py tests/training/test_captured.py \
+	tests/blend/test_cuda.py
 gpu: gpu-tests gpu-parity gpu-bench
 
 gpu-build:

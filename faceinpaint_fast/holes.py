@@ -32,13 +32,12 @@ def read_hole(
     force   takes a hole that was read from a picture and is hardly meant to be one: InputError otherwise
     source  what the picture of the hole is read from, in place of the path
     """
-    kind, _, colour = hole.partition(":")
     doubt = None
     if source is None and hole == "alpha":
         if picture.alpha is None:
             raise InputError("alpha: expected a picture with transparency, got an opaque one")
         missing = masks.of_transparency(images.as_bytes(picture.alpha))
-    elif source is None and kind in ("colour", "color") and colour:
+    elif source is None and (colour := _colour(hole)):
         missing = masks.of_colour(images.as_bytes(picture.pixels), colour)
     elif source is not None or (not masks.is_name(hole) and _is_path(hole)):
         levels = images.read_grey(hole) if source is None else images.read_grey(source, name=hole)
@@ -59,8 +58,13 @@ def read_hole(
 
 def is_said(hole: str) -> bool:
     """Returns whether a hole is said in words, as a name, alpha or colour:NAME are, and is no picture's path."""
-    kind, _, colour = hole.partition(":")
-    return masks.is_name(hole) or hole == "alpha" or (kind in ("colour", "color") and bool(colour))
+    return masks.is_name(hole) or hole == "alpha" or bool(_colour(hole))
+
+
+def _colour(hole: str) -> str:
+    """Returns the NAME of colour:NAME, in either spelling; of anything else nothing."""
+    kind, _, name = hole.partition(":")
+    return name if kind in ("colour", "color") else ""
 
 
 def _is_path(text: str) -> bool:

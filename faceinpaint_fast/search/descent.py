@@ -46,16 +46,6 @@ class Descent:
         """Whether all of an iteration lies in memory that stays where it is, as a graph wants it."""
         return self._fused is not None
 
-    def iterate(
-        self, objective: Objective, prior: Prior, starts: Tensor, progress: Callable[[float], None] = lambda _: None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns what was found (B, n), the losses (iterations, B) and the attempts (B,), each row on its own.
-
-        starts    (attempts, B, n): where each row begins, and begins again
-        progress  hears the share that is done
-        """
-        return self.loop(objective, prior, starts).iterate(progress)
-
     def loop(self, objective: Objective, prior: Prior, starts: Tensor) -> Loop:
         """Returns a search over these very tensors: it has a state, losses, and `advance`, an iteration of it."""
         if self._fused is not None:

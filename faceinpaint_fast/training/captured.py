@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-import torch
 from torch import Tensor
+
+from faceinpaint_fast.search.graph import Replay, aside, captured
 
 WARM_UP = 3  # calls before a capture, by which every library has chosen its kernels, and optimisers have their state
 
@@ -16,7 +18,7 @@ class Captured:
     def __init__(self, function: Callable[..., Tensor]) -> None:
         self._function = function
         self._calls = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._replay: Replay | None = None
         self._inputs: tuple[Tensor, ...] = ()
         self._result: Tensor
 
@@ -24,22 +26,15 @@ class Captured:
         """Returns what the function does."""
         self._calls += 1
         if self._calls <= WARM_UP:
-            return self._aside(inputs)
-        if self._graph is None:
+            aside(partial(self._do, inputs))
+            return self._result
+        if self._replay is None:
             self._inputs = tuple(each.clone() for each in inputs)
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._result = self._function(*self._inputs)
+            self._replay = captured(partial(self._do, self._inputs))
         for kept, given in zip(self._inputs, inputs, strict=True):
             kept.copy_(given)
-        self._graph.replay()
+        self._replay()
         return self._result
 
-    def _aside(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """On another stream, as torch wants what is captured later on."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            result = self._function(*inputs)
-        torch.cuda.current_stream().wait_stream(stream)
-        return result
+    def _do(self, inputs: tuple[Tensor, ...]) -> None:
+        self._result = self._function(*inputs)

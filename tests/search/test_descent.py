@@ -43,7 +43,7 @@ def test_adam_goes_in_one_pass_and_bfgs_by_torch_s_ops(networks, asked):
 def test_it_goes_down_for_as_many_iterations_as_it_was_made_for(networks, asked):
     descent = Descent(networks.beyond(2), Adam.of(4, 0.1, "cosine"), 4, CONFIG, CPU)
     shares = []
-    u, losses, attempts = descent.iterate(*asked, shares.append)
+    u, losses, attempts = descent.loop(*asked).iterate(shares.append)
     assert u.shape == asked[2][0].shape
     assert losses.shape == (4, 3)
     assert (losses[-1] < losses[0]).all()
