@@ -18,7 +18,7 @@ Start = Literal["encoder", "random"]
 Blend = Literal["poisson", "biharmonic", "tension", "none"]
 Unbounded = Literal["masked", "none"]  # normalizations without bounds
 
-FACE = 64  # pixels across
+FACE = 64  # pixels across, of the faces that a tension is told for
 TENSION = 2.0  # of the blend of that name; docs/choices.md
 
 
@@ -245,7 +245,7 @@ class InpaintConfig:
         return replace(self, **changes)
 
     def at_size(self, size: int) -> InpaintConfig:
-        """Returns the config of the blend of faces of so many pixels: a tension goes with the square of a pixel."""
+        """Returns the config for blending faces of so many pixels across; a tension falls with the square of that."""
         return replace(self, tension=self.tension * (FACE / size) ** 2)
 
     def with_settings(self, settings: Mapping[str, str]) -> InpaintConfig:

@@ -42,8 +42,8 @@ class Course:
     z       z^, (B, latent_size); without a search over z, where it began
     u       where it ended: z^, or u^ behind the last layer that was searched, (B, n)
     x       G of that, (B, C, H, W) in [-1, 1]
-    losses  the image's terms, the prior and Eq. 8 there, (B, 5); infinite, Eq. 8, where no start had a finite loss
-    failed  (B,), which rows had none
+    losses  the image's terms, the prior and Eq. 8 there, (B, 5); Eq. 8 is infinite where no start had a finite loss
+    failed  (B,), which rows had no start with a finite loss
     """
 
     z: Tensor
