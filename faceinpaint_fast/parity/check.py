@@ -36,10 +36,9 @@ OBJECTIVE_GRADIENT = {torch.float32: 3e-4, torch.float64: 1e-12}
 POISSON, PLATE = 1e-4, 1e-3
 # to bytes everything is rounded
 HALF_A_BYTE = 0.5 / 255
-# after 10 iterations; Adam divides by the gradient's own size, so that a few starts are beyond it: hence the median
+# after 10 iterations, of z, of activations, and of T and F, which follow from them; a search takes a component of the
+# gradient that is about 0 by its sign, so that a few images are beyond it: hence the median
 Z = 1e-4
-# of T and F, where activations are Z apart, each of which a patch of pixels follows
-DRAWN = 1e-3
 # after 100 and more trajectories have parted, and only losses agree
 MEAN_LOSS = 0.02
 # of what an Inpainter reports, taken from a T in float32
