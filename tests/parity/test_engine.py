@@ -68,7 +68,7 @@ def test_a_step_that_is_off_is_noticed(monkeypatch, model, failing):
     # of the default nothing is right but the code that it begins at, and 2 % of a loss is much
     assert {name for name in found - expected if "layer 1" in name} >= {
         "Inpainter, default, layer 1: max of u, absolute, median of 4 images",
-        "Inpainter, default, layer 1: T",
+        "Inpainter, default, layer 1: T, absolute, median of 4 images",
     }
 
 
