@@ -8,6 +8,8 @@ TESTS := .venv/.tests
 BUILT := .venv/.built
 READY := $(TESTS) $(BUILT)
 BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
+# an edit in csrc is compiled for these levels of processors, as LEVELS=avx2 or 'x86_64_v2;avx2'; for all by default
+LEVELS ?=
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
 .PHONY: demo test test-fast test-levels durations lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
@@ -87,7 +89,7 @@ $(TESTS): $(TOOLS) pyproject.toml constraints.txt
 	touch $@ $(DEMO)
 
 $(BUILT): $(COMPILED)
-	$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) --quiet --no-deps --no-build-isolation --editable . -C "cmake.define.FACEINPAINT_LEVELS=$(LEVELS)"
 	touch $@
 
 clean:

@@ -29,7 +29,7 @@ from faceinpaint_fast.arrays import (
     where_it_lies,
 )
 from faceinpaint_fast.batches import ImageBatch, damaged_of, seeds_of
-from faceinpaint_fast.blend.doors import blended
+from faceinpaint_fast.blend.doors import blended, equation_of
 from faceinpaint_fast.checks import whole
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
@@ -133,7 +133,7 @@ class Inpainter:
             self._networks = Networks.of(self.generator, self.discriminator, self.encoder, config, self.device)
             self.config = config = self._networks.carried_out(config)
             self._search = LatentSearch(self._networks, config, self.device)
-            self._blend = config.at_size(self._networks.image_shape[1])
+            self._equation = equation_of(config.at_size(self._networks.image_shape[1]))
         # on a CUDA device layers leave partial sums in memory of their own, and a search ends when it has been done
         self._one_at_a_time: Any = threading.Lock() if self.device.type == "cuda" else contextlib.nullcontext()
 
@@ -187,7 +187,7 @@ class Inpainter:
         self(images, masks.random_pixels((height, width), 0.5))
         # the blend has another way for a rectangle
         rectangle = np.broadcast_to(masks.centre((height, width)), (batch, height, width))
-        blended(images, images, rectangle, self._blend)
+        blended(images, images, rectangle, self._equation)
 
     def __call__(
         self,
@@ -277,7 +277,7 @@ class Inpainter:
         if self.config.symmetry:
             generated = mirrored(damaged, missing, generated)
         return Inpainting(
-            image=batch.filled(blended(damaged, generated, missing, self._blend).clip(0, 1), missing),
+            image=batch.filled(blended(damaged, generated, missing, self._equation).clip(0, 1), missing),
             generated=batch.laid_out(batch.rounded(generated)),
             z=batch.like(z),
             activations=None if u is None else batch.like(u),

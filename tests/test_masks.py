@@ -45,6 +45,21 @@ def test_uint8_zeros_are_known():
     assert not masks.as_hole(np.zeros((2, 3), np.uint8)).any()
 
 
+@pytest.mark.parametrize("last", [0, 1, 2, 255])
+@pytest.mark.parametrize("place", [0, 1, 7, 8, 9, 23])
+def test_a_level_anywhere_decides_what_uint8_holes_mean(last, place, monkeypatch):
+    # eight pixels of one image, four of each of two
+    monkeypatch.setattr(masks, "READ_AT_ONCE", 8)
+    hole = np.zeros((4, 6), np.uint8)
+    hole.flat[:2] = 1
+    hole.flat[place] = last
+    expected = hole >= (1 if hole.max() == 1 else 128)
+    assert_array_equal(masks.as_hole(hole), expected)
+    ones = np.eye(4, 6, dtype=np.uint8)
+    assert_array_equal(masks.as_hole(np.stack([hole, ones])), np.stack([expected, ones > 0]))
+    assert_array_equal(masks.as_hole(np.stack([ones, hole])), np.stack([ones > 0, expected]))
+
+
 @pytest.mark.parametrize(
     ("hole", "what"),
     [

@@ -29,6 +29,7 @@ from faceinpaint_fast import (
     pipeline,
     reference,
 )
+from faceinpaint_fast import config as config_module
 from faceinpaint_fast.models import load_model
 from faceinpaint_fast.networks.dcgan import DCGANEncoder
 from faceinpaint_fast.reference.search import search as reference_search
@@ -391,6 +392,13 @@ def test_other_bad_arguments(faces, inpainter, generator, discriminator):
         Inpainter.from_pretrained("/nowhere")
     with pytest.raises(InputError, match=r"normalization: expected bounds, masked or none .*, got 'model'"):
         Inpainter(generator, discriminator, config=InpaintConfig.paper(normalization="model"))
+
+
+def test_a_blend_that_nobody_has_written_is_an_error_before_any_search(generator, discriminator, monkeypatch):
+    monkeypatch.setitem(config_module.CHOICES, "blend", (*config_module.CHOICES["blend"], "membrane"))
+    config = InpaintConfig(blend="membrane")
+    with pytest.raises(InputError, match="^blend: expected one that is written, poisson, .*, got 'membrane'$"):
+        Inpainter(generator, discriminator, config=config, device="cpu")
 
 
 def test_a_model_s_own_bounds(faces):

@@ -93,6 +93,21 @@ def test_a_slope_below_zero_may_cancel() -> None:
     assert_allclose(weight_map(hole, k=3, alpha=-1), expected(hole, 3, -1), rtol=1e-7, atol=1e-15)
 
 
+@pytest.mark.parametrize("alpha", [2.0, 0.3, 1.7, 6.0, 1e-30, 1e5, 3e8, -0.5, -1.0])
+@pytest.mark.parametrize("k", [1, 3, 7, 15])
+def test_every_count_has_the_bits_of_float64_rounded_once(k: int, alpha: float) -> None:
+    # a corner has patches of every count from 0 on, the inside those of a whole patch
+    hole = np.zeros((40, 40), bool)
+    hole[:20, :20] = np.random.default_rng(k).random((20, 20)) < 0.5
+    hole[20:] = True
+    counts = np.rint((reference.weight_map(hole, k=k, alpha=k**2) - 1)).astype(np.int64)
+    assert counts.max() == k**2
+    correct = (1 + alpha * (1 / k**2) * counts).astype(np.float32)
+    # next to a tie, or where the sum cancels, one more rounding of float64 shows
+    slack = np.abs(alpha) * 2.0**-52 if alpha < 0 else 0
+    assert_allclose(weight_map(hole, k=k, alpha=alpha), correct, rtol=0, atol=slack)
+
+
 def test_a_batch_is_its_images_one_by_one(rng: np.random.Generator) -> None:
     holes = rng.random((5, 31, 17)) < 0.5
     assert_array_equal(weight_map(holes), np.stack([weight_map(hole) for hole in holes]))

@@ -235,31 +235,41 @@ def tension_blend(
     return TensionSolver(hole, tension=tension).blend(target, source, tolerance=tolerance)
 
 
-def blended(
-    target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], config: InpaintConfig
-) -> NDArray[Any]:
-    """Returns the config's blend of images (B, H, W, C) that were checked, with holes (B, H, W), where they lie."""
+def equation_of(config: InpaintConfig) -> Equation | None:
+    """Returns what F has to meet by the config's blend; None where T is stitched in as it is.
+
+    Raises InputError for a blend that the config knows and nobody has written.
+    """
     if config.blend == "none":
+        return None
+    if config.blend not in EQUATIONS:
+        raise InputError(f"blend: expected one that is written, {', '.join(EQUATIONS)}, got {config.blend!r}")
+    return EQUATIONS[config.blend](config)
+
+
+def blended(
+    target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], equation: Equation | None
+) -> NDArray[Any]:
+    """Returns images (B, H, W, C) that were checked, blended into holes (B, H, W), where they lie: see `equation_of`."""
+    if equation is None:
         return np.where(holes[..., None], source, target)
-    equation = EQUATIONS[config.blend](config)
     if module_of(target) is not np:
-        return _blended_on_device(target, source, holes, equation, config)
+        return _blended_on_device(target, source, holes, equation)
     return solved(Solver(holes, equation), target, *_roles(equation, source), TOLERANCE)
 
 
-def _blended_on_device(target: Any, source: Any, holes: Any, equation: Equation, config: InpaintConfig) -> Any:
+def _blended_on_device(target: Any, source: Any, holes: Any, equation: Equation) -> Any:
     """`blended` of CuPy's arrays: small images in one launch; of larger ones a plate is solved on the CPU."""
-    tension = {"tension": config.tension, "biharmonic": 0.0}.get(config.blend)
-    plate = None if tension is None else small.Plate(tension, _cpu.DEPTH)
-    if small.fits(*target.shape[1:3]):
+    if equation.small is not None and small.fits(*target.shape[1:3]):
         target = _readable(target)
         out = target.copy()
-        small.blend(target, source, None, module_of(holes).ascontiguousarray(holes), plate, TOLERANCE, out).cycles()
+        holes = module_of(holes).ascontiguousarray(holes)
+        equation.small(target, source, None, holes, tolerance=TOLERANCE, out=out).cycles()
         return out
-    if plate is None:
+    if equation.on_cuda is not None:
         solver = Solver(to_numpy(holes), equation, module_of(target))
         return solved(solver, target, *_roles(equation, source), TOLERANCE)
-    on_cpu = blended(to_numpy(target), to_numpy(source), to_numpy(holes), config)
+    on_cpu = blended(to_numpy(target), to_numpy(source), to_numpy(holes), equation)
     return module_of(target).asarray(on_cpu)
 
 

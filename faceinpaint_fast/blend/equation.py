@@ -50,6 +50,8 @@ class Equation(NamedTuple):
     on_cpu   which method solves what there
     on_cuda  the same on a CUDA device; None: images are brought to the CPU
     method   of what is missing, (holes, h, w), and whether that is a small rectangle: what solves the equation there
+    small    blends small images on a CUDA device in one launch, whatever their holes, as `cuda.small.blend`; None:
+             they are solved as larger ones are
     """
 
     reach: int
@@ -57,6 +59,7 @@ class Equation(NamedTuple):
     on_cpu: Limits
     on_cuda: Limits | None
     method: Callable[[Any, bool], OnPlanes | OnImages]
+    small: Callable[..., Any] | None
 
 
 def expect_reached(equation: str, reached: NDArray[np.float64], tolerance: float) -> None:

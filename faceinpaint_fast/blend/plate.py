@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
+from faceinpaint_fast.blend.cuda import small
 from faceinpaint_fast.blend.equation import Equation, Limits, expect_reached
 
 ON_CPU = Limits(whole=128 * 128, modes=0, at_a_time=2**17)
@@ -55,7 +56,14 @@ class Plate:
 
 def under_tension(tension: float) -> Equation:
     """Returns the equation of a plate under this tension, >= 0, which follows its source if that is more than 0."""
-    return Equation(reach=2, guided=tension > 0, on_cpu=ON_CPU, on_cuda=None, method=partial(Plate, tension=tension))
+    return Equation(
+        reach=2,
+        guided=tension > 0,
+        on_cpu=ON_CPU,
+        on_cuda=None,
+        method=partial(Plate, tension=tension),
+        small=partial(small.blend, plate=small.Plate(tension, _cpu.DEPTH)),
+    )
 
 
 BIHARMONIC = under_tension(0.0)

@@ -11,9 +11,11 @@ offset target - source of the known pixels, brought into the hole as smoothly as
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from faceinpaint_fast.blend.conjugate_gradients import Multigrid
+from faceinpaint_fast.blend.cuda import small
 from faceinpaint_fast.blend.equation import Equation, Limits
 from faceinpaint_fast.blend.kernels import kernels_of
 from faceinpaint_fast.blend.rectangle import Rectangle
@@ -29,4 +31,6 @@ def method(missing: Any, is_rectangle: bool) -> Multigrid | Rectangle:
     return Rectangle(missing[0], levels[0]) if is_rectangle else Multigrid(levels, kernels)
 
 
-POISSON = Equation(reach=1, guided=False, on_cpu=ON_CPU, on_cuda=ON_CUDA, method=method)
+POISSON = Equation(
+    reach=1, guided=False, on_cpu=ON_CPU, on_cuda=ON_CUDA, method=method, small=partial(small.blend, plate=None)
+)

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from faceinpaint_fast import (
     BiharmonicSolver,
+    InpaintConfig,
     InputError,
     PoissonSolver,
     TensionSolver,
@@ -21,7 +22,9 @@ from faceinpaint_fast import (
     reference,
     tension_blend,
 )
+from faceinpaint_fast.blend.doors import blended, equation_of
 from faceinpaint_fast.blend.gradients import divergence, gradient_fields, merge
+from faceinpaint_fast.config import CHOICES
 
 SHAPE = (24, 31)
 
@@ -183,6 +186,16 @@ def test_the_batch_s_full_hole_is_named(rng):
     holes = np.stack([HOLES["centre"], np.ones(SHAPE, np.bool_)])
     with pytest.raises(InputError, match=r"holes\[1\]: expected at least one known pixel"):
         poisson_blend(targets, targets, holes)
+
+
+@pytest.mark.parametrize("blend", CHOICES["blend"])
+def test_every_blend_of_the_config_is_written(blend, pair):
+    target, source = (image[None] for image in pair)
+    hole = HOLES["centre"]
+    doors = {"poisson": poisson_blend, "biharmonic": biharmonic_blend, "tension": tension_blend}
+    found = blended(target, source, hole[None], equation_of(InpaintConfig(blend=blend)))
+    expected = np.where(hole[..., None], source, target) if blend == "none" else doors[blend](target, source, hole)
+    assert_array_equal(found, expected)
 
 
 def misaligned(array):

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from faceinpaint_fast.arrays import pick_device
-from faceinpaint_fast.blend.doors import blended
+from faceinpaint_fast.blend.doors import blended, equation_of
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.networks.protocols import Discriminator, Generator, frozen
 from faceinpaint_fast.search.latent_search import LatentSearch
@@ -74,6 +74,7 @@ class DIP:
             lambda_s=0.0,
             normalization="none",
         )
+        self._equation = equation_of(self._config)
         G, D = frozen(generator, self._device), frozen(discriminator, self._device)
         self._networks = Networks.of(G, D, None, self._config, self._device)
         self.search = LatentSearch(self._networks, self._config, self._device)
@@ -88,7 +89,7 @@ class DIP:
         Raises ModelError, naming the image, if its loss cannot be kept finite.
         """
         generated = self.search(self.problem(images, holes), seeds).generated.movedim(1, -1).cpu().numpy()
-        return blended(images, generated, holes, self._config).clip(0, 1)
+        return blended(images, generated, holes, self._equation).clip(0, 1)
 
     def problem(self, images: NDArray[np.float64], holes: NDArray[np.bool_]) -> Problem:
         """Returns what is asked of images (B, H, W, 3) and holes (B, H, W), with the weights of L_c."""
