@@ -71,7 +71,7 @@ def level(hole: Any, name: str = "hole") -> Any:
 
 
 def _highest(pixels: NDArray[np.uint8]) -> Any:
-    """Returns the highest level of each image (..., pixels), or one above 1 once all have shown one: no more is read."""
+    """Returns the highest level of each image (..., pixels), or any above 1: no more is read once all have shown it."""
     step = max(1, READ_AT_ONCE * pixels.shape[-1] // pixels.size)
     highest: Any = pixels[..., :step].max(axis=-1)
     for begin in range(step, pixels.shape[-1], step):

@@ -397,7 +397,7 @@ def test_other_bad_arguments(faces, inpainter, generator, discriminator):
 def test_a_blend_that_nobody_has_written_is_an_error_before_any_search(generator, discriminator, monkeypatch):
     monkeypatch.setitem(config_module.CHOICES, "blend", (*config_module.CHOICES["blend"], "membrane"))
     config = InpaintConfig(blend="membrane")
-    with pytest.raises(InputError, match="^blend: expected one that is written, poisson, .*, got 'membrane'$"):
+    with pytest.raises(InputError, match=r"^blend: expected one that is written, poisson, .*, got 'membrane'$"):
         Inpainter(generator, discriminator, config=config, device="cpu")
 
 

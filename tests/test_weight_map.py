@@ -100,7 +100,7 @@ def test_every_count_has_the_bits_of_float64_rounded_once(k: int, alpha: float) 
     hole = np.zeros((40, 40), bool)
     hole[:20, :20] = np.random.default_rng(k).random((20, 20)) < 0.5
     hole[20:] = True
-    counts = np.rint((reference.weight_map(hole, k=k, alpha=k**2) - 1)).astype(np.int64)
+    counts = np.rint(reference.weight_map(hole, k=k, alpha=k**2) - 1).astype(np.int64)
     assert counts.max() == k**2
     correct = (1 + alpha * (1 / k**2) * counts).astype(np.float32)
     # next to a tie, or where the sum cancels, one more rounding of float64 shows

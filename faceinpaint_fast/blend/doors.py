@@ -250,7 +250,10 @@ def equation_of(config: InpaintConfig) -> Equation | None:
 def blended(
     target: NDArray[Any], source: NDArray[Any], holes: NDArray[np.bool_], equation: Equation | None
 ) -> NDArray[Any]:
-    """Returns images (B, H, W, C) that were checked, blended into holes (B, H, W), where they lie: see `equation_of`."""
+    """Returns images (B, H, W, C) that were checked, blended into holes (B, H, W), where they lie; see `equation_of`.
+
+    Without an equation T is stitched in as it is.
+    """
     if equation is None:
         return np.where(holes[..., None], source, target)
     if module_of(target) is not np:

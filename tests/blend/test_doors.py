@@ -22,7 +22,7 @@ from faceinpaint_fast import (
     reference,
     tension_blend,
 )
-from faceinpaint_fast.blend.doors import blended, equation_of
+from faceinpaint_fast.blend import doors
 from faceinpaint_fast.blend.gradients import divergence, gradient_fields, merge
 from faceinpaint_fast.config import CHOICES
 
@@ -192,9 +192,9 @@ def test_the_batch_s_full_hole_is_named(rng):
 def test_every_blend_of_the_config_is_written(blend, pair):
     target, source = (image[None] for image in pair)
     hole = HOLES["centre"]
-    doors = {"poisson": poisson_blend, "biharmonic": biharmonic_blend, "tension": tension_blend}
-    found = blended(target, source, hole[None], equation_of(InpaintConfig(blend=blend)))
-    expected = np.where(hole[..., None], source, target) if blend == "none" else doors[blend](target, source, hole)
+    public = {"poisson": poisson_blend, "biharmonic": biharmonic_blend, "tension": tension_blend}
+    found = doors.blended(target, source, hole[None], doors.equation_of(InpaintConfig(blend=blend)))
+    expected = np.where(hole[..., None], source, target) if blend == "none" else public[blend](target, source, hole)
     assert_array_equal(found, expected)
 
 
