@@ -12,10 +12,13 @@ class MissingExtraError(ImportError):
 
 @contextmanager
 def of_extra(name: str) -> Iterator[None]:
-    """Imports what comes with that extra; MissingExtraError says what to type where it is not installed."""
+    """Imports what comes with that extra; MissingExtraError says what to type where it is not installed.
+
+    Of several within each other the outermost names the extra: it knows what is wanted, and not just by whom.
+    """
     try:
         yield
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, MissingExtraError) as error:
         what = str(error.name).partition(".")[0]
         raise MissingExtraError(
             f"{what}: expected it to be installed, it is not: pip install 'faceinpaint_fast[{name}]'", name=what

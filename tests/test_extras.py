@@ -67,9 +67,11 @@ def test_the_command_names_its_extra_in_one_line():
 @pytest.mark.parametrize(
     ("absent", "extra", "arguments"),
     [
-        ("skimage", "evaluate", ["demo", "--iterations", "1"]),
+        ("skimage", "cli", ["demo", "--iterations", "1"]),
         ("skimage", "evaluate", ["evaluate", "{tmp}", "--out", "{tmp}/out"]),
         ("skimage", "train", ["frechet", "{tmp}", "{tmp}"]),
+        ("skimage", "train", ["calibrate", "{tmp}", "{tmp}"]),
+        ("skimage", "train", ["train", "{tmp}", "--out", "{tmp}/model"]),
         ("skimage", "cli", ["parity"]),
     ],
 )

