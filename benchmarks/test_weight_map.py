@@ -1,8 +1,9 @@
 """Eq. 7 beside SciPy's box filter and beside a copy of its output, the least that any program must move.
 
-`weight_map` is timed as a user calls it: it checks the hole, reads it twice (once for its largest value) and allocates
-its output, which at 64 MB means fresh pages: for the kernel to zero them takes nearly as long as the copy, which goes
-from warm memory to warm memory.
+`weight_map` is timed as a user calls it: it checks the hole, reads it as far as it takes to know what it means (here at
+once; all of it where it holds only 0 and 1, 0.7 ms at 4096x4096 on an AMD EPYC) and allocates its output, which at 64 MB
+means fresh pages: for the system to zero them takes nearly as long as the copy, which goes from warm memory to warm
+memory.  So the floor of the large one is the row "filled": fresh memory with a number in it, 1.4 copies on that EPYC.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def copied(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("row", ["ours", "scipy", "memcpy"])
+@pytest.mark.parametrize("row", ["ours", "scipy", "memcpy", "filled"])
 def test_weight_map(throughput: Callable[..., Any], benchmark: Any, row: str, size: tuple[int, int, int]) -> None:
     benchmark.group = f"weight_map {size}"
     hole, correct = a_hole(size), correct_weights(size)
@@ -61,11 +62,13 @@ def test_weight_map(throughput: Callable[..., Any], benchmark: Any, row: str, si
     args: tuple[Any, ...]
     if row == "memcpy":
         function, args = copied, (correct, np.zeros_like(correct))
+    elif row == "filled":
+        function, args = partial(np.full, size, np.float32(1)), ()
     else:
         function, args = (weight_map if row == "ours" else scipy_weight_map), (hole,)
-    moved = hole.nbytes + correct.nbytes if row != "memcpy" else 2 * correct.nbytes
+    moved = {"memcpy": 2 * correct.nbytes, "filled": correct.nbytes}.get(row, hole.nbytes + correct.nbytes)
     result = throughput(function, *args, megapixels=hole.size / 1e6, bytes_moved=moved)
-    assert_allclose(result, correct, rtol=1e-5)
+    assert_allclose(result, correct if row != "filled" else 1, rtol=1e-5)
 
 
 def seconds(function: Callable[[], Any]) -> float:
@@ -75,7 +78,7 @@ def seconds(function: Callable[[], Any]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("size", "at_most", "pairs"), [((256, 64, 64), 4.0, 1000), ((1, 4096, 4096), 2.0, 60)], ids=["batch", "large"]
+    ("size", "at_most", "pairs"), [((256, 64, 64), 2.5, 1000), ((1, 4096, 4096), 2.0, 60)], ids=["batch", "large"]
 )
 def test_weight_map_against_a_copy(
     benchmark: Any, capsys: pytest.CaptureFixture[str], size: tuple[int, int, int], at_most: float, pairs: int
