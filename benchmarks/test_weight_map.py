@@ -1,8 +1,8 @@
 """Eq. 7 beside SciPy's box filter and beside a copy of its output, the least that any program must move.
 
 `weight_map` is timed as a user calls it: it checks the hole, reads it as far as it takes to know what it means (here at
-once; all of it where it holds only 0 and 1, 0.7 ms at 4096x4096 on an AMD EPYC) and allocates its output, which at 64 MB
-means fresh pages: for the system to zero them takes nearly as long as the copy, which goes from warm memory to warm
+once; all of it where it holds only 0 and 1, 0.7 ms at 4096x4096 on an AMD EPYC) and allocates its output, which at 64
+MB means fresh pages: for the system to zero them takes nearly as long as the copy, which goes from warm memory to warm
 memory.  So the floor of the large one is the row "filled": fresh memory with a number in it, 1.4 copies on that EPYC.
 """
 
