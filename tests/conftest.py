@@ -38,7 +38,9 @@ LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-durations", action="store_true", help=f"write what each test takes to {DURATIONS.name}")
+    parser.addoption(
+        "--write-durations", action="store_true", help=f"write what each test that runs takes to {DURATIONS.name}"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,6 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def _name(item: pytest.Item) -> str:
     """A test's name, the same for all its cases."""
     return item.nodeid.partition("[")[0]
+
+
+def _file(name: str) -> str:
+    return name.partition("::")[0]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -92,8 +98,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.getoption("--write-durations"):
         seconds = session.config.stash[SECONDS]
-        told = {name: round(taken, 1) for name, taken in sorted(seconds.items()) if taken >= RECORDED}
-        DURATIONS.write_text(json.dumps(told, indent=1) + "\n")
+        # what was measured before is kept of files that were not run and are still there
+        before, ran, root = json.loads(DURATIONS.read_text()), set(map(_file, seconds)), session.config.rootpath
+        told = {name: before[name] for name in before if _file(name) not in ran and (root / _file(name)).exists()}
+        told |= {name: round(taken, 1) for name, taken in seconds.items() if taken >= RECORDED}
+        DURATIONS.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
 
 
 @pytest.fixture
