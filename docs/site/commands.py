@@ -10,7 +10,7 @@ from faceinpaint_fast.cli.main import app as commands
 PAGE = "docs/reference/commands"
 
 
-def on_page(app, name, source):
+def on_page(_app, name, source):
     """Sphinx's event: what is in `source` may be changed."""
     if name == PAGE:
         source[0] += helps()

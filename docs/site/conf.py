@@ -41,6 +41,8 @@ templates_path = ["templates"]
 myst_enable_extensions = ["dollarmath"]
 # headings that a link may lead to, as GitHub has them
 myst_heading_anchors = 3
+# quotes and dashes as they were typed: an option has two hyphens
+smartquotes = False
 
 # a docstring's parts, in the order of their file
 autodoc_member_order = "bysource"

@@ -15,7 +15,7 @@ NAMES = r"[\w*]+(?:, [\w*]+)*"
 ENTRY = re.compile(rf"(?P<names>{NAMES})(?:\s{{2,}}(?P<text>\S.*))?")
 
 
-def on_docstring(app, what, name, obj, options, lines):
+def on_docstring(_app, _what, _name, _object, _options, lines):
     """Sphinx's event: the lines are changed in place."""
     blocks = [list(block) for blank, block in groupby(lines, key=lambda line: not line.strip()) if not blank]
     lines[:] = [line for block in blocks for line in [*_shown(block), ""]]

@@ -5,7 +5,7 @@ from pathlib import PurePath
 FOLDER = PurePath("benchmarks/results")
 
 
-def on_page(app, name, source):
+def on_page(_app, name, source):
     """Sphinx's event: what is in `source` may be changed."""
     page = PurePath(name)
     if page.parent == FOLDER and not source[0].startswith("# "):

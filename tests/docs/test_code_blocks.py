@@ -180,10 +180,7 @@ def by_bash(line, block):
 def as_shown(text):
     """The pattern of what a page shows: with other numbers, and anything in place of `...`."""
     words = re.split(rf"({NUMBER}|\.\.\.)", text.strip())
-    pattern = (
-        r"[\s\S]*?" if word == "..." else NUMBER if i % 2 else re.escape(word)
-        for i, word in enumerate(words)
-    )
+    pattern = (r"[\s\S]*?" if word == "..." else NUMBER if i % 2 else re.escape(word) for i, word in enumerate(words))
     return "".join(pattern)
 
 
