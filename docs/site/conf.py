@@ -46,6 +46,8 @@ smartquotes = False
 
 # a docstring's parts, in the order of their file
 autodoc_member_order = "bysource"
+# defaults as they are written
+autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100

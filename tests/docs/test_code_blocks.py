@@ -60,11 +60,11 @@ NOT_RUN = {
     ("docs/tutorials/training.md", "python -m pip install 'faceinpaint_fast[cli,photo,train]'"): INSTALLS,
     ("docs/tutorials/training.md", "faceinpaint train faces/ --out model --images 900000 --plot losses.png"): HOURS,
     ("docs/tutorials/training.md", "faceinpaint train faces/ --out model --from faces64 --images 100000"): HOURS,
-    ("docs/tutorials/cpp.md", "faceinpaint export faceinpaint_fast/weights/faces64 -o inpaint.pt2"): MINUTES,
+    ("docs/tutorials/cpp.md", "faceinpaint export faces64 -o inpaint.pt2"): MINUTES,
     ("docs/tutorials/cpp.md", 'cmake -S examples/cpp -B build/cpp -DCMAKE_PREFIX_PATH="$(python -c \'import torch; '
      'print(torch.utils.cmake_prefix_path)\')"'): MINUTES,
     ("docs/tutorials/cpp.md", "build/cpp/inpaint inpaint.pt2 face.ppm hole.pgm restored.ppm"): MINUTES,
-    ("examples/cpp/README.md", "faceinpaint export ../../faceinpaint_fast/weights -o inpaint.pt2"): MINUTES,
+    ("examples/cpp/README.md", "faceinpaint export faces64 -o inpaint.pt2"): MINUTES,
 }  # fmt: skip
 # what a page takes for granted, run before its first block
 FACE = """
@@ -194,6 +194,13 @@ def test_what_is_not_run_is_there():
     there = {block.name for block in BLOCKS if block.language in RUN}
     assert NOT_RUN.keys() - there == set()
     assert GIVEN.keys() <= set(PAGES)
+
+
+def test_lines_of_cpp_are_the_example_s():
+    lines = {line.strip() for line in (ROOT / "examples/cpp/main.cpp").read_text().splitlines()}
+    shown = [line for block in BLOCKS if block.language == "cpp" for line in block.text.splitlines()]
+    assert shown
+    assert set(shown) <= lines
 
 
 def test_commands_of_all_blocks_have_the_options_that_they_are_given():
