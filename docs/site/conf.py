@@ -23,6 +23,7 @@ PAGES = [
     "faceinpaint_fast/weights/*/README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "README.md",
     "SECURITY.md",
 ]
 

