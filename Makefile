@@ -12,7 +12,7 @@ BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
 LEVELS ?=
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-levels durations lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-levels durations docs lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -23,6 +23,10 @@ test: $(READY)
 # without what tests/durations.json has as slow; it says which tests these are
 test-fast: $(READY)
 	$(BIN)/python -m pytest -m "not slow" --durations=0 --durations-min=1
+
+# every block of code in the documents, and what else is said there; part of `make test`
+test-docs: $(READY)
+	$(BIN)/python -m pytest tests/docs
 
 # the kernels of each level beside one another, and the whole of it on processors that can do less, emulated by qemu-user,
 # which has no AVX-512: minutes a processor
@@ -37,6 +41,10 @@ test-levels: $(READY)
 # all tests, and what each of them takes, for test-fast to go by
 durations: $(READY)
 	$(BIN)/python -m pytest --write-durations
+
+# the site, in out/site; a warning is an error, and nothing is fetched
+docs: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs/site . out/site
 
 lint: $(READY)
 	$(BIN)/ruff check .
