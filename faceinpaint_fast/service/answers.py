@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from faceinpaint_fast.service import refusal
 from faceinpaint_fast.service.refusal import Refusal
@@ -72,6 +73,19 @@ async def unless_left(request: Request, task: asyncio.Task[Answer]) -> Answer | 
     finally:
         leaves.cancel()
         task.cancel()
+
+
+class Streamed(StreamingResponse):
+    """An answer that is sent as it is made, and has a place until it is sent, or the client has left."""
+
+    def __init__(self, content: AsyncIterator[bytes], *, media_type: str, place: contextlib.ExitStack) -> None:
+        super().__init__(content, media_type=media_type)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it."""
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 class Events:

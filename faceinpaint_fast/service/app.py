@@ -18,19 +18,23 @@ from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from PIL import Image
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from faceinpaint_fast import __version__
-from faceinpaint_fast.service import answers, documents, iopaint
+from faceinpaint_fast.service import answers, documents, iopaint, refusal
+from faceinpaint_fast.service.archive import MEDIA
 from faceinpaint_fast.service.asked import Asked, file_of
-from faceinpaint_fast.service.body import fields_of
+from faceinpaint_fast.service.batch import Batch
+from faceinpaint_fast.service.body import fields_of, whole
 from faceinpaint_fast.service.call import Call
 from faceinpaint_fast.service.door import Door
 from faceinpaint_fast.service.refusal import Refusal
 from faceinpaint_fast.service.service import Answer, Service
 
 LOG = logging.getLogger(__name__)
+LEFT = 499  # the status of a request whose client does not wait for an answer
 INPAINT, FACES, BATCH = "/v1/inpaint", "/v1/faces", "/v1/inpaint/batch"
 PAGE = files("faceinpaint_fast") / "service" / "page"
 
@@ -56,6 +60,8 @@ def application(service: Service) -> Door:
     )
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(ClientDisconnect, _unheard)
     _add_work(app, service)
     _add_state(app, service)
     _add_page(app)
@@ -87,6 +93,18 @@ def _add_work(app: FastAPI, service: Service) -> None:
             raise Refusal(422, "fields: expected an image alone, got another", "image")
         with service.held():
             return JSONResponse(await service.find(image, _call(request)))
+
+    @app.post(BATCH, **documents.batch())
+    async def batch(request: Request) -> Response:
+        """Restore the pictures of a zip or a tar, whose holes are called as they are with _mask behind the name."""
+        service.room.check()
+        data = await whole(request)
+        place = contextlib.ExitStack()
+        place.enter_context(service.held())
+        with place:
+            fields = dict(request.query_params)
+            made = await asyncio.to_thread(Batch.of, service, data, fields)
+            return answers.Streamed(made.sent(), media_type=MEDIA[made.archive.kind], place=place.pop_all())
 
     @app.post(iopaint.PATH, **documents.iopaint(example))
     async def iopaint_inpaint(request: Request) -> Response:
@@ -144,8 +162,7 @@ async def _answered(request: Request, service: Service, asked: Asked) -> Respons
         return events.of(task)
     answer = await answers.unless_left(request, task)
     if answer is None:
-        # which nobody hears
-        return Response(status_code=499)
+        return Response(status_code=LEFT)
     if kind == answers.JSON:
         return JSONResponse(answers.as_json(answer, request_id))
     return answers.picture(answer, asked.options.seed)
@@ -167,6 +184,16 @@ async def _refused(request: Request, error: Exception) -> Response:
         error = Refusal(error.status_code, f"path: {error.detail}", **dict(error.headers or {}))
     assert isinstance(error, Refusal)
     return answers.refused(error, request.state.request_id)
+
+
+async def _failed(request: Request, _error: Exception) -> Response:
+    """Returns the answer where something has gone wrong, which the door logs."""
+    return answers.refused(refusal.unforeseen(), request.state.request_id)
+
+
+async def _unheard(_request: Request, _error: Exception) -> Response:
+    """Returns the answer to a client that has left, which nobody hears."""
+    return Response(status_code=LEFT)
 
 
 def _example(size: int) -> str:

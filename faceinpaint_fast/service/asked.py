@@ -32,11 +32,14 @@ def _of_text(value: Any) -> Any:
 Number = Annotated[float, Field(ge=-FAR, le=FAR, allow_inf_nan=False)]
 Four = Annotated[list[Number], Field(min_length=4, max_length=4)]
 Point = Annotated[list[Number], Field(min_length=2, max_length=2)]
-Faces = Annotated[list[Four] | None, BeforeValidator(_of_text), Field(min_length=1, max_length=MOST_FACES)]
-Points = Annotated[
-    list[Annotated[list[Point], Field(min_length=5, max_length=5)]] | None,
+Five = Annotated[list[Point], Field(min_length=5, max_length=5)]
+Faces = Annotated[
+    Annotated[list[Four], Field(min_length=1, max_length=MOST_FACES)] | None,
     BeforeValidator(_of_text),
-    Field(min_length=1, max_length=MOST_FACES),
+]
+Points = Annotated[
+    Annotated[list[Five], Field(min_length=1, max_length=MOST_FACES)] | None,
+    BeforeValidator(_of_text),
 ]
 Model = TypeVar("Model", bound=BaseModel)
 Format = Literal["png", "jpeg", "webp", "tiff", "bmp", "ppm", "same"]

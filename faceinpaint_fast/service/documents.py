@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from faceinpaint_fast.service.archive import MEDIA
 from faceinpaint_fast.service.asked import Options
+from faceinpaint_fast.service.batch import BatchOptions
 from faceinpaint_fast.service.iopaint import Body
 
 ABOUT = "Restores missing parts of face photographs. White = fill; known pixels come back bit for bit."
@@ -93,6 +95,19 @@ def faces(example: str) -> dict[str, Any]:
         "multipart/form-data": {"schema": _object({"image": FILE}, ["image"])},
     }
     return _route(content, {"application/json": {"schema": FOUND}}, "Its faces, in pixels of the upright picture.")
+
+
+def batch() -> dict[str, Any]:
+    """Returns the documents of `POST /v1/inpaint/batch`."""
+    content = {media: {"schema": FILE} for media in MEDIA.values()}
+    route = _route(content, content, "The restored pictures, and manifest.jsonl with a line on each.")
+    own = _schema(BatchOptions)["properties"]
+    parameters = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in own.items()
+        if name not in ("boxes", "eyes", "landmarks")
+    ]
+    return {**route, "openapi_extra": {**route["openapi_extra"], "parameters": parameters}}
 
 
 def iopaint(example: str) -> dict[str, Any]:
