@@ -19,7 +19,7 @@ from fastapi_offline import FastAPIOffline
 from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from faceinpaint_fast import __version__
@@ -99,9 +99,8 @@ def _add_work(app: FastAPI, service: Service) -> None:
         """Restore the pictures of a zip or a tar, whose holes are called as they are with _mask behind the name."""
         service.room.check()
         data = await whole(request)
-        place = contextlib.ExitStack()
-        place.enter_context(service.held())
-        with place:
+        with contextlib.ExitStack() as place:
+            place.enter_context(service.held())
             fields = dict(request.query_params)
             made = await asyncio.to_thread(Batch.of, service, data, fields)
             return answers.Streamed(made.sent(), media_type=MEDIA[made.archive.kind], place=place.pop_all())
@@ -143,7 +142,10 @@ def _add_page(app: FastAPI) -> None:
     folder = Path(str(PAGE))
 
     app.mount("/page", StaticFiles(directory=folder), "page")
-    app.mount("/", StaticFiles(directory=folder, html=True), "root")
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(folder / "index.html")
 
 
 def _call(request: Request) -> Call:
@@ -170,11 +172,12 @@ async def _answered(request: Request, service: Service, asked: Asked) -> Respons
 
 def _begun(service: Service, asked: Asked, call: Call) -> asyncio.Task[Answer]:
     """Returns the work of a request, which has a place until it is done; a Refusal where there is none."""
-    place = contextlib.ExitStack()
-    place.enter_context(service.held())
-    task = asyncio.create_task(service.restore(asked, call))
+    with contextlib.ExitStack() as place:
+        place.enter_context(service.held())
+        task = asyncio.create_task(service.restore(asked, call))
+        kept = place.pop_all()
     # not within the task: one that is given up before it begins never gets there
-    task.add_done_callback(lambda _: place.close())
+    task.add_done_callback(lambda _: kept.close())
     return task
 
 

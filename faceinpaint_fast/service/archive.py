@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 from faceinpaint_fast.images import EXTENSIONS
 from faceinpaint_fast.service.asked import shown
@@ -78,8 +78,8 @@ class Written:
         self._file = _Pieces()
         self._names = {MANIFEST}
         self._lines: list[str] = []
-        self._zip = zipfile.ZipFile(self._file, "w") if kind == "zip" else None
-        self._tar = tarfile.open(mode="w|", fileobj=self._file) if kind == "tar" else None  # noqa: SIM115
+        self._zip = zipfile.ZipFile(cast(BinaryIO, self._file), "w") if kind == "zip" else None
+        self._tar = tarfile.open(mode="w|", fileobj=cast(BinaryIO, self._file)) if kind == "tar" else None  # noqa: SIM115
 
     def place(self, name: str, extension: str) -> str:
         """Returns what a restored picture is called there; a Refusal for a name that leads out of a folder."""
@@ -116,19 +116,18 @@ class Written:
         return sent + self._file.taken()
 
 
-class _Pieces(io.RawIOBase):
+class _Pieces:
     """A file that can be written to its end alone, and whose beginning is taken away."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, data: Any) -> int:
         self._pieces.append(bytes(data))
         return len(data)
+
+    def flush(self) -> None:
+        pass
 
     def taken(self) -> bytes:
         taken, self._pieces = b"".join(self._pieces), []

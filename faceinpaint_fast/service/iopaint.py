@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.service import pictures, refusal
+from faceinpaint_fast.service import pictures
 from faceinpaint_fast.service.asked import Asked, Options, file_of, options_of
 from faceinpaint_fast.service.pictures import Damaged
 from faceinpaint_fast.service.refusal import Refusal
@@ -35,14 +35,15 @@ def asked(fields: dict[str, Any]) -> Asked:
 
 def damaged(asked: Asked, most: int) -> Damaged:
     """Returns the picture of a request with the hole that its mask shows; a Refusal for what does not fit."""
-    claim = pictures.claim(asked.image, "image", most)
+    its_format = pictures.claim(asked.image, "image", most).format
     picture = pictures.read(asked.image)
     assert isinstance(asked.hole, bytes)
     try:
         missing = pictures.mask(asked.hole, picture)
     except InputError as error:
-        raise refusal.of(error, "mask") from error
-    return Damaged(picture, claim.format, picture.pixels, missing)
+        # as IOPaint says of one of another size
+        raise Refusal(400, str(error), "mask") from error
+    return Damaged(picture, its_format, picture.pixels, missing)
 
 
 def body_of(why: Refusal, request_id: str) -> dict[str, Any]:

@@ -47,11 +47,10 @@ class Encoded:
     remarks: tuple[str, ...]
 
 
-def size_of(asked: Asked, most: int) -> int:
-    """Returns how many pixels the files of a request claim; a Refusal for a file that is none, or claims too many."""
-    claims = [claim(asked.image, "image", most)]
-    claims += [claim(asked.hole, "hole", most)] if isinstance(asked.hole, bytes) else []
-    return sum(each.width * each.height for each in claims)
+def claims(asked: Asked, most: int) -> list[images.Claim]:
+    """Returns what the files of a request claim, the picture first; a Refusal for one that is none, or too large."""
+    found = [claim(asked.image, "image", most)]
+    return found + ([claim(asked.hole, "hole", most)] if isinstance(asked.hole, bytes) else [])
 
 
 def claim(data: bytes, name: str, most: int) -> images.Claim:
@@ -75,17 +74,16 @@ def damaged(asked: Asked, most: int) -> Damaged:
     its_format = claim(asked.image, "image", most).format
     picture = read(asked.image)
     try:
-        missing = _hole(asked, picture, most)
+        missing = _hole(asked, picture)
     except InputError as error:
         raise refusal.of(error, "hole") from error
     return Damaged(picture, its_format, picture.pixels, missing)
 
 
-def _hole(asked: Asked, picture: PictureFile, most: int) -> NDArray[np.bool_]:
+def _hole(asked: Asked, picture: PictureFile) -> NDArray[np.bool_]:
     options = asked.options
     source = None
     if isinstance(asked.hole, bytes):
-        images.claim_of(asked.hole, "hole", most)
         source = BytesIO(asked.hole)
     said = asked.hole if isinstance(asked.hole, str) else "hole"
     missing, _ = holes.read_hole(said, picture, options.seed, invert=options.invert, force=options.force, source=source)

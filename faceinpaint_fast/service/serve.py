@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 import warnings
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ LOG = logging.getLogger(__name__)
 HEAD_BYTES = 16 * 1024  # of a request's line and headers
 IDLE_SECONDS = 5  # that a connection stays open without a request
 START_SECONDS = 60  # in which a worker must say that it lives
+SWITCH = 0.001  # seconds after which a thread that works lets another one have Python
 HELD = ExitStack()  # what a process holds for as long as it lives
 
 
@@ -43,7 +45,7 @@ class Worker:
 
     def __call__(self) -> Door:
         """Returns the application of a service of the settings."""
-        begin_logging()
+        begin()
         # torch takes seconds to import, and the supervisor has no need of it
         from faceinpaint_fast.models import load_model
         from faceinpaint_fast.service.app import application
@@ -70,7 +72,7 @@ def serve(settings: Settings) -> None:
 
     Raises InputError where it cannot listen, ModelError for a model that cannot be loaded.
     """
-    begin_logging()
+    begin()
     if settings.is_open:
         LOG.warning("anybody who reaches this machine may use the service: there is no token")
     listener = _listener(settings)
@@ -90,9 +92,10 @@ def serve(settings: Settings) -> None:
         Multiprocess(config, sockets=[listener]).run()
 
 
-def begin_logging() -> None:
-    """Has a process log as a service does, and warn of nothing that a client's picture has brought about."""
+def begin() -> None:
+    """Has a process log as a service does, warn of no client's picture, and answer while its threads work."""
     log_to_stderr()
+    sys.setswitchinterval(SWITCH)
     # Python keeps every text that it has warned of
     warnings.simplefilter("ignore")
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast import images
 from faceinpaint_fast.arrays import thread_count
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.models import Model
@@ -79,10 +80,12 @@ class Service:
         self._inpainter = inpainter or Inpainter.of(model, config=settings.search, device=settings.device)
         self._detector = Mtcnn() if detector is None else detector
         self.engine = Engine(self._inpainter, batch=settings.batch, window=settings.window, batched=self._batched)
-        self.room = Room(settings.queue, PICTURES * settings.pixels)
+        self.room = Room(settings.queue, PICTURES * settings.pixels, settings.deadline)
         threads = thread_count()
         self._desk = ThreadPoolExecutor(threads, "desk")
-        self._photographs = ThreadPoolExecutor(threads, "photograph")
+        # more than there are cores, as they wait for the engine most of the time; those that do not have a core each
+        self._photographs = ThreadPoolExecutor(max(threads, settings.batch), "photograph")
+        self._cores = threading.Semaphore(threads)
         self.is_ready = self.is_ending = False
         self._patience = threading.Timer(SECONDS_TO_END - SECONDS_TO_TELL, self.end)
         self._patience.daemon = True
@@ -95,6 +98,7 @@ class Service:
     def warm_up(self) -> None:
         """Does what first requests would wait for, and begins to work at them."""
         self._inpainter.warm_up()
+        images.claim_of(b"P5 1 1 255 0", "image", 1)
         self._detector(np.zeros((self.size, self.size, 3), np.uint8))
         self.engine.start()
         self.is_ready = True
@@ -131,8 +135,11 @@ class Service:
     async def restored(self, asked: Asked, call: Call, read: Callable[[], Damaged], faceless: bool = False) -> Answer:
         """Returns what came of a request whose picture and hole are read in this way."""
         start = time.perf_counter()
-        claimed = pictures.size_of(asked, self.settings.pixels)
-        with self.room.pictures(claimed):
+        claims = pictures.claims(asked, self.settings.pixels)
+        image, pixels = claims[0], sum(each.width * each.height for each in claims)
+        is_photograph = asked.options.ways or (image.width, image.height) != (self.size, self.size)
+        lane = self.room.photographs if is_photograph else self.room.faces
+        with self.room.pictures(lane, pixels):
             damaged = await self._at(self._desk, call, "decode", read)
             options = asked.options
             if not damaged.missing.any():
@@ -143,10 +150,10 @@ class Service:
             else:
                 work = partial(self._photograph, damaged, options, call, faceless)
                 found = await self._at(self._photographs, call, None, work)
+            call.may_take_long()
             write = partial(pictures.encoded, damaged, found.pixels, options.format)
             picture = await self._at(self._desk, call, "encode", write)
         call.seconds["total"] = time.perf_counter() - start
-        self.room.took(call.seconds["total"])
         for stage, seconds in call.seconds.items():
             self.measures.seconds.labels(stage).observe(seconds)
         return Answer(picture, found.faces, found.losses, [*found.remarks, *picture.remarks], dict(call.seconds))
@@ -154,14 +161,16 @@ class Service:
     async def find(self, image: bytes, call: Call) -> dict[str, Any]:
         """Returns the size of a picture, upright, and its faces, as JSON has them."""
         claim = pictures.claim(image, "image", self.settings.pixels)
-        with self.room.pictures(claim.width * claim.height):
+        with self.room.pictures(self.room.photographs, claim.width * claim.height):
             return await self._at(self._photographs, call, "find", partial(self._looked, image))
 
     def _looked(self, image: bytes) -> dict[str, Any]:
-        pixels = pictures.read(image).pixels
-        restorer = self._restorer()
+        with self._cores:
+            pixels = pictures.read(image).pixels
+            restorer = self._restorer()
+            found = restorer.find(pixels)
         height, width = pixels.shape[:2]
-        return {"width": width, "height": height, "faces": [_told(restorer, each) for each in restorer.find(pixels)]}
+        return {"width": width, "height": height, "faces": [_told(restorer, each) for each in found]}
 
     def _is_aligned(self, damaged: Damaged, options: Options) -> bool:
         """Whether it is an aligned face; a Refusal where it should be one and is not."""
@@ -182,23 +191,29 @@ class Service:
             faces = [
                 Face(image, hole, seed, options.iterations, call) for image, hole in zip(images, holes, strict=True)
             ]
-            done = [self.engine.submit(face) for face in faces]
-            return _together([_waited(each, call) for each in done])
+            self._cores.release()
+            try:
+                done = [self.engine.submit(face) for face in faces]
+                return _together([_waited(each, call) for each in done])
+            finally:
+                self._cores.acquire()
 
         restorer = self._restorer(through)
         field = options.ways[0] if options.ways else "image"
         call.heard("photograph", 0, 100)
         try:
             points = self._points(restorer, damaged, options)
-            result = restorer(
-                damaged.pixels,
-                damaged.missing,
-                faces=points,
-                mirror=options.mirror,
-                seed=options.seed,
-                faceless=faceless,
-                progress=lambda share: call.heard("photograph", round(100 * share), 100),
-            )
+            with self._cores:
+                call.check()
+                result = restorer(
+                    damaged.pixels,
+                    damaged.missing,
+                    faces=points,
+                    mirror=options.mirror,
+                    seed=options.seed,
+                    faceless=faceless,
+                    progress=lambda share: call.heard("photograph", round(100 * share), 100),
+                )
         except InputError as error:
             raise refusal.of(error, field) from error
         for stage, seconds in result.seconds.items():

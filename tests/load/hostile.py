@@ -168,7 +168,9 @@ async def _run(folder: Path, half_open: int, rounds: int) -> dict[str, Any]:
             "statuses": dict(answered),
             "wrong": wrong[:8],
             "good before, median ms": round(1000 * float(np.median(before)), 1),
-            "good meanwhile, median and most ms": [round(1000 * float(each), 1) for each in (np.median(during), max(during))],
+            "good meanwhile, median and most ms": [
+                round(1000 * float(each), 1) for each in (np.median(during), max(during))
+            ],
             "half-open closed": closed,
             "of": half_open,
         }
