@@ -82,13 +82,13 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     if settings.workers == 1:
-        uvicorn.Server(_config(Worker(settings)())).run([listener])
+        uvicorn.Server(_config(Worker(settings)(), settings)).run([listener])
         return
     with tempfile.TemporaryDirectory(prefix="faceinpaint-") as folder:
         os.environ[FOLDER] = folder
         # what compiled code and torch take for the number of threads
         os.environ["OMP_NUM_THREADS"] = str(max(1, core_count() // settings.workers))
-        config = _config(Worker(settings, Path(folder)), factory=True, workers=settings.workers)
+        config = _config(Worker(settings, Path(folder)), settings, factory=True)
         Multiprocess(config, sockets=[listener]).run()
 
 
@@ -100,7 +100,7 @@ def begin() -> None:
     warnings.simplefilter("ignore")
 
 
-def _config(app: object, **more: object) -> uvicorn.Config:
+def _config(app: object, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=Protocol,
@@ -115,7 +115,9 @@ def _config(app: object, **more: object) -> uvicorn.Config:
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=SECONDS_TO_END,
         timeout_worker_healthcheck=START_SECONDS,
-        **more,  # type: ignore[arg-type]
+        limit_concurrency=settings.connections,
+        workers=settings.workers,
+        factory=factory,
     )
 
 

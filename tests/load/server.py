@@ -62,7 +62,7 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=seconds) as answer:
             return bytes(answer.read())
 
-    def wait(self, seconds: float = 60) -> float:
+    def wait(self, seconds: float = 240) -> float:
         """Waits until it is ready; returns how long that took."""
         start = time.monotonic()
         while time.monotonic() - start < seconds:

@@ -51,31 +51,55 @@ def test_pictures_have_so_many_pixels_at_a_time_but_one_alone_may_have_more():
         refused(room.pictures(room.faces, 1))
 
 
-def test_who_would_not_begin_in_time_is_not_admitted(monkeypatch):
+@pytest.fixture
+def now(monkeypatch):
+    """A clock that goes on when it is told to."""
     now = [100.0]
     monkeypatch.setattr(of_room.time, "monotonic", lambda: now[0])
-    lane = Lane(seconds=40, each=2.0)
+    return now
+
+
+def test_who_would_not_begin_in_time_is_not_admitted(now):
+    lane = Lane(seconds=40, each=2.0, last=8)
     with contextlib.ExitStack() as held:
         for _ in range(6):
             held.enter_context(lane.held())
         refused(lane.held())
     # once they are known to be quick there is room for more
-    for _ in range(50):
+    for _ in range(20):
         with lane.held():
             now[0] += 0.1
+    assert lane.each == pytest.approx(0.1)
     with contextlib.ExitStack() as held:
         for _ in range(60):
             held.enter_context(lane.held())
 
 
-def test_a_lane_that_had_nothing_to_do_is_not_taken_for_slow(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(of_room.time, "monotonic", lambda: now[0])
-    lane = Lane(seconds=20, each=0.1)
+def test_those_of_a_batch_that_are_done_at_once_are_not_taken_for_quick_or_slow(now):
+    lane = Lane(seconds=40, each=0.1, last=64)
+    for _ in range(10):
+        with contextlib.ExitStack() as held:
+            for _ in range(16):
+                held.enter_context(lane.held())
+            now[0] += 1.6
+    # by how many batches happen to be among the last 64
+    assert 0.07 < lane.each < 0.13
+
+
+def test_a_lane_that_had_nothing_to_do_is_not_taken_for_slow(now):
+    lane = Lane(seconds=20, each=0.1, last=8)
     for _ in range(20):
         now[0] += 3600
         with lane.held():
             now[0] += 0.1
-    with lane.held(), lane.held():
-        pass
+    assert lane.each == pytest.approx(0.1)
     assert lane.until_free == 1
+
+
+def test_what_fails_tells_nothing(now):
+    lane = Lane(seconds=20, each=0.1, last=8)
+    for _ in range(8):
+        with contextlib.suppress(KeyError), lane.held():
+            now[0] += 5
+            raise KeyError
+    assert lane.each == pytest.approx(0.1)
