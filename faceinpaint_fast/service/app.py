@@ -46,6 +46,9 @@ def application(service: Service) -> Door:
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         warming = asyncio.create_task(asyncio.to_thread(service.warm_up))
         warming.add_done_callback(_warmed)
+        if service.settings.workers > 1:
+            # until then the others take what comes
+            await asyncio.wait([warming])
         yield {"service": service}
         await asyncio.wait([warming])
         await asyncio.to_thread(service.end)

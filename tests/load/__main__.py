@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--share", type=float, default=1.0, help="of their full size")
+    parser.add_argument("--out", type=Path, help="file that lines are added to")
     told = parser.parse_args()
     failed = 0
     for name in told.scenarios or SCENARIOS:
@@ -39,7 +41,12 @@ def main() -> int:
             except AssertionError as error:
                 failed += 1
                 said = {"passed": False, "why": str(error)}
-        print(json.dumps({"scenario": name, **said, "took": round(time.monotonic() - start, 1)}), flush=True)
+        busy = round(os.getloadavg()[1], 1)
+        line = {"scenario": name, **said, "took": round(time.monotonic() - start, 1), "load average": busy}
+        print(json.dumps(line), flush=True)
+        if told.out:
+            with told.out.open("a") as file:
+                file.write(json.dumps(line) + "\n")
     return int(failed > 0)
 
 
