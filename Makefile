@@ -39,7 +39,7 @@ SCENARIOS ?=
 SHARE ?= 1
 test-load: $(READY)
 	$(PIP) --quiet --constraint constraints.txt 'schemathesis>=4'
-	$(BIN)/python -m tests.load $(SCENARIOS) --share $(SHARE)
+	$(BIN)/python -m tests.load $(SCENARIOS) --share $(SHARE) --out out/service_load.jsonl
 
 # all tests, and what each of them takes, for test-fast to go by
 durations: $(READY)

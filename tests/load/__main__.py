@@ -45,6 +45,7 @@ def main() -> int:
         line = {"scenario": name, **said, "took": round(time.monotonic() - start, 1), "load average": busy}
         print(json.dumps(line), flush=True)
         if told.out:
+            told.out.parent.mkdir(parents=True, exist_ok=True)
             with told.out.open("a") as file:
                 file.write(json.dumps(line) + "\n")
     return int(failed > 0)

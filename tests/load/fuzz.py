@@ -14,7 +14,8 @@ from tests.load.server import lines, serving
 
 REQUESTS = 10_000
 PATHS = 8  # among which they are shared out
-HOOKS = os.environ | {"SCHEMATHESIS_HOOKS": "tests.load.fuzz_hooks"}
+ROOT = Path(__file__).resolve().parent.parent.parent
+HOOKS = os.environ | {"SCHEMATHESIS_HOOKS": "tests.load.fuzz_hooks", "PYTHONPATH": str(ROOT)}
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -34,7 +35,7 @@ def run(folder: Path, share: float) -> dict[str, Any]:
                 *("--max-examples", str(round(REQUESTS * share / PATHS)), "--seed", str(seed), "--no-color"),
                 *("--request-timeout", "30", "--suppress-health-check", "all"),
             ]
-            done = subprocess.run(command, env=HOOKS, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, cwd=folder, env=HOOKS, capture_output=True, text=True, check=False)
             before, asked = asked, len(requests(server.log))
             assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
             assert asked > before, done.stdout[-2000:]
