@@ -12,7 +12,7 @@ BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
 LEVELS ?=
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-levels durations docs lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-levels test-load durations docs lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -37,6 +37,13 @@ test-levels: $(READY)
 		qemu-x86_64 -cpu $$processor $(BIN)/python tests/emulated.py || exit 1; \
 		qemu-x86_64 -cpu $$processor $(BIN)/python -m faceinpaint_fast demo --iterations 2 --out out/$$processor.png || exit 1; \
 	done
+
+# the service under load: figures of each scenario, in minutes each; SHARE=0.1 is a tenth of it
+SCENARIOS ?=
+SHARE ?= 1
+test-load: $(READY)
+	$(PIP) --quiet --constraint constraints.txt 'schemathesis>=4'
+	$(BIN)/python -m tests.load $(SCENARIOS) --share $(SHARE) --out out/service_load.jsonl
 
 # all tests, and what each of them takes, for test-fast to go by
 durations: $(READY)

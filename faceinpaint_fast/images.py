@@ -101,6 +101,49 @@ def read_upright(source: Path | str | BinaryIO, *, name: str | None = None) -> U
         raise not_whole(name, error) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an image file says of itself before a pixel of it is decoded: Pillow's name of its format, and its size."""
+
+    format: str
+    width: int
+    height: int
+
+
+class FormatError(InputError):
+    """A file is of no format that is read."""
+
+
+class PixelsError(InputError):
+    """A file claims more pixels than are taken."""
+
+
+def claim_of(data: bytes, name: str, most: int) -> Claim:
+    """Returns what an image file claims, by its first bytes.
+
+    Raises FormatError for one of no known format, PixelsError for one that claims more than `most` pixels, and else
+    InputError for one whose beginning is broken; `name` stands for the file.
+    """
+    try:
+        with Image.open(BytesIO(data), formats=_decoders()) as image:
+            claim = Claim(str(image.format), *image.size)
+    except UnidentifiedImageError:
+        raise FormatError(f"{name}: expected one of {', '.join(_decoders())}, got none of these formats") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PixelsError(f"{name}: expected {most} pixels or fewer, got a claim of many more") from None
+    except Exception as error:
+        raise not_whole(name, error) from error
+    if claim.width * claim.height > most:
+        raise PixelsError(f"{name}: expected {most} pixels or fewer, got {claim.width}x{claim.height}")
+    return claim
+
+
+def _decoders() -> list[str]:
+    """Returns Pillow's names of the formats that are read, of those that it was built with."""
+    Image.init()
+    return [each for each in DECODERS if each in Image.OPEN]
+
+
 def not_whole(name: str, error: Exception) -> InputError:
     """Returns the error of a file whose decoder raised another."""
     return InputError(f"{name}: expected an image file that can be read whole, got: {error}")
@@ -146,8 +189,7 @@ def as_bytes(levels: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.floatin
 
 def _upright(data: bytes, name: str) -> Upright:
     """Pillow's exif_transpose would also rewrite the other EXIF tags, and fail where a camera wrote them oddly."""
-    Image.init()
-    with Image.open(BytesIO(data), formats=[each for each in DECODERS if each in Image.OPEN]) as image:
+    with Image.open(BytesIO(data), formats=_decoders()) as image:
         _check_claim(image, len(data))
         # the decoder of TIFF turns the image by itself, and takes the tag away
         image.load()

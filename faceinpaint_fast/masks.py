@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw, ImageFilter
+from PIL import Image, ImageColor, ImageDraw
 
 from faceinpaint_fast.checks import expect_number, in_unit, whole
 from faceinpaint_fast.errors import InputError
@@ -117,7 +116,7 @@ def doubt(levels: NDArray[np.uint8]) -> str | None:
     if spread < FAINT and len(np.unique(grey)) != 2:
         return f"one level, {low}" if spread == 0 else f"levels from {low} to {high} alone"
     between = (8 * (grey - low) > spread) & (8 * (high - grey) > spread)
-    most, least = (_filtered(levels, each).astype(np.int64) for each in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
+    most, least = (_of_neighbours(levels, each).astype(np.int64) for each in (np.maximum, np.minimum))
     third = between & (32 * (most - least) <= spread)
     if third.mean() > MOST_LEVEL:
         return f"a third level, {int(np.median(grey[third]))}, between {low} and {high}"
@@ -142,12 +141,19 @@ def of_colour(image: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
     except ValueError:
         raise InputError(f"colour: expected a name or #rrggbb, got {colour!r}") from None
     near = (np.abs(image.astype(np.int64) - painted) <= BRUSH).all(axis=-1)
-    return _filtered(np.where(near, 255, 0).astype(np.uint8), ImageFilter.MaxFilter) > 0
+    return _of_neighbours(np.where(near, 255, 0).astype(np.uint8), np.maximum) > 0
 
 
-def _filtered(levels: NDArray[np.uint8], chosen: Callable[[int], ImageFilter.Filter]) -> NDArray[np.uint8]:
-    """Returns what a filter chooses among each pixel and its eight neighbours."""
-    return np.asarray(Image.fromarray(levels).filter(chosen(3)))
+def _of_neighbours(levels: NDArray[np.uint8], choose: np.ufunc) -> NDArray[np.uint8]:
+    """Returns what is chosen among each pixel (H, W) and its eight neighbours.
+
+    Pillow's filters would have Python's lock as long, in which no other thread works.
+    """
+    height, width = levels.shape
+    wider = np.pad(levels, 1, mode="edge")
+    of_column = choose.reduce([wider[i : i + height] for i in range(3)])
+    chosen: NDArray[np.uint8] = choose.reduce([of_column[:, i : i + width] for i in range(3)])
+    return chosen
 
 
 def plane(hole: NDArray[Any], *, planar: bool, smallest: int = MOST_CHANNELS + 1) -> NDArray[Any]:

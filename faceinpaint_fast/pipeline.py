@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic
@@ -169,6 +169,18 @@ class Inpainter:
         _expect_config(config)
         config = model.resolved(config)
         return cls(model.generator, model.discriminator, encoder=model.encoder, config=config, device=device)
+
+    def iterating(self, iterations: int) -> Inpainter:
+        """Returns an Inpainter of the same networks that goes so many iterations over z, and else as this one does.
+
+        Nothing is loaded or packed again; on a CUDA device it has graphs of its own, and the searches of both wait for
+        each other.
+        """
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other.config = replace(self.config, iterations=iterations)
+        other._search = LatentSearch(self._networks, other.config, self.device)
+        return other
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -73,6 +73,7 @@ def test_the_command_names_its_extra_in_one_line():
         ("skimage", "train", ["calibrate", "{tmp}", "{tmp}"]),
         ("skimage", "train", ["train", "{tmp}", "--out", "{tmp}/model"]),
         ("skimage", "cli", ["parity"]),
+        ("uvicorn", "serve", ["serve"]),
     ],
 )
 def test_a_command_names_the_extra_that_it_lacks(absent, extra, arguments, tmp_path):

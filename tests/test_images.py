@@ -20,7 +20,10 @@ from PIL import Image, ImageFile
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import (
     EXTENSIONS,
+    FormatError,
+    PixelsError,
     check_writable,
+    claim_of,
     read_grey,
     read_image,
     write_image,
@@ -458,6 +461,20 @@ def test_a_small_file_that_claims_a_large_picture_is_refused_before_memory_is_ta
     monkeypatch.setattr(ImageFile.ImageFile, "load", never)
     with pytest.raises(InputError, match=r"a claim of \d+x\d+ pixels in \d+ bytes|decompression bomb"):
         read(claiming(format_, side, side))
+
+
+def test_a_claim_is_told_before_a_pixel_is_decoded(picture):
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    data, (height, width) = file.getvalue(), picture.shape[:2]
+    # all that is behind its head may be missing
+    claim = claim_of(data[:100], "x", width * height)
+    assert (claim.format, claim.width, claim.height) == ("PNG", width, height)
+    with pytest.raises(PixelsError, match=rf"^x: expected {width * height - 1} pixels or fewer, got {width}x"):
+        claim_of(data, "x", width * height - 1)
+    for other in (b"", b"<svg/>", data[1:]):
+        with pytest.raises(FormatError, match=r"^x: expected one of AVIF, "):
+            claim_of(other, "x", 99)
 
 
 def test_a_large_picture_of_few_colours_is_no_bomb(monkeypatch):

@@ -188,6 +188,20 @@ def test_what_the_hole_contains_does_not_matter(faces, inpainter, rng):
         same(inpainter(other, HOLES), found)
 
 
+def test_one_that_iterates_otherwise_has_the_same_networks(faces, generator, discriminator, encoder, inpainter):
+    longer = inpainter.iterating(9)
+    assert (longer.config.iterations, inpainter.config.iterations) == (9, 6)
+    assert longer._networks is inpainter._networks
+    config = dataclasses.replace(FAST, iterations=9)
+    made = Inpainter(generator, discriminator, encoder=encoder, config=config, device="cpu")
+    same(longer(faces, HOLES, seed=3), made(faces, HOLES, seed=3))
+    # and leaves the other as it was
+    before = Inpainter(generator, discriminator, encoder=encoder, config=FAST, device="cpu")
+    same(inpainter(faces, HOLES, seed=3), before(faces, HOLES, seed=3))
+    with pytest.raises(InputError, match="iterations: "):
+        inpainter.iterating(0)
+
+
 def test_neighbours_and_order_do_not_matter(faces, inpainter):
     found = inpainter(faces, HOLES, seed=[1, 2, 3])
     order = [2, 0, 1]

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from faceinpaint_fast import __version__
-from faceinpaint_fast.cli import batch, console, judge, restore, ship, train
+from faceinpaint_fast.cli import batch, console, judge, restore, serve, ship, train
 from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.extras import MissingExtraError
 
@@ -26,6 +26,7 @@ app = typer.Typer(pretty_exceptions_enable=False, suggest_commands=False)
 for command in (
     restore.inpaint,
     batch.batch,
+    serve.serve,
     restore.demo,
     train.train,
     train.train_encoder,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from faceinpaint_fast.photo.mirror import Mode, mirrored
 from faceinpaint_fast.photo.paste import Mask
 from faceinpaint_fast.photo.points import checked
 from faceinpaint_fast.photo.restoration import Restoration, RestoredFace
-from faceinpaint_fast.pipeline import Inpainter
+from faceinpaint_fast.pipeline import Inpainter, Inpainting
 
 NO_FACE = (
     "photo: expected a face, got none that the detector finds: say where it lies by faces=, on the command line"
@@ -36,6 +36,14 @@ NO_FACE = (
 )
 CLOSE = 2.0  # pixels of the photograph along one of the model's, more of which are not looked at
 AROUND = 12  # model pixels around a frame that are of use to its face
+
+
+class Faces(Protocol):
+    """Anything that restores aligned faces as an `Inpainter` does."""
+
+    def __call__(self, images: NDArray[Any], holes: NDArray[np.bool_], *, seed: int) -> Inpainting[NDArray[Any]]:
+        """Restores images (B, H, W, 3) where holes (B, H, W) are missing."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -63,17 +71,24 @@ class Restorer:
     inpainter  of a model that draws squares
     framing    which square of an aligned picture that is
     detector   finds faces where it is not said where they lie; None: MTCNN, when it is first needed
+    through    what restores aligned faces in place of the inpainter, such as a queue before it; None: a call of it
 
     Needs the extra `photo`: InputError without it.
     """
 
     def __init__(
-        self, inpainter: Inpainter, *, framing: Framing = CELEBA_108, detector: Detector | None = None
+        self,
+        inpainter: Inpainter,
+        *,
+        framing: Framing = CELEBA_108,
+        detector: Detector | None = None,
+        through: Faces | None = None,
     ) -> None:
         _, height, width = inpainter.image_shape
         if height != width:
             raise InputError(f"inpainter: expected a generator that draws squares, got {height}x{width}")
         self.inpainter, self._detector = inpainter, detector
+        self._restore: Faces = inpainter if through is None else through
         self._size, self._means = width, framing.detected_in(width)
 
     @classmethod
@@ -112,6 +127,7 @@ class Restorer:
         faces: Any = None,
         mirror: Mode = "auto",
         seed: int = 0,
+        faceless: bool = False,
         progress: Callable[[float], None] = lambda _: None,
     ) -> Restoration:
         """Restores a photograph where its hole is missing.
@@ -123,10 +139,11 @@ class Restorer:
         mirror    whether the other half of a face takes the place of T where it covers the hole: "on", "off", or where
                   it can be trusted, "auto"
         seed      of the searches
+        faceless  whether a photograph without a face is filled by the blend alone
         progress  hears the share that is done, up to 1
 
-        Raises InputError for what does not fit, and where no face is found.  Warns of a hole without a pixel: the
-        photograph comes back as it is.
+        Raises InputError for what does not fit, and, unless `faceless`, where no face is found.  Warns of a hole
+        without a pixel: the photograph comes back as it is.
         """
         if mirror not in get_args(Mode):
             raise InputError(f"mirror: expected one of {', '.join(get_args(Mode))}, got {mirror!r}")
@@ -140,7 +157,7 @@ class Restorer:
             return self._restoration(batch, work, [], [])
         with work.timed("find"):
             points = list(checked(faces)) if faces is not None else list(self._look(work.smooth))
-        if not points:
+        if not points and not faceless:
             raise InputError(NO_FACE)
         progress(0.1)
         frames = [self.frame(each) for each in points]
@@ -259,7 +276,7 @@ class Restorer:
         with warnings.catch_warnings():
             # of a part that is smaller than a model pixel nothing is missing there
             warnings.simplefilter("ignore", UserWarning)
-            result = self.inpainter(np.stack(squares), np.stack(holes), seed=work.seed)
+            result = self._restore(np.stack(squares), np.stack(holes), seed=work.seed)
         return {
             face: Attempt(each, result.generated[i], {name: float(loss[i]) for name, loss in result.losses.items()})
             for i, (face, each) in enumerate(points.items())

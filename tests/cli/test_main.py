@@ -18,7 +18,7 @@ from faceinpaint_fast.cli.main import main
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import read_config
 
-COMMANDS = ("inpaint", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "export", "doctor")
+COMMANDS = ("inpaint", "serve", "demo", "train", "calibrate", "frechet", "evaluate", "parity", "export", "doctor")
 
 
 def test_help_does_not_wait_for_torch():
@@ -30,7 +30,7 @@ try:
     main()
 except SystemExit as exit:
     assert not exit.code, exit.code
-slow = {"torch", "scipy", "skimage", "cupy", "triton", "matplotlib"} & set(sys.modules)
+slow = {"torch", "scipy", "skimage", "cupy", "triton", "matplotlib", "fastapi", "uvicorn"} & set(sys.modules)
 assert not slow, slow
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -61,6 +61,7 @@ def test_python_runs_the_package_as_the_command(module):
     ("command", "options"),
     [
         ("inpaint", ["--out", "--seed", "--iterations", "--config", "--model", "--device", "--invert", "--save-steps"]),
+        ("serve", ["--host", "--port", "--token", "--workers", "--batch", "--window", "--queue", "--deadline"]),
         ("demo", ["--out", "--seed", "--iterations", "--model", "--device"]),
         ("train", ["--out", "--images", "--width", "--batch", "--ema", "--precision", "--seed", "--device", "--plot"]),
         ("calibrate", ["--images", "--samples", "--plot", "--seed", "--device"]),

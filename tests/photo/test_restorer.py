@@ -175,6 +175,27 @@ def test_a_hole_that_touches_no_face_is_filled_by_the_blend_alone(pretrained, ph
     assert_allclose(result.others, [points])
 
 
+def test_a_photograph_without_a_face_may_be_filled_by_the_blend_alone(pretrained, photo, points, disc):
+    hole = eye(points, disc, photo.shape)
+    result = pretrained(photo, hole, faceless=True)
+    assert_array_equal(result.image, by_the_blend_alone(photo, hole))
+    assert (result.faces, result.others.shape) == ((), (0, 5, 2))
+    assert result.notes == ("the hole touches no face: it is filled by the blend alone",)
+
+
+def test_faces_may_be_restored_through_something_else(pretrained, photo, points, disc):
+    hole, calls = eye(points, disc, photo.shape), []
+
+    def through(images, holes, *, seed):
+        calls.append((images.shape, holes.shape, seed))
+        return pretrained.inpainter(images, holes, seed=seed)
+
+    other = Restorer(pretrained.inpainter, detector=lambda _: [], through=through)
+    result = other(photo, hole, faces=points, seed=3)
+    assert_array_equal(result.image, pretrained(photo, hole, faces=points, seed=3).image)
+    assert calls == [((1, 64, 64, 3), (1, 64, 64), 3)]
+
+
 def test_a_thin_hole_is_filled_by_the_blend_alone(pretrained, photo, points, rng):
     for hole in (rng.random(photo.shape[:2]) < 0.4, np.eye(*photo.shape[:2], dtype=bool)):
         result = pretrained(photo, hole, faces=points)
