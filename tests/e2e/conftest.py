@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.parser import BytesParser
 from io import BytesIO
 from typing import Any
@@ -131,28 +132,36 @@ class Visit:
 
     def asked(self, act: Callable[[], Any]) -> dict[str, bytes]:
         """Returns the fields of the form that the page sends for what `act` does; it is answered that the service ends."""
+        refusal = {"error": {"message": "service: ending", "field": None}, "request_id": "1"}
+        with self.forms(lambda route: route.fulfill(status=503, json=refusal)) as forms:
+            act()
+            self.page.wait_for_selector("#failure:not([hidden])")
+        return forms[0]
+
+    @contextmanager
+    def forms(self, answer: Callable[[Route], None]) -> Iterator[list[dict[str, bytes]]]:
+        """Gathers the fields of the forms that are sent to restore, each of which is answered so."""
         forms = list[dict[str, bytes]]()
 
-        def refuse(route: Route, request: Request) -> None:
-            forms.append(fields_of(request))
-            route.fulfill(status=503, json={"error": {"message": "service: ending", "field": None}, "request_id": "1"})
+        def gather(route: Route) -> None:
+            # only of a request that is held up here a browser tells the whole body
+            forms.append(fields_of(route.request))
+            answer(route)
 
-        self.page.route("**/v1/inpaint", refuse)
-        act()
-        self.page.wait_for_selector("#failure:not([hidden])")
+        self.page.route("**/v1/inpaint", gather)
+        yield forms
         self.page.unroute("**/v1/inpaint")
-        return forms[0]
 
     def hole(self) -> np.ndarray:
         """Returns the hole (H, W) as the page sends it."""
         return np.asarray(Image.open(BytesIO(self.asked(self.button("Restore").click)["hole"])))
 
-    def restored(self, act: Callable[[], Any]) -> dict[str, bytes]:
-        """Waits for what `act` has restored; returns the fields of the form that was sent, the last one if several were."""
-        with self.page.expect_request("**/v1/inpaint") as request:
+    def restored(self, act: Callable[[], Any]) -> list[dict[str, bytes]]:
+        """Waits for what `act` has restored; returns the fields of the forms that were sent."""
+        with self.forms(lambda route: route.continue_()) as forms:
             act()
-        self.wait_for("restored")
-        return fields_of(request.value)
+            self.wait_for("restored")
+        return forms
 
     def downloaded(self, act: Callable[[], Any]) -> tuple[str, bytes]:
         """Returns the name and the bytes of the file that `act` downloads."""
