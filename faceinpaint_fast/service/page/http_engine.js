@@ -25,9 +25,10 @@ export class HttpEngine {
    * above, also whether it was restored, and mirror: null or {used, why}.
    *
    * picture     a Photograph; hole: a Hole of its size
-   * options     seed, mirror, iterations, boxes ([x, y, width, height] around each face), format of the file, "png" or
-   *             "same" as the photograph's: what is null is left to the engine; signal: an AbortSignal
-   * onProgress  hears {stage, done, of}
+   * options     seed; spread, how far from its best guess a search begins; mirror; iterations; boxes, [x, y, width,
+   *             height] around each face; format of the file, "png", or "same" as the photograph's; what is null is left
+   *             to the engine; signal: an AbortSignal
+   * onProgress  hears {stage, done, of} of the work as a whole
    */
   async inpaint(picture, hole, { signal, ...options }, onProgress) {
     const form = new FormData();
@@ -39,10 +40,12 @@ export class HttpEngine {
     }
     const answer = await this.#asked("v1/inpaint", form, "text/event-stream", signal);
     let result = null;
+    let whole = null; // the stage that was told first: others are within it
     try {
       for await (const { event, data } of eventsOf(answer.body)) {
         const told = JSON.parse(data);
-        if (event === "progress") onProgress(told);
+        whole ??= told.stage;
+        if (event === "progress" && told.stage === whole) onProgress(told);
         else if (event === "result") result = resultOf(told);
         else if (event === "error") throw failureOf(told, told.status);
       }
