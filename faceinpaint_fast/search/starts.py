@@ -30,9 +30,7 @@ def _codes(seed: int, restarts: int, latent_size: int, attempts: int) -> Tensor:
     return torch.stack([torch.randn(restarts, latent_size, **settings) for _ in range(attempts)])
 
 
-def around(
-    guess: Tensor | None, codes: Tensor, restarts: int = 1, spreads: Sequence[float] | None = None
-) -> Tensor:
+def around(guess: Tensor | None, codes: Tensor, restarts: int = 1, spreads: Sequence[float] | None = None) -> Tensor:
     """Returns where to begin: codes (attempts, B, latent_size), those of the first attempt by the guess of their row.
 
     An image's first start is the guess itself, for noise costs quality (docs/decisions), or, where its spread is more

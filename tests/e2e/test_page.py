@@ -387,7 +387,12 @@ def test_errors_say_what_to_do(visit, photo, filed, rng):
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(429, "Try again in 7 seconds"), (503, "about to stop"), (504, "longer than this service allows"), (0, "does not answer")],
+    [
+        (429, "Try again in 7 seconds"),
+        (503, "about to stop"),
+        (504, "longer than this service allows"),
+        (0, "does not answer"),
+    ],
 )
 def test_what_passes_can_be_tried_again(visit, photo, status, advice):
     visit.open(photo)
@@ -404,6 +409,7 @@ def test_what_passes_can_be_tried_again(visit, photo, status, advice):
     visit.button("Restore").click()
     told(visit, advice, "abc" if status else "No answer")
     visit.page.unroute("**/v1/inpaint")
+    visit.answer_with(photo)
     # nothing is lost: the hole is there, and so is the button, which has the focus
     assert visit.page.evaluate("document.activeElement.id") == "restore"
     visit.page.keyboard.press("Enter")
@@ -420,7 +426,9 @@ def test_a_token_is_asked_for_and_used(visit, photo):
         if seen[-1] == "Bearer open sesame, please":
             route.continue_()
         else:
-            route.fulfill(status=401, json={"error": {"message": "token: expected one", "field": None}, "request_id": "1"})
+            route.fulfill(
+                status=401, json={"error": {"message": "token: expected one", "field": None}, "request_id": "1"}
+            )
 
     visit.page.route("**/v1/*", guard)
     visit.open(photo)
@@ -476,7 +484,7 @@ def test_fingers_paint_pinch_and_restore_on_a_phone(visits, photo, face):
         return visit.on_screen(x, y, SIZE)
 
     # two fingers that come almost at once paint nothing: they zoom and pan
-    scale = page.locator("#zoom").inner_text()
+    scale = page.locator("#zoom").text_content()
     touch("touchStart", see(100, 128))
     touch("touchStart", see(100, 128), see(150, 128))
     touch("touchMove", see(60, 128), see(190, 128))
@@ -498,7 +506,7 @@ def test_fingers_paint_pinch_and_restore_on_a_phone(visits, photo, face):
     assert np.array_equal(pixels_of(file)[~hole], np.asarray(face)[~hole])
 
 
-@pytest.mark.parametrize("width", [320, 360, 820, 1280])
+@pytest.mark.parametrize("width", [320, 820, 1280])
 def test_nothing_is_cut_off(visits, photo, width):
     visit = visits(viewport={"width": width, "height": 740})
 
@@ -523,6 +531,8 @@ def test_nothing_is_cut_off(visits, photo, width):
 
 def test_twelve_megapixels_are_painted_as_they_are(visit, face, filed):
     size = (4000, 3000)
+    none = {"width": 4000, "height": 3000, "faces": []}  # it would be looked for through all of them
+    visit.page.route("**/v1/faces", lambda route: route.fulfill(json=none))
     visit.open(filed(face.resize(size), "JPEG", quality=60), "large.jpg", "image/jpeg")
     diameter = visit.resize_brush(50)
     points = [(1000, 1000), (2500, 1500)]
@@ -546,6 +556,7 @@ def test_axe_finds_nothing(visits, photo, scheme, device):
 
     is_accessible("welcome")
     visit.open(photo)
+    visit.answer_with(photo)
     for title in ("Options", "Keys"):
         visit.page.get_by_text(title, exact=True).click()
     visit.button("Restore").click()

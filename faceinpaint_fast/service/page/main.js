@@ -261,28 +261,24 @@ function restore(count) {
       signal.throwIfAborted();
       show(made);
     } catch (error) {
-      if (!signal.aborted) {
-        doing.abort(); // what the other seeds are at
-        paintOn();
-      }
+      if (!signal.aborted) paintOn();
       throw error;
     }
   });
 }
 
+/** Returns what comes of each seed, one after the other: a small service would be too busy for all at once. */
 async function restored(asked, seeds, signal) {
-  const shares = seeds.map(() => 0);
+  const made = [];
   progressed("Sending", 0);
-  return Promise.all(
-    seeds.map(async (seed, i) => {
-      const spread = seed === 0 ? 0 : SPREAD;
-      const result = await engine.inpaint(photograph, hole, { ...asked, seed, spread, signal }, ({ done, of }) => {
-        shares[i] = Math.max(shares[i], done / of);
-        progressed("Restoring", shares.reduce((sum, share) => sum + share) / seeds.length);
-      });
-      return { ...result, seed, bitmap: await decoded(result.picture) };
-    }),
-  );
+  for (const seed of seeds) {
+    const spread = seed === 0 ? 0 : SPREAD;
+    const result = await engine.inpaint(photograph, hole, { ...asked, seed, spread, signal }, ({ done, of }) =>
+      progressed("Restoring", (made.length + done / of) / seeds.length),
+    );
+    made.push({ ...result, seed, bitmap: await decoded(result.picture) });
+  }
+  return made;
 }
 
 function progressed(what, share) {

@@ -6,7 +6,7 @@ import { drawHole, seenIn } from "./overlay.js";
 import { View } from "./view.js";
 
 const MARGIN = 16; // around a picture that is seen whole
-const COARSE = 2; // screen pixels to one of the picture, from which on its pixels are shown as they are
+const COARSE = 4; // screen pixels to one of the picture, from which on its pixels are shown as they are
 
 export class Stage {
   view = new View();
