@@ -1,6 +1,6 @@
-"""Draws docs/page*.png, the page at work on scikit-image's astronaut, in Chromium: `python docs/page_figure.py ADDRESS`.
+"""Draws docs/page*.png, the page at work on scikit-image's astronaut, in a Chromium.
 
-ADDRESS is that of a service, such as http://127.0.0.1:8000, of `faceinpaint serve`.
+`python docs/page_figure.py ADDRESS`, that of a service, such as http://127.0.0.1:8000 of `faceinpaint serve`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, expect, sync_playwright
 from skimage import data
 
-SECONDS = 60  # to start, and for what a visitor waits for
+SECONDS = 120  # to start, and for what a visitor waits for: others may keep the machine busy
 # names that no other program of a machine with a browser has
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 expect.set_options(timeout=1000 * SECONDS)
@@ -32,7 +32,7 @@ expect.set_options(timeout=1000 * SECONDS)
 @pytest.fixture(scope="session")
 def service() -> Iterator[str]:
     """The address of a service that is ready."""
-    command = [sys.executable, "-m", "faceinpaint_fast", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "faceinpaint_fast", "serve", "--port", "0", "--deadline", "600"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         told = next((line for line in process.stderr if '"listening"' in line), None)
@@ -134,7 +134,7 @@ class Visit:
         mouse.up()
 
     def asked(self, act: Callable[[], Any]) -> dict[str, bytes]:
-        """Returns the fields of the form that the page sends for what `act` does; it is answered that the service ends."""
+        """Returns the fields of the form that the page sends for what `act` does, which is answered by a refusal."""
         refusal = {"error": {"message": "service: ending", "field": None}, "request_id": "1"}
         with self.forms(lambda route: route.fulfill(status=503, json=refusal)) as forms:
             act()

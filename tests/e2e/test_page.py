@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from io import BytesIO
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from playwright.sync_api import expect
 from faceinpaint_fast.images import read_image
 
 SIZE = (256, 256)
+TIMES = "\N{MULTIPLICATION SIGN}"
 SCRATCH = [(118, 60), (140, 110), (128, 150)]  # over an eye and a cheek of the photograph
 PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 
@@ -27,7 +29,7 @@ def stroked(points, diameter, size=SIZE):
     """What a brush covers by its definition: (surely, perhaps), as points of the screen are no whole pixels."""
     y, x = np.mgrid[: size[1], : size[0]] + 0.5
     nearest = np.full(x.shape, np.inf)
-    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(points):
         dx, dy = bx - ax, by - ay
         t = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx**2 + dy**2), 0, 1)
         nearest = np.minimum(nearest, np.hypot(x - ax - t * dx, y - ay - t * dy))
@@ -136,7 +138,7 @@ def test_a_turned_jpeg_comes_back_as_a_jpeg(visit, face, filed):
     exif[0x010F] = "a camera"
     lying = face.resize((256, 200)).crop((0, 0, 256, 200)).transpose(Image.Transpose.ROTATE_90)
     visit.open(filed(lying, "JPEG", exif=exif, quality=95), "IMG 1.jpg", "image/jpeg")
-    assert "256 × 200" in visit.page.locator("#about").inner_text()
+    assert f"256 {TIMES} 200" in visit.page.locator("#about").inner_text()
     visit.resize_brush(40)
     visit.drag([(40, 20), (60, 20)], (256, 200))
     visit.drag([(118, 60), (140, 90)], (256, 200))
@@ -222,7 +224,7 @@ def test_three_variants_by_seed(visit, photo, face):
     assert [cards.nth(i).locator("..").inner_text() for i in range(cards.count())] == ["Seed 5", "Seed 6", "Seed 7"]
     boxes = [visit.page.locator(".cards canvas").nth(i).bounding_box() for i in range(3)]
     assert len({box["y"] for box in boxes}) == 1
-    assert all(a["x"] + a["width"] <= b["x"] for a, b in zip(boxes, boxes[1:], strict=False))
+    assert all(a["x"] + a["width"] <= b["x"] for a, b in pairwise(boxes))
     shown = [visit.page.locator(".cards canvas").nth(i).evaluate("(canvas) => canvas.toDataURL()") for i in range(3)]
     assert len(set(shown)) == 3
 
@@ -275,7 +277,7 @@ def test_every_tool_paints_what_it_says_and_is_undone(visit, photo):
     undo.click()
     assert undo.get_attribute("aria-disabled") == "true"
     assert "Nothing is painted" in visit.page.locator("#share").inner_text()
-    for state in states[1:]:
+    for _ in states[1:]:
         redo.click()
     assert np.array_equal(visit.hole(), states[-1])
     assert redo.get_attribute("aria-disabled") == "true"
@@ -325,7 +327,7 @@ def test_a_mask_is_taken_instead(visit, photo, filed):
     assert np.array_equal(visit.hole(), mask >= 128)
     other = filed(Image.fromarray(mask[:, :200]), "PNG")
     visit.page.set_input_files("#mask", {"name": "mask.png", "mimeType": "image/png", "buffer": other})
-    told(visit, "A mask has the size of its photograph", "256 × 256 pixels, got 200 × 256")
+    told(visit, "A mask has the size of its photograph", f"256 {TIMES} 256 pixels, got 200 {TIMES} 256")
     assert np.array_equal(visit.hole(), mask >= 128)
 
 
@@ -419,16 +421,14 @@ def test_what_passes_can_be_tried_again(visit, photo, status, advice):
 
 
 def test_a_token_is_asked_for_and_used(visit, photo):
-    seen = list[str | None]()
+    seen, refusal = list[str | None](), {"error": {"message": "token: expected one", "field": None}, "request_id": "1"}
 
     def guard(route, request):
         seen.append(request.headers.get("authorization"))
         if seen[-1] == "Bearer open sesame, please":
             route.continue_()
         else:
-            route.fulfill(
-                status=401, json={"error": {"message": "token: expected one", "field": None}, "request_id": "1"}
-            )
+            route.fulfill(status=401, json=refusal)
 
     visit.page.route("**/v1/*", guard)
     visit.open(photo)
@@ -465,7 +465,7 @@ def test_a_photograph_is_dropped_or_pasted(visit, photo, way):
         [base64.b64encode(photo).decode(), way],
     )
     visit.wait_for("painting")
-    assert visit.page.locator("#about").inner_text() == "image.png, 256 × 256"
+    assert visit.page.locator("#about").inner_text() == f"image.png, 256 {TIMES} 256"
 
 
 def test_fingers_paint_pinch_and_restore_on_a_phone(visits, photo, face):

@@ -1,4 +1,4 @@
-"""What the page is made of, without a browser: its files fit together, ask nobody, and its modules keep their promises."""
+"""The page without a browser: its files fit together and ask nobody else, and its modules keep their promises."""
 
 from __future__ import annotations
 

@@ -13,11 +13,6 @@ export class Failure extends Error {
     Object.assign(this, { status, field, retryAfter, requestId });
     this.advice = advice ?? adviceOn(this);
   }
-
-  /** Whether the same may succeed later. */
-  get isPassing() {
-    return [0, 429, 503, 504].includes(this.status);
-  }
 }
 
 function adviceOn({ status, field, message, retryAfter }) {
@@ -27,6 +22,8 @@ function adviceOn({ status, field, message, retryAfter }) {
     case 401:
     case 403:
       return "This service asks for a token. Whoever runs it knows the token.";
+    case 408:
+      return "The photograph was too slow to arrive. Try again, or save it with fewer pixels and choose it again.";
     case 413:
       return "The photograph is larger than this service takes. Save it with fewer pixels, or as a JPEG, and choose it again.";
     case 415:

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Failure } from "../../../faceinpaint_fast/service/page/failure.js";
 
 test("every status that the service answers has advice of its own", () => {
-  const asked = [0, 401, 413, 415, 422, 429, 500, 503, 504].map((status) => new Failure("x: y", { status }).advice);
+  const asked = [0, 401, 408, 413, 415, 422, 429, 500, 503, 504].map((status) => new Failure("x: y", { status }).advice);
   assert.equal(new Set(asked).size, asked.length);
   for (const advice of asked) assert.match(advice, /^[A-Z].*[.:]$/);
 });
