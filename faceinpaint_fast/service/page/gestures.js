@@ -81,6 +81,7 @@ export function listen(element, stage, hand) {
       if (!pointers.delete(event.pointerId)) return;
       if (name === "pointercancel" && doing === "tool") hand.cancel();
       else stop();
+      if (event.pointerType === "touch") hand.hover(null); // a finger that is lifted is nowhere
       if (pointers.size === 1 && doing === null) doing = "pan"; // a finger that was lifted from a pinch leaves the other
     });
   }

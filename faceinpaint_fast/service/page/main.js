@@ -158,6 +158,7 @@ const hand = {
     return stage.marks.tool;
   },
   down(point, how) {
+    if (this.pans) return;
     painter.down(point, how);
     this.hover(point);
   },

@@ -1,5 +1,5 @@
-// Which way up a picture is.  Browsers turn JPEGs as their EXIF says, some PNGs too, and WebPs never: the last two are turned
-// here, by the EXIF orientation as the service reads it, and what the browser sees has none.
+// Which way up a picture is.  All browsers turn a JPEG as its EXIF says; Chromium turns a PNG too, and no WebP.  These two are
+// turned here, by the EXIF orientation as the service reads it, and what the browser sees has none.
 
 const SIGNATURES = { png: [0x89, 0x50, 0x4e, 0x47], webp: [0x52, 0x49, 0x46, 0x46] };
 const ORIENTATION = 0x0112;

@@ -47,6 +47,19 @@ test("reduced, colours are as opaque as the share that is missing", () => {
   assert.ok(once.has(0) && Math.max(...once) > 150);
 });
 
+test("a mirrored hole is seen mirrored", () => {
+  const [hole, mirrored] = [new Hole(48, 30), new Hole(48, 30)];
+  const random = randoms(10);
+  for (let i = 0; i < hole.pixels.length; i++) {
+    hole.pixels[i] = random() < 0.5 ? 1 : 0;
+    mirrored.pixels[i - (i % 48) + 47 - (i % 48)] = hole.pixels[i];
+  }
+  const view = Object.assign(new View(), { scale: 1 / 3, x: 0, y: 0 });
+  const box = { left: 0, top: 0, right: 16, bottom: 10 };
+  const [seen, other] = [drawn(hole, view, 1, box), drawn(mirrored, view, 1, box)];
+  seen.forEach((colour, i) => assert.equal(colour !== 0, other[i - (i % 16) + 15 - (i % 16)] !== 0));
+});
+
 test("a part is drawn as it is in the whole", () => {
   for (const scale of [0.4, 1, 2.3]) {
     const { hole, view } = scene(scale);

@@ -27,6 +27,18 @@ test("each part covers its own points and no others", () => {
   }
 });
 
+test("an eye and the mouth are covered as far on either side", () => {
+  for (const [name, middle] of [
+    ["Left eye", 40],
+    ["Right eye", 80],
+    ["Mouth", 60],
+  ]) {
+    const { left, right, top, bottom } = covered(partsOf(POINTS)[name]).bounds;
+    assert.ok(Math.abs((left + right) / 2 - middle) <= 0.5, name);
+    assert.ok(right - left > bottom - top && right - left < 70, name);
+  }
+});
+
 test("parts turn and grow with their face", () => {
   // turned by a right angle about (60, 60), and twice as large
   const turned = POINTS.map(([x, y]) => [60 - 2 * (y - 60), 60 + 2 * (x - 60)]);
