@@ -365,6 +365,7 @@ def test_errors_say_what_to_do(visit, photo, filed, rng):
     told(visit, "Paint over what is missing first")
     page.get_by_text("Options").click()
     page.get_by_label("Iterations").fill("1000")
+    page.get_by_text("Options").click()
     paint(visit)
     visit.button("Restore").click()
     assert page.get_by_label("Iterations").evaluate("(input) => input.matches(':focus:invalid')")

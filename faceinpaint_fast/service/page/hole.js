@@ -55,15 +55,6 @@ export class Hole {
     }
   }
 
-  ellipse(centre, width, height, value) {
-    for (let y = Math.max(Math.floor(centre.y - height / 2), 0); y < Math.min(centre.y + height / 2, this.height); y++) {
-      const off = (2 * (y + 0.5 - centre.y)) / height;
-      if (Math.abs(off) > 1) continue;
-      const half = (width / 2) * Math.sqrt(1 - off * off);
-      this.#setRow(y, Math.ceil(centre.x - half - 0.5), Math.floor(centre.x + half - 0.5) + 1, value);
-    }
-  }
-
   clear() {
     this.pixels.fill(0);
   }

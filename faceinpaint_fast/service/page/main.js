@@ -250,11 +250,17 @@ function restore(count) {
     if (hole.isEmpty) {
       throw new Failure("Nothing is painted yet.", { advice: "Paint over what is missing first." });
     }
-    if (!the("options").reportValidity()) return;
+    if (!the("options").checkValidity()) {
+      the("options").closest("details").open = true; // what is folded cannot be told of
+      the("options").reportValidity();
+      return;
+    }
     const asked = options();
     const seeds = Array.from({ length: count }, (_, i) => asked.seed + i);
     doing = new AbortController();
     const { signal } = doing;
+    stage.compare(null);
+    forget();
     enter("restoring");
     the("cancel").focus();
     try {

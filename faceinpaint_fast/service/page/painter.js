@@ -16,6 +16,7 @@ export class Painter {
   #hole;
   #history;
   #last = null;
+  #anchor = null;
   #erases = false;
   #told;
 
@@ -53,14 +54,14 @@ export class Painter {
       this.#stroke(point);
     } else {
       this.box = between(point, point);
-      this.anchor = point;
+      this.#anchor = point;
     }
   }
 
   move(point) {
     if (!this.isDown) return;
     if (this.isRound) this.#stroke(point);
-    else this.box = between(this.anchor, point);
+    else this.box = between(this.#anchor, point);
     this.#last = point;
   }
 

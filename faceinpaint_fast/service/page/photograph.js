@@ -16,10 +16,6 @@ export class Photograph {
     this.width = bitmap.width;
     this.height = bitmap.height;
   }
-
-  get everywhere() {
-    return { left: 0, top: 0, right: this.width, bottom: this.height };
-  }
 }
 
 /** The pixels of a mask, 1 where it is white (>= 128): width * height of them.  It must be as large as the photograph. */
