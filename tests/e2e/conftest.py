@@ -91,6 +91,7 @@ class Visit:
     def open(self, file: bytes, name: str = "astronaut.png", kind: str = "image/png") -> None:
         """Chooses a photograph, and waits for its faces."""
         self.page.set_input_files("#choose", {"name": name, "mimeType": kind, "buffer": file})
+        expect(self.page.locator("#about")).to_contain_text(name)
         expect(self.page.locator("#faces-found")).not_to_contain_text("Looking")
 
     @property
