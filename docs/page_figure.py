@@ -97,7 +97,7 @@ def main() -> None:
         save(shot(page), "page.png")
         desk = {"viewport": {"width": 1120, "height": 700}, "color_scheme": "dark"}
         page = opened(browser, address, scratch=False, **desk)
-        for part in ("Nose", "Mouth"):
+        for part in ("Left eye", "Right eye", "Nose", "Mouth"):
             page.get_by_role("button", name=part).click()
         restore(page, "Three variants")
         save(shot(page), "page-variants.png")
