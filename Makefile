@@ -12,7 +12,7 @@ BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
 LEVELS ?=
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-levels test-load durations docs lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-e2e test-levels test-load durations docs lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -27,6 +27,10 @@ test-fast: $(READY)
 # every block of code in the documents, and what else is said there; part of `make test`
 test-docs: $(READY)
 	$(BIN)/python -m pytest tests/docs
+
+# the page of the service in a Chromium, which must be installed: apt-get install chromium
+test-e2e: $(READY)
+	$(BIN)/python -m pytest tests/e2e
 
 # the kernels of each level beside one another, and the whole of it on processors that can do less, emulated by qemu-user,
 # which has no AVX-512: minutes a processor

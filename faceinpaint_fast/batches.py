@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast.arrays import brought, is_cupy, is_torch, like, module_of, read_together, to_numpy, where_it_lies
-from faceinpaint_fast.checks import in_unit, whole
+from faceinpaint_fast.checks import expect_number, in_unit, whole
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.masks import as_hole, expect_range, level, plane
 
@@ -192,14 +192,26 @@ def damaged_of(batch: ImageBatch, hole: Any, *, to: int | None = None) -> tuple[
 
 def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
     """Returns the seeds of `count` images: one serves all; InputError for another number of them, and for no seed."""
-    given: Any = (
-        to_numpy(seed, "seed").tolist() if is_torch(seed) or is_cupy(seed) or isinstance(seed, np.ndarray) else seed
-    )
-    seeds = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given] * count
-    if len(seeds) != count:
-        raise InputError(f"seed: expected one, or one for each of {count} images, got {len(seeds)}")
     # what torch takes
-    return [whole(each, "seed", least=-(2**63), most=2**64 - 1) for each in seeds]
+    return [whole(each, "seed", least=-(2**63), most=2**64 - 1) for each in _each_of(seed, count, "seed")]
+
+
+def spreads_of(spread: float | Sequence[float], count: int) -> list[float]:
+    """Returns the spreads of `count` images, as `seeds_of` does their seeds; InputError for any beyond [0, 1]."""
+    spreads = _each_of(spread, count, "spread")
+    for each in spreads:
+        expect_number(each, "spread", "a number from 0 to 1", lambda number: 0 <= number <= 1)
+    return [float(each) for each in spreads]
+
+
+def _each_of(given: Any, count: int, name: str) -> list[Any]:
+    """Returns what is given for each of `count` images: one serves all; InputError for another number of them."""
+    if is_torch(given) or is_cupy(given) or isinstance(given, np.ndarray):
+        given = to_numpy(given, name).tolist()
+    every = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given] * count
+    if len(every) != count:
+        raise InputError(f"{name}: expected one, or one for each of {count} images, got {len(every)}")
+    return every
 
 
 def not_finite(pixels: Any) -> Any | None:

@@ -28,7 +28,7 @@ from faceinpaint_fast.arrays import (
     torch_on_one_thread,
     where_it_lies,
 )
-from faceinpaint_fast.batches import ImageBatch, damaged_of, seeds_of
+from faceinpaint_fast.batches import ImageBatch, damaged_of, seeds_of, spreads_of
 from faceinpaint_fast.blend.doors import blended, equation_of
 from faceinpaint_fast.checks import whole
 from faceinpaint_fast.config import InpaintConfig
@@ -84,6 +84,7 @@ class _Asked:
     damaged  (B, H, W, C) in [0, 1], 0 where missing
     missing  (B, H, W)
     seeds    one an image
+    spreads  of first starts around their guesses, one an image
     start    codes (B, latent_size) that the searches shall begin at, if any
     """
 
@@ -91,6 +92,7 @@ class _Asked:
     damaged: Any
     missing: Any
     seeds: Sequence[int]
+    spreads: Sequence[float]
     start: Tensor | None
 
 
@@ -207,6 +209,7 @@ class Inpainter:
         holes: Any,
         *,
         seed: int | Sequence[int] = 0,
+        spread: float | Sequence[float] = 0.0,
         start: Any = None,
         progress: Callable[[float], None] = lambda _: None,
     ) -> Inpainting[Array]:
@@ -218,6 +221,8 @@ class Inpainter:
                   behind that, as cv2 and PIL have them, are one
         seed      of starts that are drawn: all where there is no guess, else those of further `restarts`, and of what
                   begins again; one for all images, or one an image, of which alone an image's result depends
+        spread    how far an image's first start lies from its guess, in standard deviations, 0 to 1; by default it is
+                  the guess, which is best, and the same for every seed; for all images, or one an image
         start     where each image's first start is instead: a code, (latent_size,), for all images, or one an image,
                   (B, latent_size), of any library; or a former result, whose z it is.  What the search minimises, and
                   whatever begins again, stays as it would be
@@ -229,7 +234,7 @@ class Inpainter:
         """
         expect_no_gradient(images, "images")
         with torch.inference_mode(False), on_stream(self.device):
-            asked = self._asked(images, holes, seed, start)
+            asked = self._asked(images, holes, seed, start, spread)
             return self._restored(asked, self._found(asked, progress))
 
     def stream(
@@ -272,13 +277,14 @@ class Inpainter:
         )
         return (one for each in done for one in each.each())
 
-    def _asked(self, images: Any, holes: Any, seed: Any, start: Any) -> _Asked:
+    def _asked(self, images: Any, holes: Any, seed: Any, start: Any, spread: Any = 0.0) -> _Asked:
         """Returns what is asked for, checked; on a CUDA device it lies there, if CuPy is installed."""
         to = cupy_device(self.device)
         batch = ImageBatch.of(images, "images", to=to)
         self._expect_size(batch)
         damaged, missing = damaged_of(batch, holes, to=to)
-        return _Asked(batch, damaged, missing, seeds_of(seed, len(damaged)), self._start(start, batch))
+        seeds, spreads = seeds_of(seed, len(damaged)), spreads_of(spread, len(damaged))
+        return _Asked(batch, damaged, missing, seeds, spreads, self._start(start, batch))
 
     def _restored(self, asked: _Asked, found: Found) -> Inpainting[Any]:
         """Returns the result of a search: what was found blended into the images, as the caller has them."""
@@ -339,7 +345,8 @@ class Inpainter:
                 progress((first + share * size) / count)
 
             start = None if asked.start is None else asked.start[part]
-            return self._search(problem, asked.seeds[part], start=start, first=first, progress=heard)
+            spreads = asked.spreads[part]
+            return self._search(problem, asked.seeds[part], start=start, spreads=spreads, first=first, progress=heard)
 
         small = self.device.type == "cpu" and self._networks.are_packed
         with self._one_at_a_time, torch_on_one_thread() if small else contextlib.nullcontext():

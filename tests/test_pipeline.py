@@ -600,6 +600,24 @@ def test_a_result_is_generic_over_the_kind_of_array():
     assert get_type_hints(Inpainting, vars(pipeline))["z"] == hints["images"]
 
 
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_spread_makes_seeds_differ(faces, generator, discriminator, encoder, flips):
+    """In one iteration a start is found itself: the guess, and as far from it as the seed's draw says."""
+    config = dataclasses.replace(FAST, iterations=1, flips=flips)
+    one = Inpainter(generator, discriminator, encoder=encoder, config=config, device="cpu")
+    guess = one(faces, HOLES, seed=[1, 2, 3]).z
+    assert_array_equal(one(faces, HOLES, seed=[4, 5, 6]).z, guess)
+    found = one(faces, HOLES, seed=[1, 2, 3], spread=[0, 0.5, 1])
+    drawn = np.stack([torch.randn(100, generator=torch.Generator().manual_seed(seed)).numpy() for seed in (1, 2, 3)])
+    assert_array_equal(found.z[0], guess[0])
+    assert_allclose(found.z[1:], guess[1:] + np.array([[0.5], [1]]) * drawn[1:], atol=1e-5)
+    # one for all, alone as in company
+    assert_array_equal(one(faces, HOLES, seed=[1, 2, 3], spread=0.5).z[1], found.z[1])
+    for bad in (-0.1, 1.5, np.nan, "0.5", True, [0.1, 0.2]):
+        with pytest.raises(InputError, match="spread: expected"):
+            one(faces, HOLES, spread=bad)
+
+
 def test_a_search_may_begin_at_a_code(faces, generator, discriminator, encoder):
     """In one iteration it is found itself; later it is where the reference gets to from there."""
     start = np.random.default_rng(1).normal(size=(3, 100)).astype(np.float32)

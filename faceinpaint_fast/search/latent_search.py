@@ -90,6 +90,7 @@ class LatentSearch:
         seeds: Sequence[int],
         *,
         start: Tensor | None = None,
+        spreads: Sequence[float] | None = None,
         first: int = 0,
         progress: Progress = lambda _: None,
     ) -> Found:
@@ -101,6 +102,7 @@ class LatentSearch:
         seeds     one an image
         start     (B, latent_size), what each image's first start is, if not its guess or its seed's; the mirrored ones
                   keep theirs
+        spreads   how far each image's first start lies from its guess, by the draw of its seed; None: it is the guess
         first     the number of the first image in the caller's batch
         progress  hears the share that is done
 
@@ -109,9 +111,10 @@ class LatentSearch:
         images, restarts = len(seeds), self.config.restarts
         if self.config.flips:
             seeds = [*seeds, *seeds]
+            spreads = spreads and [*spreads, *spreads]
         problem = problem.repeated(restarts)
         drawn = codes(seeds, restarts, self.networks.latent_size, ATTEMPTS).to(self.device)
-        starts = beginning_at(start, around(problem.guess, drawn, restarts), restarts)
+        starts = beginning_at(start, around(problem.guess, drawn, restarts, spreads), restarts)
 
         rows, failed = self._searched(problem, starts, progress)
         if self._beyond:

@@ -30,18 +30,21 @@ def _codes(seed: int, restarts: int, latent_size: int, attempts: int) -> Tensor:
     return torch.stack([torch.randn(restarts, latent_size, **settings) for _ in range(attempts)])
 
 
-def around(guess: Tensor | None, codes: Tensor, restarts: int = 1) -> Tensor:
+def around(guess: Tensor | None, codes: Tensor, restarts: int = 1, spreads: Sequence[float] | None = None) -> Tensor:
     """Returns where to begin: codes (attempts, B, latent_size), those of the first attempt by the guess of their row.
 
-    An image's first start is the guess itself, for noise costs quality (docs/decisions); its further ones are from
-    N(guess, SPREAD^2).  Whatever has to begin again does so without the guess.  Where there is none the codes are
-    returned as they are.
+    An image's first start is the guess itself, for noise costs quality (docs/decisions), or, where its spread is more
+    than 0, from N(guess, spread^2); its further ones are from N(guess, SPREAD^2).  Whatever has to begin again does so
+    without the guess.  Where there is none the codes are returned as they are.
     """
     if guess is None:
         return codes
-    # not a product with 0: what was drawn need not be finite
     first = guess + SPREAD * codes[0]
     first[::restarts] = guess[::restarts]
+    for image, spread in enumerate(spreads or ()):
+        # not a product with 0: what was drawn need not be finite
+        if spread:
+            first[image * restarts] += spread * codes[0, image * restarts]
     return torch.cat([first[None], codes[1:]])
 
 

@@ -51,6 +51,10 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: Annotated[int, Field(ge=0, le=2**63 - 1, description="Of the search, and of a hole that is drawn.")] = 0
+    spread: Annotated[
+        float,
+        Field(ge=0, le=1, description="How far from its best guess a search begins, by its seed; 0: there."),
+    ] = 0.0
     iterations: Annotated[
         int | None, Field(ge=1, le=MOST_ITERATIONS, description="Steps of the search over z; by default the config's.")
     ] = None

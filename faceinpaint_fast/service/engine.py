@@ -34,6 +34,7 @@ class Face:
     seed        of its search
     iterations  over z; None: those of the engine
     call        the request that it is of
+    spread      how far from its guess the search begins
     done        what comes of it
     """
 
@@ -42,6 +43,7 @@ class Face:
     seed: int
     iterations: int | None
     call: Call
+    spread: float = 0.0
     done: Future[Inpainting[NDArray[Any]]] = field(default_factory=Future)
     since: float = field(default_factory=time.monotonic)
 
@@ -180,6 +182,7 @@ class Engine:
             np.stack([face.pixels for face in faces]),
             np.stack([face.missing for face in faces]),
             seed=[face.seed for face in faces],
+            spread=[face.spread for face in faces],
             progress=heard,
         )
         return list(found.each())

@@ -145,7 +145,7 @@ class Service:
             if not damaged.missing.any():
                 found = _Restored(damaged.pixels, [], {}, ("hole: nothing is missing",))
             elif self._is_aligned(damaged, options):
-                face = Face(damaged.pixels, damaged.missing, options.seed, options.iterations, call)
+                face = Face(damaged.pixels, damaged.missing, options.seed, options.iterations, call, options.spread)
                 found = _of_face(await self._of(self.engine.submit(face), call))
             else:
                 work = partial(self._photograph, damaged, options, call, faceless)
@@ -189,7 +189,8 @@ class Service:
 
         def through(images: NDArray[Any], holes: NDArray[np.bool_], *, seed: int) -> Inpainting[NDArray[Any]]:
             faces = [
-                Face(image, hole, seed, options.iterations, call) for image, hole in zip(images, holes, strict=True)
+                Face(image, hole, seed, options.iterations, call, options.spread)
+                for image, hole in zip(images, holes, strict=True)
             ]
             self._cores.release()
             try:

@@ -30,6 +30,19 @@ def test_the_first_attempt_is_the_guess_and_around_it():
     assert around(None, drawn, 3) is drawn
 
 
+def test_a_first_start_lies_as_far_from_its_guess_as_its_spread_says():
+    drawn, guess = codes([1, 2, 1], 2, 5, 3), torch.full((6, 5), 7.0)
+    found, usual = around(guess, drawn, 2, [0.5, 0.0, 0.25]), around(guess, drawn, 2)
+    assert_close(found[0, 0], 7 + 0.5 * drawn[0, 0])
+    assert_close(found[0, 4], 7 + 0.25 * drawn[0, 4])
+    # one without a spread, further starts, and whatever begins again, are as they were
+    assert torch.equal(found[0, [1, 2, 3, 5]], usual[0, [1, 2, 3, 5]])
+    assert torch.equal(found[1:], usual[1:])
+    # what was drawn need not be finite where it is not asked for
+    drawn[0, 2] = torch.nan
+    assert torch.equal(around(guess, drawn, 2, [0.5, 0.0, 0.25])[0, 2], guess[2])
+
+
 def test_a_search_may_begin_at_given_codes():
     drawn = codes([1, 2], 3, 5, 4)
     start = torch.rand(2, 5)
