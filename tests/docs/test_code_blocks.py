@@ -39,6 +39,7 @@ OVERVIEW = "an overview: each command has its own test in tests/cli, and its opt
 MINUTES = "takes minutes: tests/test_export.py exports a small model, builds examples/cpp as told here, and runs it"
 DATA = "needs photographs of people, which are not the project's to hand on"
 HOURS = "takes hours, and thousands of faces"
+SERVED = "asks a service that runs, as tests/service and tests/e2e do"
 SETS_UP = "sets up the environment that this test runs in"
 # blocks that are not run, by their page and their first line, and why
 NOT_RUN = {
@@ -52,6 +53,9 @@ NOT_RUN = {
      "nothing is downloaded"): INSTALLS,
     ("docs/folders.md", "faceinpaint batch IN --holes HOLES -o OUT                  # the same command goes on where "
      "it was interrupted"): "five ways of one command, which docs/tutorials/folder.md and tests/cli/test_batch.py run",
+    ("docs/page.md", "python -m pip install 'faceinpaint_fast[serve]'"): INSTALLS,
+    ("docs/service.md", "python -m pip install 'faceinpaint_fast[serve]'"): INSTALLS,
+    ("docs/service.md", "import httpx2"): SERVED,
     ("docs/figures/README.md", "faceinpaint evaluate portraits64-val.tar --figure 8 --config paper"): DATA,
     ("docs/recognition.md", "pip install faceinpaint_fast[recognition]"): INSTALLS,
     ("docs/replication.md", "faceinpaint evaluate celeba64-val.tar --out evidence/replication --masks "
