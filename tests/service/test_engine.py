@@ -17,7 +17,7 @@ from faceinpaint_fast.service.refusal import Refusal
 
 
 class Search:
-    """Stands for an Inpainter: z of a face is its first pixel, its seed, the iterations; a batch with a 13 fails."""
+    """Stands for an Inpainter: z of a face is its first pixel, seed, iterations, spread; a batch with a 13 fails."""
 
     def __init__(self, iterations=0, made=None):
         self.config = SimpleNamespace(steps=max(1, iterations))
@@ -30,7 +30,7 @@ class Search:
         self.made.append(iterations)
         return Search(iterations, self.made)
 
-    def __call__(self, images, holes, *, seed, progress):
+    def __call__(self, images, holes, *, seed, spread, progress):
         assert images.ndim == 4
         assert holes.shape == images.shape[:3]
         self.begun.set()
@@ -41,7 +41,8 @@ class Search:
         if (images[:, 0, 0, 0] == 13).any():
             raise InputError("images: expected no 13")
         progress(1.0)
-        z = np.stack([images[:, 0, 0, 0].astype(float), np.array(seed), np.full(len(images), self.iterations)], 1)
+        iterations = np.full(len(images), self.iterations)
+        z = np.stack([images[:, 0, 0, 0].astype(float), np.array(seed), iterations, np.array(spread)], 1)
         return Inpainting(image=images, generated=images, z=z, activations=None, losses={"total": z[:, 0]})
 
 
@@ -64,19 +65,19 @@ def engine():
         each.close()
 
 
-def face(value=0, *, seed=0, iterations=None, dtype=np.uint8, seconds=10.0, heard=lambda *_: None):
+def face(value=0, *, seed=0, iterations=None, dtype=np.uint8, seconds=10.0, heard=lambda *_: None, spread=0.0):
     call = Call(time.monotonic() + seconds, heard)
-    return Face(np.full((2, 2, 3), value, dtype), np.ones((2, 2), bool), seed, iterations, call)
+    return Face(np.full((2, 2, 3), value, dtype), np.ones((2, 2), bool), seed, iterations, call, spread)
 
 
 def test_who_waits_at_a_time_is_restored_at_a_time(engine):
     search = Search()
     by = engine(search, batch=4, window=5)
-    done = [by.submit(face(i, seed=10 + i)) for i in range(4)]
+    done = [by.submit(face(i, seed=10 + i, spread=i / 4)) for i in range(4)]
     found = [each.result(10) for each in done]
     # a batch that is full does not wait for its window's end
     assert search.sizes == by.sizes == [4]
-    assert [each.z.tolist() for each in found] == [[i, 10 + i, 0] for i in range(4)]
+    assert [each.z.tolist() for each in found] == [[i, 10 + i, 0, i / 4] for i in range(4)]
 
 
 def test_a_face_waits_for_the_window_and_no_longer(engine):
