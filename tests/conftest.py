@@ -15,6 +15,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from faceinpaint_fast import InpaintConfig
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.models import load_model, save_encoder, save_model
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
@@ -175,6 +178,28 @@ def discriminator() -> DCGANDiscriminator:
 def encoder() -> DCGANEncoder:
     """A small encoder with random weights."""
     return _lively(DCGANEncoder(width=4))
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with small networks of random weights, those of `generator`, `discriminator` and `encoder`."""
+    folder = tmp_path_factory.mktemp("small") / "model"
+    networks = [_lively(kind(width=4)) for kind in (DCGANGenerator, DCGANDiscriminator)]
+    save_model(folder, *networks, framing=CELEBA_108, training={})
+    save_encoder(folder, load_model(folder), _lively(DCGANEncoder(width=4)), training={"width": 4})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(small_model: Path) -> tuple[Path, InpaintConfig]:
+    """That model's search as an ONNX file, and its config: exporting takes half a minute."""
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    from faceinpaint_fast.export import onnx_file
+
+    config = InpaintConfig(stages=[(1, 3, 0.1), (3, 2, 0.1)], lambda_u=1.0)
+    out = small_model.parent / "inpaint.onnx"
+    onnx_file.export(load_model(small_model), out, config=config)
+    return out, config
 
 
 def _draw_face(number: int, size: int = 64) -> np.ndarray:
