@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -200,6 +202,35 @@ def exported(small_model: Path) -> tuple[Path, InpaintConfig]:
     out = small_model.parent / "inpaint.onnx"
     onnx_file.export(load_model(small_model), out, config=config)
     return out, config
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _made(target: str, **variables: Path | str) -> None:
+    """Makes a target of the Makefile."""
+    named = [f"{name}={value}" for name, value in variables.items()]
+    subprocess.run(["make", "-s", "-C", ROOT, target, *named], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def blend_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which libfaceinpaint_blend lies, shared and static."""
+    import cmake
+
+    folder = tmp_path_factory.mktemp("blend")
+    _made("blend", BLEND=folder, CMAKE=Path(cmake.CMAKE_BIN_DIR) / "cmake")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blend_wasm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The blend as wasm."""
+    if not shutil.which("em++"):
+        pytest.skip("no em++, emscripten's compiler")
+    made = tmp_path_factory.mktemp("wasm") / "faceinpaint_blend.wasm"
+    _made("wasm", WASM=made)
+    return made
 
 
 def _draw_face(number: int, size: int = 64) -> np.ndarray:
