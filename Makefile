@@ -121,8 +121,9 @@ $(DEMO): $(TOOLS) pyproject.toml constraints.txt
 	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[cli,photo]'
 	touch $@
 
-$(TESTS): $(TOOLS) pyproject.toml constraints.txt
+$(TESTS): $(TOOLS) pyproject.toml constraints.txt examples/onnx/package-lock.json
 	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[test]'
+	if command -v npm > /dev/null; then npm ci --ignore-scripts --no-audit --no-fund --prefix examples/onnx; fi
 	touch $@ $(DEMO)
 
 $(BUILT): $(COMPILED)

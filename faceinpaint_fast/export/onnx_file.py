@@ -1,6 +1,7 @@
 """The search as an ONNX file: written if it does what `Inpainter` does.
 
-Two correct searches drift apart (docs/decisions/0024), so it is held to what most of them keep to.
+Two correct searches drift apart on some faces (docs/decisions/0024), at 128 pixels on half of them; one that is wrong
+does on all.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ with of_extra("onnx"):
 
 HOLES = ("centre", "left", "free-form", "drop-80")
 FACES = 16  # that the check restores, a hole each
-SAME = 1e-4  # mean difference, in [0, 1], that two searches keep to on most faces
-NEAR = 0.02  # and that none of their means over all faces goes beyond
+SAME = 1e-5  # mean difference, in [0, 1], of two searches that have not drifted apart
+FEWEST = 0.125  # share of the faces of which at least this is true; it was a quarter of those of 128 pixels
+NEAR = 0.02  # mean difference over all faces, which was 0.003 at most
 
 
 def export(model: Model, out: Path, *, config: InpaintConfig = InpaintConfig()) -> None:  # noqa: B008 - frozen
@@ -97,7 +99,7 @@ def session(file: Any) -> Any:
 
 
 def check(runs: Any, model: Model, config: InpaintConfig) -> None:
-    """Raises ModelError unless a session finds what `Inpainter` finds, on most faces, and finite numbers on all."""
+    """Raises ModelError unless a session finds what `Inpainter` finds, and finite numbers whatever is known."""
     with torch.no_grad():
         drawn = codes(range(FACES), 1, model.config.latent_size, 1)[0]
         faces = to_unit(model.generator(drawn)).numpy()
@@ -107,12 +109,11 @@ def check(runs: Any, model: Model, config: InpaintConfig) -> None:
     inpainter = Inpainter.of(model, config=replace(config, blend="none"), device="cpu")
     expected = np.moveaxis(inpainter(np.moveaxis(faces, 1, -1), holes).generated, -1, 1)
     apart = np.abs(found - expected).mean(axis=(1, 2, 3))
-    # not "beyond", which NaN is not
-    if not (np.median(apart) <= SAME and apart.mean() <= NEAR):
-        raise ModelError(
-            f"expected T within {SAME:g} of Inpainter's on most faces, got {np.median(apart):.2g} in the median, "
-            f"{apart.mean():.2g} in the mean"
-        )
+    nearest = np.quantile(apart, FEWEST)
+    # not "above", which NaN is not
+    if not (nearest <= SAME and apart.mean() <= NEAR):
+        expected_of = f"T within {SAME:g} of Inpainter's on {FEWEST:.1%} of faces and {NEAR:g} in the mean"
+        raise ModelError(f"expected {expected_of}, got {nearest:.2g} and {apart.mean():.2g}")
     for name, hole in edges(shape).items():
         if not np.isfinite(run(runs, faces[:1], hole[None])).all():
             raise ModelError(f"expected finite numbers with {name} known, got NaN or Inf")
