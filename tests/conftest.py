@@ -38,6 +38,8 @@ os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())
 DURATIONS = Path(__file__).parent / "durations.json"
 RECORDED = 0.1  # seconds from which on they are written down
 SLOW = 0.15  # seconds beyond which `make test-fast` leaves a test out
+# fixtures that take seconds to make, whichever test is the first to ask for one
+LONG_MADE = {"exported", "blend_library", "blend_wasm"}
 SECONDS = pytest.StashKey[Counter[str]]()
 LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 
@@ -68,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
-        if measured.get(_name(item), 0) > SLOW:
+        if measured.get(_name(item), 0) > SLOW or not LONG_MADE.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
 
 
@@ -94,8 +96,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     measured, by_file = json.loads(DURATIONS.read_text()), defaultdict(list)
     for name in dict.fromkeys(map(_name, config.stash[LEFT_OUT])):
         file, _, test = name.partition("::")
-        by_file[file].append(f"{test} ({measured[name]:.1f} s)")
-    terminalreporter.section(f"left out, each more than {SLOW} s by {DURATIONS.name}")
+        by_file[file].append(f"{test} ({measured.get(name, 0):.1f} s)")
+    terminalreporter.section(
+        f"left out, each more than {SLOW} s by {DURATIONS.name}, or what it is done with takes seconds to make"
+    )
     for file, tests in by_file.items():
         terminalreporter.line(f"{file}: {', '.join(tests)}")
 
