@@ -58,6 +58,23 @@ def test_they_do_what_inpainter_does(config, small_model, faces):
     agree(load_model(small_model), config, faces[:2])
 
 
+def test_a_step_is_as_long_as_the_engine_s(small_model, faces):
+    model, hole = load_model(small_model), torch.from_numpy(masks.draw("centre", (64, 64)))[None]
+    config = InpaintConfig(stages=[(1, 1, 0.1)], blend="none")
+    images = torch.from_numpy(faces[:1].copy()).movedim(-1, 1).float() / 255
+    expected = Inpainter.of(model, config=config, device="cpu")(images, hole).activations
+    pieces = Pieces(model, config)
+    with torch.no_grad():
+        began, *tensors = pieces.begin(images, hole[:, None].float())
+        still, epsilon = torch.zeros_like(began), torch.tensor(pieces.steps[0].epsilon)
+        u, *_ = pieces.steps[0](torch.tensor([0]), epsilon, began, still, still, began, *tensors)
+    shaped = pieces.networks.cuts[0].shaped
+    moved = (shaped(began) - expected).abs() > 0.05
+    assert moved.float().mean() > 0.1
+    # of a step of 0.1 rounding leaves 3e-8; with another 1 - beta2 it was 6e-7
+    assert (shaped(u) - expected)[moved].abs().median() < 2e-7
+
+
 def test_of_a_larger_model(tmp_path, lively, draw_face):
     kind = {"size": 128, "width": 4}
     networks = [lively(network(**kind)) for network in (DCGANGenerator, DCGANDiscriminator)]
