@@ -131,4 +131,4 @@ $(BUILT): $(COMPILED)
 	touch $@
 
 clean:
-	rm -rf .venv out build
+	rm -rf .venv out build examples/onnx/node_modules

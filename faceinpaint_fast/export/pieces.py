@@ -23,7 +23,7 @@ from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.optimisers import optimiser_of
 from faceinpaint_fast.search.prior import Prior
-from faceinpaint_fast.search.problem import Problem, mean_of_both
+from faceinpaint_fast.search.problem import Problem
 
 CPU = torch.device("cpu")
 
@@ -33,7 +33,8 @@ class Pieces:
 
     config  what the model can do of the config that was asked for
 
-    Raises InputError for a search that is not beyond z alone, with one start an image and float32, and for symmetry.
+    Raises InputError for a search that is not beyond z alone, for restarts, flips, symmetry, and for another precision
+    than float32.
     """
 
     def __init__(self, model: Model, config: InpaintConfig) -> None:
@@ -66,6 +67,8 @@ def expect_beyond_z(config: InpaintConfig) -> None:
         )
     if config.restarts != 1:
         raise InputError(f"restarts: expected 1 in an .onnx file, got {config.restarts}")
+    if config.flips:
+        raise InputError("flips: expected False in an .onnx file, to which the mirrored image is another one, got True")
     if config.symmetry:
         raise InputError("symmetry: expected False in an .onnx file, which ends with T, got True")
     if config.precision != "fp32":
@@ -148,12 +151,11 @@ class End(nn.Module):
 
     def __init__(self, pieces: Pieces) -> None:
         super().__init__()
-        self._last, self._flips = pieces.networks.beyond(pieces.config.stages[-1].layer), pieces.config.flips
+        self._last = pieces.networks.beyond(pieces.config.stages[-1].layer)
 
     def forward(self, u: Tensor) -> Tensor:
         """Returns T (B, C, H, W) in [0, 1] of activations (B, n)."""
-        generated = to_unit(self._last.generator(u)[0])
-        return mean_of_both(generated) if self._flips else generated
+        return to_unit(self._last.generator(u)[0])
 
 
 TENSORS = ("v", "mean", "variance", "w", "share")  # of a target

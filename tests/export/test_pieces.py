@@ -49,10 +49,10 @@ def agree(model, config, faces):
     [
         InpaintConfig(stages=SHORT, blend="none"),
         InpaintConfig(stages=SHORT[2:], schedule="constant", lambda_u=0.0, k=3, alpha=0.3),
-        InpaintConfig(stages=[SHORT[0], SHORT[2]], flips=True),
+        InpaintConfig(stages=[SHORT[0], SHORT[2]], lambda_s=0.3),
         InpaintConfig(stages=SHORT[1:], lambda_d=0.01, normalization=BOUNDS),
     ],
-    ids=["three stages", "one", "flips", "with D and bounds"],
+    ids=["three stages", "one", "two", "with D and bounds"],
 )
 def test_they_do_what_inpainter_does(config, small_model, faces):
     agree(load_model(small_model), config, faces[:2])
@@ -90,6 +90,7 @@ def test_of_a_larger_model(tmp_path, lively, draw_face):
         (InpaintConfig.over_z(iterations=2), "iterations: expected 0 and stages"),
         (InpaintConfig(iterations=2, optimiser="adam"), "iterations: expected 0 and stages"),
         (InpaintConfig(restarts=2), "restarts: expected 1 in an .onnx file, got 2"),
+        (InpaintConfig(flips=True), "flips: expected False in an .onnx file"),
         (InpaintConfig(symmetry=True), "symmetry: expected False in an .onnx file"),
         (InpaintConfig(precision="bf16"), "precision: expected fp32"),
     ],
