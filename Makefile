@@ -12,7 +12,7 @@ BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
 LEVELS ?=
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-e2e test-levels test-load durations docs lint bench gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-e2e test-levels test-load durations docs lint bench blend wasm gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -66,6 +66,24 @@ lint: $(READY)
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks
 
+# The blend for programs in other languages, behind csrc/c/faceinpaint_blend.h: shared and static, and with emscripten
+# (Debian's package has it) as wasm.
+CMAKE ?= $(shell test -x $(BIN)/cmake && echo $(BIN)/cmake || echo cmake)
+BLEND ?= build/blend
+WASM ?= build/wasm/faceinpaint_blend.wasm
+PLATE := csrc/c/blend.cpp csrc/blend/pixels.cpp csrc/blend/distance.cpp $(wildcard csrc/blend/plate*.cpp)
+
+blend:
+	$(CMAKE) -S csrc/c -B $(BLEND)
+	$(CMAKE) --build $(BLEND)
+
+wasm: $(WASM)
+
+$(WASM): $(PLATE) $(wildcard csrc/*.hpp csrc/blend/*.hpp csrc/c/*.h)
+	mkdir -p $(dir $@)
+	em++ -std=c++17 -O3 -msimd128 -Icsrc $(PLATE) -sSTANDALONE_WASM --no-entry -sALLOW_MEMORY_GROWTH \
+		-sEXPORTED_FUNCTIONS=_faceinpaint_blend,_malloc,_free -o $@
+
 # On a machine with an NVIDIA GPU and everything installed but this project, without a network: the tests that need a
 # GPU, parity and all benchmarks, with PYTHON; OUT takes what came of them.  The first to run compiles the kernels.
 OUT ?= out/gpu
@@ -103,8 +121,9 @@ $(DEMO): $(TOOLS) pyproject.toml constraints.txt
 	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[cli,photo]'
 	touch $@
 
-$(TESTS): $(TOOLS) pyproject.toml constraints.txt
+$(TESTS): $(TOOLS) pyproject.toml constraints.txt examples/onnx/package-lock.json
 	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[test]'
+	if command -v npm > /dev/null; then npm ci --ignore-scripts --no-audit --no-fund --prefix examples/onnx; fi
 	touch $@ $(DEMO)
 
 $(BUILT): $(COMPILED)
@@ -112,4 +131,4 @@ $(BUILT): $(COMPILED)
 	touch $@
 
 clean:
-	rm -rf .venv out build
+	rm -rf .venv out build examples/onnx/node_modules

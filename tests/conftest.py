@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -15,6 +17,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from faceinpaint_fast import InpaintConfig
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.models import load_model, save_encoder, save_model
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 
 # threads of a small problem cost more than they bring, and much more on a busy machine
@@ -33,6 +38,8 @@ os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())
 DURATIONS = Path(__file__).parent / "durations.json"
 RECORDED = 0.1  # seconds from which on they are written down
 SLOW = 0.15  # seconds beyond which `make test-fast` leaves a test out
+# fixtures that take seconds to make, whichever test is the first to ask for one
+LONG_MADE = {"exported", "blend_library", "blend_wasm"}
 SECONDS = pytest.StashKey[Counter[str]]()
 LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 
@@ -63,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
-        if measured.get(_name(item), 0) > SLOW:
+        if measured.get(_name(item), 0) > SLOW or not LONG_MADE.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
 
 
@@ -89,8 +96,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     measured, by_file = json.loads(DURATIONS.read_text()), defaultdict(list)
     for name in dict.fromkeys(map(_name, config.stash[LEFT_OUT])):
         file, _, test = name.partition("::")
-        by_file[file].append(f"{test} ({measured[name]:.1f} s)")
-    terminalreporter.section(f"left out, each more than {SLOW} s by {DURATIONS.name}")
+        by_file[file].append(f"{test} ({measured.get(name, 0):.1f} s)")
+    terminalreporter.section(
+        f"left out, each more than {SLOW} s by {DURATIONS.name}, or what it is done with takes seconds to make"
+    )
     for file, tests in by_file.items():
         terminalreporter.line(f"{file}: {', '.join(tests)}")
 
@@ -175,6 +184,57 @@ def discriminator() -> DCGANDiscriminator:
 def encoder() -> DCGANEncoder:
     """A small encoder with random weights."""
     return _lively(DCGANEncoder(width=4))
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with small networks of random weights, those of `generator`, `discriminator` and `encoder`."""
+    folder = tmp_path_factory.mktemp("small") / "model"
+    networks = [_lively(kind(width=4)) for kind in (DCGANGenerator, DCGANDiscriminator)]
+    save_model(folder, *networks, framing=CELEBA_108, training={})
+    save_encoder(folder, load_model(folder), _lively(DCGANEncoder(width=4)), training={"width": 4})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(small_model: Path) -> tuple[Path, InpaintConfig]:
+    """That model's search as an ONNX file, and its config: exporting takes half a minute."""
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    from faceinpaint_fast.export import onnx_file
+
+    config = InpaintConfig(stages=[(1, 3, 0.1), (3, 2, 0.1)], lambda_u=1.0)
+    out = small_model.parent / "inpaint.onnx"
+    onnx_file.export(load_model(small_model), out, config=config)
+    return out, config
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _made(target: str, **variables: Path | str) -> None:
+    """Makes a target of the Makefile."""
+    named = [f"{name}={value}" for name, value in variables.items()]
+    subprocess.run(["make", "-s", "-C", ROOT, target, *named], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def blend_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which libfaceinpaint_blend lies, shared and static."""
+    import cmake
+
+    folder = tmp_path_factory.mktemp("blend")
+    _made("blend", BLEND=folder, CMAKE=Path(cmake.CMAKE_BIN_DIR) / "cmake")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blend_wasm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The blend as wasm."""
+    if not shutil.which("em++"):
+        pytest.skip("no em++, emscripten's compiler")
+    made = tmp_path_factory.mktemp("wasm") / "faceinpaint_blend.wasm"
+    _made("wasm", WASM=made)
+    return made
 
 
 def _draw_face(number: int, size: int = 64) -> np.ndarray:

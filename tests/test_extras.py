@@ -74,6 +74,9 @@ def test_the_command_names_its_extra_in_one_line():
         ("skimage", "train", ["train", "{tmp}", "--out", "{tmp}/model"]),
         ("skimage", "cli", ["parity"]),
         ("uvicorn", "serve", ["serve"]),
+        ("onnx", "onnx", ["export", "faces64", "-o", "{tmp}/inpaint.onnx"]),
+        ("onnxscript", "onnx", ["export", "faces64", "-o", "{tmp}/inpaint.onnx"]),
+        ("onnxruntime", "onnx", ["export", "faces64", "-o", "{tmp}/inpaint.onnx"]),
     ],
 )
 def test_a_command_names_the_extra_that_it_lacks(absent, extra, arguments, tmp_path):

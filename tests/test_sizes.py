@@ -14,7 +14,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from faceinpaint_fast import InpaintConfig, Inpainter, masks
-from faceinpaint_fast.export import traced
+from faceinpaint_fast.export.package import traced
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_148
 from faceinpaint_fast.models import Model, ModelConfig, load_model, save_measured

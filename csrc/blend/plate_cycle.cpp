@@ -86,9 +86,9 @@ public:
 
     // from the z that there is
     void begin_again() {
-        auto& [b, r, z, p, q, rows, line] = work_;
-        apply(z, [&](std::int64_t y) {
-            return [=, gain = gain_, scale = inverse(y), of_b = b[y], of_r = r[y], of_p = p[y]](std::int64_t x,
+        LevelWork& w = work_;
+        apply(w.z, [&](std::int64_t y) {
+            return [=, gain = gain_, scale = inverse(y), of_b = w.b[y], of_r = w.r[y], of_p = w.p[y]](std::int64_t x,
                                                                                                const V& Kz) {
                 const V by = load(scale + x), none{};
                 const V left = by != 0 ? load(of_b + x) - Kz : none;
@@ -100,10 +100,10 @@ public:
 
     // r -= K p and z += p, and the next p, up to the last one
     void advance() {
-        auto& [b, r, z, p, q, rows, line] = work_;
+        LevelWork& w = work_;
         for (std::size_t i = 1; i < level_.steps.size(); ++i) {
-            apply(p, [&, step = level_.steps[i]](std::int64_t y) {
-                return [=, scale = inverse(y), of_p = p[y], of_r = r[y], of_z = z[y], next = q[y]](std::int64_t x,
+            apply(w.p, [&, step = level_.steps[i]](std::int64_t y) {
+                return [=, scale = inverse(y), of_p = w.p[y], of_r = w.r[y], of_z = w.z[y], next = w.q[y]](std::int64_t x,
                                                                                                  const V& Kp) {
                     const V by = load(scale + x), last = load(of_p + x), none{};
                     const V left = by != 0 ? load(of_r + x) - Kp : none;
@@ -112,15 +112,15 @@ public:
                     store(step.keep * last + step.gain * by * left, next + x);
                 };
             });
-            std::swap(p, q);
+            std::swap(w.p, w.q);
         }
     }
 
     // the last step, with what it leaves of b
     void finish_with_residual() {
-        auto& [b, r, z, p, q, rows, line] = work_;
-        apply(p, [&](std::int64_t y) {
-            return [=, scale = inverse(y), of_p = p[y], of_r = r[y], of_z = z[y]](std::int64_t x, const V& Kp) {
+        LevelWork& w = work_;
+        apply(w.p, [&](std::int64_t y) {
+            return [=, scale = inverse(y), of_p = w.p[y], of_r = w.r[y], of_z = w.z[y]](std::int64_t x, const V& Kp) {
                 const V none{};
                 store(load(scale + x) != 0 ? load(of_r + x) - Kp : none, of_r + x);
                 store(load(of_z + x) + load(of_p + x), of_z + x);

@@ -35,7 +35,7 @@ version = release = faceinpaint_fast.__version__
 extensions = ["myst_parser", "sphinx_external_toc", "sphinx.ext.autodoc"]
 include_patterns = PAGES
 # not searched
-exclude_patterns = [".*", "build", "evidence", "out", "tests", "csrc", "**/__pycache__"]
+exclude_patterns = [".*", "build", "evidence", "out", "tests", "csrc", "**/__pycache__", "**/node_modules"]
 external_toc_path = "docs/site/toc.yml"
 templates_path = ["templates"]
 

@@ -12,8 +12,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "blend/pixels.hpp"
-#include "blend/plate.hpp"
+#include "faceinpaint_blend.h"
 
 using at::Tensor;
 
@@ -66,29 +65,12 @@ Tensor draws(std::uint64_t seed, std::int64_t attempts, std::int64_t size) {
 
 // F as `tension_blend` has it, of I and T (channels, height, width), float, and the hole (height, width), bool
 Tensor blend(const Tensor& image, const Tensor& generated, const Tensor& hole, double tension) {
-    using namespace faceinpaint;
-    const auto channels = image.size(0), height = image.size(1), width = image.size(2);
-    const Extent extent{1, channels, height, width, pitch_of(width), 1};
-    const auto pixels = [&](const Tensor& planes) {
-        return Pixels<float>{planes.data_ptr<float>(), 0, width, 1, height * width};
-    };
-    const auto readable = [&](const Tensor& planes) {
-        return Pixels<const float>{planes.data_ptr<float>(), 0, width, 1, height * width};
-    };
-    const auto padded = [&] { return at::zeros({channels, height + 2, extent.pitch}, at::kDouble); };
-    const auto f = padded(), guidance = padded(), reached = at::zeros(channels, at::kDouble), nowhere = hole & ~hole;
-    const auto numbers = [](const Tensor& tensor) { return tensor.data_ptr<double>(); };
-    const Pixels<const float> none{};
-
-    const bool* missing = hole.data_ptr<bool>();
-    take_offsets<float, float>(readable(image), none, missing, extent, numbers(f), numbers(reached));
-    take_offsets<float, float>(readable(generated), none, nowhere.data_ptr<bool>(), extent, numbers(guidance),
-                               numbers(reached));
-    const Plate plate(reinterpret_cast<const std::uint8_t*>(missing), height, width, tension);
-    plate.solve(numbers(f), numbers(guidance), channels, TOLERANCE, numbers(reached));
-    expect((reached <= TOLERANCE).all().item<bool>(), "blend: expected a relative residual of ", TOLERANCE);
-    const auto blended = image.clone();
-    put_sums<float, float>(numbers(f), none, missing, extent, pixels(blended));
+    const auto blended = at::empty_like(image), missing = hole.to(at::kByte);
+    const auto numbers = [](const Tensor& tensor) { return tensor.data_ptr<float>(); };
+    const auto side = [&](int axis) { return static_cast<int>(image.size(axis)); };
+    const auto outcome = faceinpaint_blend(numbers(image), numbers(generated), missing.data_ptr<std::uint8_t>(), side(0),
+                                           side(1), side(2), tension, numbers(blended));
+    expect(outcome == FACEINPAINT_BLENDED, "blend: expected numbers that can be solved for, got outcome ", outcome);
     return blended;
 }
 

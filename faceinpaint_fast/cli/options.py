@@ -25,6 +25,8 @@ class ConfigName(enum.StrEnum):
     """Presets of `InpaintConfig`."""
 
     default = "default"
+    fast = "fast"
+    over_z = "over-z"
     paper = "paper"
     paper_calibrated = "paper-calibrated"
 

@@ -8,28 +8,55 @@ from typing import Annotated, cast
 
 import typer
 
-from faceinpaint_fast.cli.options import Device, Iterations, ModelFolder, Precision, Settings, settings_of
+from faceinpaint_fast.cli.options import (
+    Config,
+    ConfigName,
+    Device,
+    Iterations,
+    ModelFolder,
+    Precision,
+    Settings,
+    settings_of,
+)
 from faceinpaint_fast.cli.signals import ctrl_c_heeded
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Model folder.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the package, .pt2.")],
-    batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
+    model: Annotated[Path, typer.Argument(help="Model folder, or name of a model that is installed.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write it: .onnx, or the package .pt2.")],
+    batch: Annotated[int, typer.Option(min=1, help="Images a call of a package; .onnx takes any number.")] = 1,
+    config: Config = ConfigName.default,
     iterations: Iterations = None,
     precision: Precision = "fp32",
     settings: Settings = None,
     device: Device = "auto",
 ) -> None:
-    """Compile the search into a package that C++ programs run without Python; examples/cpp is one."""
-    from faceinpaint_fast import config, export, models
+    """Write the search for programs without Python: as ONNX for any runtime, or compiled for this machine's C++."""
+    from faceinpaint_fast import models
+    from faceinpaint_fast.config import PRESETS
+    from faceinpaint_fast.config import Precision as Words
+    from faceinpaint_fast.errors import InputError
 
-    chosen = config.InpaintConfig(precision=cast("config.Precision", precision)).with_settings(settings_of(settings))
+    chosen = PRESETS[config].with_settings(settings_of(settings))
+    if precision != chosen.precision:
+        chosen = dataclasses.replace(chosen, precision=cast(Words, precision))
     if iterations is not None:
         chosen = dataclasses.replace(chosen, iterations=iterations)
+    steps = f"{chosen.steps} steps"
+    if out.suffix == ".onnx":
+        if batch != 1:
+            raise InputError(f"batch: expected none for an .onnx file, which takes any number of images, got {batch}")
+        from faceinpaint_fast.export import onnx_file
+
+        with ctrl_c_heeded():
+            onnx_file.export(models.load_model(model), out, config=chosen)
+        print(f"{out}: {steps} for any number of images a call; next: examples/onnx")
+        return
+    from faceinpaint_fast.export import package
+
     with ctrl_c_heeded():
-        export.export(models.load_model(model), out, config=chosen, batch=batch, device=device)
-    print(f"{out}: {chosen.steps} steps for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
+        package.export(models.load_model(model), out, config=chosen, batch=batch, device=device)
+    print(f"{out}: {steps} for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
 
 
 def tune(device: Device = "auto") -> None:

@@ -139,7 +139,7 @@ class AdjointNetwork:
                 beyond[-1], gradient = y if self.finish[-1].tanh else None, gradient.permute(0, 2, 3, 1)
             else:
                 beyond[0] = None if onto is None else onto.permute(0, 2, 3, 1)
-                gradient = gradient.view(len(gradient), -1)
+                gradient = gradient.view(gradient.shape[0], -1)
             for index in range(len(inputs) - 1, -1, -1):
                 dtype = torch.float32 if gates[index] is None else self.dtype
                 finish = self.finish_back[index]
@@ -148,14 +148,17 @@ class AdjointNetwork:
                 return gradient if self._enters is None else gradient.flatten(1).float()
             return gradient.permute(0, 3, 1, 2)
 
-        return y.permute(0, 3, 1, 2) if self.doubles else y.squeeze(1), pull
+        if self.doubles:
+            return y.permute(0, 3, 1, 2), pull
+        # a logit is a number
+        return y.squeeze(1) if y.shape[1] == 1 else y, pull
 
     def _entered(self, x: Tensor) -> Tensor:
         """Returns what G's first layer here takes: codes as they are, of activations what their ReLU leaves."""
         if self._enters is None:
             return x
         shape, slope = self._enters
-        return F.leaky_relu(x, slope).to(self.dtype).view(len(x), *shape)
+        return F.leaky_relu(x, slope).to(self.dtype).unflatten(1, shape)
 
     def beyond(self, layer: int) -> AdjointNetwork:
         """Returns what of G lies behind that layer, counted from 1: from its activations (B, n) to images."""
@@ -182,7 +185,7 @@ class AdjointNetwork:
     def shaped(self, x: Tensor) -> Tensor:
         """Returns the activations (B, n) that it begins with as G's modules have them, (B, channels, height, width)."""
         assert self._enters is not None
-        return x.view(len(x), *self._enters[0]).permute(0, 3, 1, 2)
+        return x.unflatten(1, self._enters[0]).permute(0, 3, 1, 2)
 
 
 def plain_finish(layer: Layer, channels: int, slope: float) -> Finish:

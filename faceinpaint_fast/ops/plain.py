@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from faceinpaint_fast.ops.window import banded
 
@@ -90,10 +89,10 @@ def ssim_l1(
 def weight_map(missing: Tensor, radius: int, scale: float) -> Tensor:
     """Returns 1 + scale times the number of missing pixels within radius: (B, H, W) bool -> (B, H, W) float32.
 
-    Counts are exact and rounded once, in float64, as those of the kernel are.
+    Counts are whole numbers, exact in float32, and the sum is rounded once, in float64, as the kernel's is.
     """
-    size = 2 * radius + 1
-    counts = avg_pool2d(missing.double().unsqueeze(1), size, 1, radius, divisor_override=1).squeeze(1)
+    taps = torch.ones(2 * radius + 1, dtype=torch.float32, device=missing.device)
+    counts = LocalMean.of(missing, taps, radius)(missing.float()).double()
     return (1 + scale * counts).float()
 
 

@@ -126,4 +126,5 @@ _ssim_l1.register_kernel("cpu")(cpu_kernels.ssim_l1)
 
 @_ssim_l1.register_fake
 def _(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient):  # type: ignore[no-untyped-def] # noqa: ARG001
-    return v.new_empty(len(x)), v.new_empty(len(x)), v.new_empty(x.shape if with_gradient else 0)
+    images = x.shape[0]
+    return v.new_empty(images), v.new_empty(images), v.new_empty(x.shape if with_gradient else 0)

@@ -118,7 +118,7 @@ class Objective:
 
     def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns SSIM and L1, each (B,)."""
-        none = x.new_zeros(len(x))
+        none = torch.zeros_like(x[:, 0, 0, 0])
         similarity, l1, _ = ssim_l1(to_unit(x), self.target, none, none, with_gradient=False)
         return similarity, l1
 

@@ -159,15 +159,25 @@ class Adam:
             iteration=z.new_zeros(1, dtype=torch.int64),
         )
 
+    def moved(
+        self, z: Tensor, mean: Tensor, square: Tensor, gradient: Tensor, iteration: Tensor, age: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns z and both moments, each (B, n), an iteration of that number, (1,), later, where nothing fails.
+
+        age  (B,) or (1,), how many iterations it is since a row's start then
+        """
+        moments = self.moments
+        mean = mean.lerp(gradient, 1 - moments.beta1)
+        square = square.lerp(gradient * gradient, 1 - moments.beta2)
+        root = (square / self.square[age][:, None]).sqrt()
+        direction = (mean / self.mean[age][:, None]) / (root + moments.epsilon)
+        return z - self.size[iteration] * direction, mean, square
+
     def step(self, state: AdamState, loss: Tensor, gradient: Tensor, starts: Tensor) -> AdamState:
         """Returns the state after an iteration: see `Optimiser`."""
         s = state
-        age, moments = s.age + 1, self.moments
-        mean = s.mean.lerp(gradient, 1 - moments.beta1)
-        square = s.square.lerp(gradient * gradient, 1 - moments.beta2)
-        root = (square / self.square[age][:, None]).sqrt()
-        direction = (mean / self.mean[age][:, None]) / (root + moments.epsilon)
-        z = s.z - self.size[s.iteration] * direction
+        age = s.age + 1
+        z, mean, square = self.moved(s.z, s.mean, s.square, gradient, s.iteration, age)
         failed = ~(loss.isfinite() & z.isfinite().all(dim=1))
         attempt, again = next_starts(s.attempt, failed, starts)
         failed = failed[:, None]

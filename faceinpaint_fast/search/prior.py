@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from faceinpaint_fast.config import InpaintConfig
@@ -38,7 +39,7 @@ class Prior:
         """Returns the prior of a problem's codes."""
         known = problem.known
         centre = known.new_zeros(len(known), 1) if problem.guess is None else problem.guess
-        share = known.new_ones(len(known))
+        share = torch.ones_like(known[:, 0, 0])
         if config.normalization == "masked":
             share = known.mean(dim=(-2, -1)).clamp(min=1 / known[0].numel())
         return cls(centre, share, config.lambda_z)
@@ -46,7 +47,7 @@ class Prior:
     @classmethod
     def at(cls, began: Tensor, config: InpaintConfig) -> Prior:
         """Returns the prior of activations (B, n) whose stage began there."""
-        return cls(began, began.new_ones(len(began)), config.lambda_u)
+        return cls(began, torch.ones_like(began[:, 0]), config.lambda_u)
 
     def loss(self, code: Tensor) -> Tensor:
         """Returns L_z of codes (B, n): (B,)."""
@@ -55,7 +56,7 @@ class Prior:
 
     def weighted(self, code: Tensor) -> Tensor:
         """Returns lambda_z L_z of codes (B, n): (B,); with a weight of 0 it is 0, whatever the codes."""
-        return self.weight * self.loss(code) if self.weight else code.new_zeros(len(code))
+        return self.weight * self.loss(code) if self.weight else torch.zeros_like(code[:, 0])
 
     def gradient(self, code: Tensor) -> Tensor:
         """Returns the gradient of `weighted` in codes (B, n): (B, n)."""

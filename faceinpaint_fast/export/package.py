@@ -55,7 +55,7 @@ def export(
     batch below 1, a config with restarts or symmetry, and where there is no C++ compiler that works.
     """
     if out.suffix != ".pt2":
-        raise InputError(f"{out}: expected the extension .pt2, got {out.suffix!r}")
+        raise InputError(f"{out}: expected the extension .pt2 or .onnx, got {out.suffix!r}")
     check_place(out)
     if batch < 1:
         raise InputError(f"batch: expected >= 1, got {batch}")

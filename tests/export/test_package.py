@@ -18,14 +18,14 @@ from torch._inductor import exc
 
 from faceinpaint_fast import InpaintConfig, Inpainter, InputError, masks
 from faceinpaint_fast.cli.main import main
-from faceinpaint_fast.export import ExportedSearch, export
+from faceinpaint_fast.export.package import ExportedSearch, export
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model, save_encoder, save_model
 from faceinpaint_fast.search.optimisers import ATTEMPTS
 from faceinpaint_fast.search.starts import codes
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "cpp"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "cpp"
 CPU = torch.device("cpu")
 ITERATIONS = 6
 SEEDS = [3, 4]
@@ -191,7 +191,10 @@ def test_half_precision_is_of_the_networks_alone(model, faces):
 
 
 def test_a_start_without_a_finite_gradient_is_none(model, faces, monkeypatch):
-    monkeypatch.setattr("faceinpaint_fast.export.loss_and_gradient", lambda _, z, *__: (0 * z[:, 0], torch.nan * z))
+    def none(_, z, *__):
+        return 0 * z[:, 0], torch.nan * z
+
+    monkeypatch.setattr("faceinpaint_fast.export.package.loss_and_gradient", none)
     for config in (InpaintConfig.over_z(iterations=ITERATIONS), InpaintConfig(stages=[(1, 2, 0.1)])):
         _, _, losses = ExportedSearch(model, config, CPU)(*tensors(faces))
         assert losses.isnan().all()
@@ -217,7 +220,7 @@ def test_a_start_without_a_finite_loss_gives_way_to_the_next(model, faces):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("inpaint.zip", {}, r"inpaint\.zip: expected the extension \.pt2, got '\.zip'"),
+        ("inpaint.zip", {}, r"inpaint\.zip: expected the extension \.pt2 or \.onnx, got '\.zip'"),
         ("model/config.json/inpaint.pt2", {}, "expected a place that can be written to"),
         ("inpaint.pt2", {"batch": 0}, "batch: expected >= 1, got 0"),
         ("inpaint.pt2", {"config": InpaintConfig(restarts=2)}, "restarts: expected 1 in a package, got 2"),
@@ -243,7 +246,7 @@ def test_a_compiler_that_does_not_compile_is_quoted(model, tmp_path, monkeypatch
         error = exc.CppCompileError(["g++", "x.cpp"], "x.cpp: fatal error\ncannot execute cc1plus\n")
         raise exc.InductorError(error, None) if wrapped else error
 
-    monkeypatch.setattr("faceinpaint_fast.export.traced", lambda *_: None)
+    monkeypatch.setattr("faceinpaint_fast.export.package.traced", lambda *_: None)
     monkeypatch.setattr("torch._inductor.aoti_compile_and_package", fail)
     with pytest.raises(
         InputError, match=r"export: expected a C\+\+ compiler, .* that compiles, .*\n.* execute cc1plus$"

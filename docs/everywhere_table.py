@@ -1,0 +1,152 @@
+"""Measures the doors of docs/everywhere.md and writes its tables.
+
+    make blend wasm; faceinpaint export faces64 -o F.onnx --config fast
+    python docs/everywhere_table.py --onnx F.onnx --faces FOLDER-OR-TAR
+
+Every face is restored by `Inpainter` and by onnxruntime in turn, one at a time and on one thread each.  Times are the
+processor's, which other programs on the machine change least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from faceinpaint_fast import Inpainter, config, doctor, markdown, masks, tension_blend
+from faceinpaint_fast.evaluation.metrics import quality
+from faceinpaint_fast.export.onnx_file import HOLES, run, session
+from faceinpaint_fast.faces import load_faces
+from faceinpaint_fast.models import load_model
+
+ROOT = Path(__file__).resolve().parents[1]
+SAME = 1e-4  # mean difference of T that counts as the same
+# of a face in the browser's runtime: loading, and each of several runs after the first, in milliseconds
+IN_NODE = """
+import * as ort from 'onnxruntime-web';
+import { readFileSync } from 'node:fs';
+ort.env.wasm.numThreads = 1;
+const size = Number(process.argv[2]), area = size * size;
+const now = () => process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000;
+const began = now();
+const session = await ort.InferenceSession.create(readFileSync(process.argv[1]));
+const times = [now() - began];
+const hole = Float32Array.from({ length: area }, (_, i) => (i % size > size / 2 ? 1 : 0));
+const image = Float32Array.from({ length: 3 * area }, (_, i) => (i % 97) / 97);
+for (let run = 0; run < 8; ++run) {
+    const start = now();
+    await session.run({ images: new ort.Tensor('float32', image, [1, 3, size, size]),
+                        holes: new ort.Tensor('float32', hole, [1, 1, size, size]) });
+    times.push(now() - start);
+}
+console.log(JSON.stringify(times));
+"""
+
+
+def timed(do: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.process_time()
+    done = do()
+    return time.process_time() - began, done
+
+
+def restored(runs: Any, inpainter: Inpainter, faces: Any, tension: float) -> dict[str, list[float]]:
+    """What came of every face under every hole: seconds, distances, whether the bytes are the same, decibels."""
+    found: dict[str, list[float]] = {name: [] for name in ("engine", "onnx", "apart", "own", "same", "decibel")}
+    for name in HOLES:
+        for number, face in enumerate(faces):
+            hole = masks.draw(name, face.shape[:2], seed=number)
+            image = face / np.float32(255)
+            planar = np.ascontiguousarray(image.transpose(2, 0, 1))[None]
+            engine, expected = timed(lambda image=image, hole=hole: inpainter(image, hole).generated)
+            seconds, drawn = timed(lambda planar=planar, hole=hole: run(runs, planar, hole[None])[0])
+            drawn = drawn.transpose(1, 2, 0)
+            again = inpainter((image * np.float32(1 + 1e-7)).clip(0, 1), hole).generated
+            pictures = [tension_blend(face, np.float32(each), hole, tension=tension) for each in (expected, drawn)]
+            decibels = [quality(each / 255, face / 255, hole).hole_psnr for each in pictures]
+            for key, value in {
+                "engine": engine,
+                "onnx": seconds,
+                "apart": np.abs(drawn - expected).mean(),
+                "own": np.abs(again - expected).mean(),
+                "same": np.array_equal(*pictures),
+                "decibel": decibels[1] - decibels[0],
+            }.items():
+                found[key].append(float(value))
+    return found
+
+
+def agreement(found: dict[str, list[float]], faces: int) -> str:
+    f = {name: np.array(values) for name, values in found.items()}
+    rows = [
+        ["pictures, identical in 8 bits", f"{f['same'].mean():.0%} of {faces} faces x {len(HOLES)} holes"],
+        ["PSNR in the hole, beside `Inpainter`'s", f"{f['decibel'].mean():+.3f} dB on average"],
+        ["T, mean difference: in the median, and the largest", f"{np.median(f['apart']):.1e}, {f['apart'].max():.4f}"],
+        [f"T within {SAME:g}", f"{(f['apart'] <= SAME).mean():.0%}"],
+        ["the same of `Inpainter` beside itself with the image times 1 + 1e-7",
+         f"{np.median(f['own']):.1e}, {f['own'].max():.4f}; {(f['own'] <= SAME).mean():.0%}"],
+        ["seconds a face, by `Inpainter`'s without its blend", f"{np.median(f['onnx'] / f['engine']):.2f} times"],
+    ]  # fmt: skip
+    return markdown.table(["", "onnxruntime beside `Inpainter`"], rows)
+
+
+def doors(file: Path, found: dict[str, list[float]], size: int) -> str:
+    loads = [timed(lambda: session(onnx.load(file)))[0] for _ in range(5)]
+    line = ["node", "--input-type=module", "-e", IN_NODE, file.resolve(), str(size)]
+    cwd = ROOT / "examples/onnx"
+    in_node = json.loads(subprocess.run(line, check=True, capture_output=True, text=True, cwd=cwd).stdout)
+    engine = 1000 * min(found["engine"])
+
+    def bytes_of(*paths: Path) -> str:
+        return f"{sum(path.stat().st_size for path in paths) / 1e6:.2f} MB"
+
+    runtime = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so*"))
+    node = ROOT / "examples/onnx/node_modules/onnxruntime-web/dist"
+    web = node / "ort-wasm-simd-threaded.wasm"
+    rows = [
+        ["Python, `Inpainter`", "the package", "", f"{engine:.0f} ms"],
+        ["any language, the file under onnxruntime", f"{bytes_of(file)}, the runtime {bytes_of(runtime)}",
+         f"{1000 * min(loads):.0f} ms", f"{1000 * min(found['onnx']):.0f} ms"],
+        ["JavaScript, the file under onnxruntime-web", f"{bytes_of(file)}, the runtime {bytes_of(web)}",
+         f"{in_node[0]:.0f} ms", f"{min(in_node[2:]):.0f} ms"],
+        ["the blend, shared object", bytes_of(ROOT / "build/blend/libfaceinpaint_blend.so"), "", ""],
+        ["the blend, wasm", bytes_of(ROOT / "build/wasm/faceinpaint_blend.wasm"), "", ""],
+    ]  # fmt: skip
+    return markdown.table(["door", "size", "to load, at least", "a face without its blend, at least"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--onnx", type=Path, required=True)
+    parser.add_argument("--model", default="faces64")
+    parser.add_argument("--config", default="fast")
+    parser.add_argument("--faces", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--update", type=Path, help="a document whose tables are written anew, such as this one's")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_model(asked.model)
+    size, framing = model.config.size, model.config.framing
+    chosen = dataclasses.replace(config.PRESETS[asked.config], blend="none")
+    inpainter = Inpainter.of(model, config=chosen, device="cpu")
+    faces = load_faces([asked.faces], size=size, framing=framing, limit=asked.count)
+    found = restored(session(onnx.load(asked.onnx)), inpainter, faces, chosen.at_size(size).tension)
+    name = f"{asked.model} {asked.config}"
+    told = {f"everywhere agreement {name}": agreement(found, len(faces))}
+    told[f"everywhere doors {name}"] = markdown.page(doors(asked.onnx, found, size), doctor.machine(inpainter.device))
+    print("\n\n".join(told.values()))
+    if asked.update:
+        markdown.update([asked.update], told, elsewhere=lambda table: table.startswith("everywhere"))
+
+
+if __name__ == "__main__":
+    main()
