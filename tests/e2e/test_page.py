@@ -502,7 +502,7 @@ def test_fingers_paint_pinch_and_restore_on_a_phone(visits, photo, face):
         touch("touchMove", see(118 + 2 * i, 60 + 5 * i))
     touch("touchEnd")
     visit.page.get_by_text("is to be restored").wait_for()
-    # a tap that comes at once behind a stroke Chromium takes for what stops a fling, without a click; no finger is so fast
+    # a tap at once behind a stroke Chromium takes for what stops a fling, without a click; no finger is so fast
     page.wait_for_timeout(500)
     [sent] = visit.restored(visit.button("Restore").tap)
     hole = pixels_of(sent["hole"])
