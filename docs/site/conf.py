@@ -19,7 +19,7 @@ import faceinpaint_fast
 PAGES = [
     "docs/**.md",
     "benchmarks/results/*.md",
-    "examples/cpp/README.md",
+    "examples/*/README.md",
     "faceinpaint_fast/weights/*/README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",

@@ -150,9 +150,8 @@ class Service:
             else:
                 work = partial(self._photograph, damaged, options, call, faceless)
                 found = await self._at(self._photographs, call, None, work)
-            call.may_take_long()
-            write = partial(pictures.encoded, damaged, found.pixels, options.format)
-            picture = await self._at(self._desk, call, "encode", write)
+            # not at the desk, which may have closed meanwhile: what was searched is answered
+            picture = await asyncio.to_thread(_written, damaged, found.pixels, options.format, call)
         call.seconds["total"] = time.perf_counter() - start
         for stage, seconds in call.seconds.items():
             self.measures.seconds.labels(stage).observe(seconds)
@@ -290,6 +289,11 @@ class Service:
 
     def _batched(self, faces: int, _seconds: float) -> None:
         self.measures.batches.observe(faces)
+
+
+def _written(damaged: Damaged, pixels: NDArray[Any], file_format: str, call: Call) -> Encoded:
+    with call.timed("encode"):
+        return pictures.encoded(damaged, pixels, file_format)
 
 
 def _waited(future: Future[Made], call: Call) -> Made:

@@ -73,8 +73,8 @@ def test_two_faces_are_one_batch(restorer, photo, points, disc, monkeypatch):
     hole = eye(points, disc, both.shape) | eye(right, disc, both.shape)
     restore = restorer(lambda _: [points, right])
     calls = []
-    inner = restore.inpainter
-    monkeypatch.setattr(restore, "inpainter", lambda faces, *a, **k: calls.append(len(faces)) or inner(faces, *a, **k))
+    inner = restore._restore
+    monkeypatch.setattr(restore, "_restore", lambda faces, *a, **k: calls.append(len(faces)) or inner(faces, *a, **k))
     result = restore(both, hole, faces=[points, right])
     assert calls == [2]
     assert len(result.faces) == 2
