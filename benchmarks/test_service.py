@@ -41,9 +41,16 @@ def lines() -> Iterator[list[list[str]]]:
 
 
 @pytest.fixture
-def threads() -> Iterator[Callable[[int], None]]:
+def on_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Inpainter]]:
+    """Makes an Inpainter that searches as the service does, both on so many threads."""
     before = torch.get_num_threads()
-    yield torch.set_num_threads
+
+    def made(threads: int) -> Inpainter:
+        torch.set_num_threads(threads)
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        return Inpainter.from_pretrained(config=Settings().search, device="cpu")
+
+    yield made
     torch.set_num_threads(before)
 
 
@@ -54,14 +61,11 @@ def asked() -> tuple[bytes, np.ndarray, np.ndarray]:
 
 def test_latency(
     lines: list[list[str]],
-    threads: Callable[[int], None],
+    on_threads: Callable[[int], Inpainter],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     pytestconfig: pytest.Config,
 ) -> None:
-    threads(1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    inpainter = Inpainter.from_pretrained(config=Settings().search, device="cpu")
+    inpainter = on_threads(1)
     sent, face, hole = asked()
     disabled = pytestconfig.getoption("benchmark_disable")
 
@@ -102,14 +106,11 @@ def test_latency(
 
 def test_throughput(
     lines: list[list[str]],
-    threads: Callable[[int], None],
+    on_threads: Callable[[int], Inpainter],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     pytestconfig: pytest.Config,
 ) -> None:
-    threads(2)
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    inpainter = Inpainter.from_pretrained(config=Settings().search, device="cpu")
+    inpainter = on_threads(2)
     sent, face, hole = asked()
     disabled = pytestconfig.getoption("benchmark_disable")
     rounds, seconds = (1, 0.5) if disabled else (ROUNDS, SECONDS)

@@ -12,6 +12,7 @@ from faceinpaint_fast import images, masks
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.picture_file import PictureFile
 
+MARKS = ("_mask", ".mask")  # what the name of a picture's hole may have behind the picture's
 MOST_MISSING = 0.5  # of a picture, unless its hole is named or forced
 
 

@@ -16,7 +16,6 @@ from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.images import EXTENSIONS, FORMATS
 from faceinpaint_fast.picture_folder import Passed, pictures, told
 
-MARKS = ("_mask", ".mask")  # what the name of a picture's hole may have behind the picture's
 MANIFEST, LOCK = "manifest.jsonl", ".lock"
 # extensions of formats that keep known pixels bit for bit; another picture becomes a PNG
 KEEPING = {extension for extension, format_ in FORMATS.items() if format_ != "JPEG"}
@@ -138,10 +137,10 @@ def _without(place: Path, paths: Iterable[Path], images: Path) -> list[Path]:
 def _matched(images: Path, folder: Path, found: Sequence[Path]) -> dict[Path, list[Path]]:
     """Returns the pictures that are to be restored, each with the holes in the folder that are called as it is."""
     if folder.resolve() != images.resolve():
-        marked = _marked(folder, pictures(folder, Passed()), ("", *MARKS))
+        marked = _marked(folder, pictures(folder, Passed()), ("", *holes.MARKS))
         return {path: _of(path.relative_to(images), marked) for path in _without(folder, found, images)}
     # side by side: a hole is what is marked as that of another
-    marked = _marked(folder, found, MARKS)
+    marked = _marked(folder, found, holes.MARKS)
     matched = {path: _of(path.relative_to(images), marked) for path in found}
     masks = set(chain.from_iterable(matched.values()))
     return {path: own for path, own in matched.items() if path not in masks}
@@ -167,7 +166,7 @@ def _only(name: Path, folder: Path, masks: Sequence[Path]) -> str | InputError:
     if len(masks) == 1:
         return str(masks[0])
     called, got = name.with_suffix(""), " and ".join(mask.name for mask in masks) or "none"
-    return InputError(f"{name}: expected one hole called {called} or {called}{MARKS[0]} in {folder}, got {got}")
+    return InputError(f"{name}: expected one hole called {called} or {called}{holes.MARKS[0]} in {folder}, got {got}")
 
 
 def _outputs(names: Iterable[Path], extension: str | None) -> dict[Path, Path]:

@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Literal, cast
 
+from faceinpaint_fast.holes import MARKS
 from faceinpaint_fast.images import EXTENSIONS
 from faceinpaint_fast.service.asked import shown
 from faceinpaint_fast.service.refusal import Refusal
 
 MANIFEST = "manifest.jsonl"
-MARKS = ("_mask", ".mask")
 MOST_MEMBERS = 4096
 ZIP, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"  # what begins a zip, and each line of its list
 MEDIA = {"zip": "application/zip", "tar": "application/x-tar"}
@@ -191,7 +191,7 @@ def _items(members: dict[str, Read]) -> Iterator[Item]:
     paths = {
         name: PurePosixPath(name)
         for name in members
-        if PurePosixPath(name).suffix.lower() in EXTENSIONS and not PurePosixPath(name).name.startswith(("._", "."))
+        if PurePosixPath(name).suffix.lower() in EXTENSIONS and not PurePosixPath(name).name.startswith(".")
     }
     stems = {str(path.with_suffix("")) for path in paths.values()}
     holes: dict[str, str] = {}

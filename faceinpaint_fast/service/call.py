@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,9 +30,13 @@ class Call:
     left: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def remaining(self) -> float:
-        """Seconds in which work may begin."""
-        return max(0.0, self.until - time.monotonic())
+    def remaining(self) -> float | None:
+        """Seconds in which work may begin; None: any number."""
+        return None if math.isinf(self.until) else max(0.0, self.until - time.monotonic())
+
+    def may_take_long(self) -> None:
+        """Lets what is left to do be done however late: the work that there is a deadline for has been done."""
+        self.until = math.inf
 
     def check(self) -> None:
         """Raises a Refusal where no more of its work may begin."""

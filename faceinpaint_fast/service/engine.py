@@ -58,7 +58,7 @@ class Engine:
 
     batch    faces of a batch, at most; half of it when memory has run out
     window   seconds that a face waits for others
-    batched  hears the size of each batch, and how many seconds it took
+    batched  hears the size of each batch
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Engine:
         *,
         batch: int,
         window: float,
-        batched: Callable[[int, float], None] = lambda *_: None,
+        batched: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.inpainter, self.batch, self._window, self._batched = inpainter, batch, window, batched
         self._searches: OrderedDict[int | None, Inpainter] = OrderedDict({None: inpainter})
@@ -96,7 +96,7 @@ class Engine:
         return face.done
 
     def close(self) -> None:
-        """Ends: what waits is refused, and what is searched is finished."""
+        """Ends the work: what waits is refused, and what is searched is finished."""
         with self._changed:
             self._closed = True
             waiting, self._waiting = self._waiting, deque()
@@ -151,7 +151,7 @@ class Engine:
             raised = error.with_traceback(None)
         else:
             seconds = time.perf_counter() - start
-            self._batched(len(faces), seconds)
+            self._batched(len(faces))
             for face, one in zip(faces, found, strict=True):
                 face.call.took("search", seconds)
                 face.done.set_result(one)

@@ -79,7 +79,8 @@ class Service:
         self._framing = model.config.framing
         self._inpainter = inpainter or Inpainter.of(model, config=settings.search, device=settings.device)
         self._detector = Mtcnn() if detector is None else detector
-        self.engine = Engine(self._inpainter, batch=settings.batch, window=settings.window, batched=self._batched)
+        batched = self.measures.batches.observe
+        self.engine = Engine(self._inpainter, batch=settings.batch, window=settings.window, batched=batched)
         self.room = Room(settings.queue, PICTURES * settings.pixels, settings.deadline)
         threads = thread_count()
         self._desk = ThreadPoolExecutor(threads, "desk")
@@ -110,12 +111,14 @@ class Service:
             self._patience.start()
 
     def end(self) -> None:
-        """Lets nothing begin any more: what waits is refused; what is worked at is finished."""
+        """Lets nothing begin any more: what waits is refused; what is worked at is finished.
+
+        The desk stays open: what was searched is written there, and whatever else comes by it the engine refuses.
+        """
         self.is_ready, self.is_ending = False, True
         self._patience.cancel()
         self.engine.close()
-        for pool in (self._photographs, self._desk):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._photographs.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -150,8 +153,9 @@ class Service:
             else:
                 work = partial(self._photograph, damaged, options, call, faceless)
                 found = await self._at(self._photographs, call, None, work)
-            # not at the desk, which may have closed meanwhile: what was searched is answered
-            picture = await asyncio.to_thread(_written, damaged, found.pixels, options.format, call)
+            call.may_take_long()
+            write = partial(pictures.encoded, damaged, found.pixels, options.format)
+            picture = await self._at(self._desk, call, "encode", write)
         call.seconds["total"] = time.perf_counter() - start
         for stage, seconds in call.seconds.items():
             self.measures.seconds.labels(stage).observe(seconds)
@@ -286,14 +290,6 @@ class Service:
             if future.cancelled():
                 raise refusal.closing() from None
             raise
-
-    def _batched(self, faces: int, _seconds: float) -> None:
-        self.measures.batches.observe(faces)
-
-
-def _written(damaged: Damaged, pixels: NDArray[Any], file_format: str, call: Call) -> Encoded:
-    with call.timed("encode"):
-        return pictures.encoded(damaged, pixels, file_format)
 
 
 def _waited(future: Future[Made], call: Call) -> Made:

@@ -12,6 +12,7 @@ from faceinpaint_fast import InpaintConfig, Inpainting
 from faceinpaint_fast.networks import layers
 from faceinpaint_fast.parity.engine import (
     OVER_Z,
+    STARTS,
     Restorations,
     beyond_z,
     bits,
@@ -70,6 +71,13 @@ def test_a_step_that_is_off_is_noticed(monkeypatch, model, failing):
         "Inpainter, default, layer 1: max of u, absolute, median of 4 images",
         "Inpainter, default, layer 1: T, absolute, median of 4 images",
     }
+
+
+def test_a_search_is_asked_as_many_problems_as_it_is_said_to_be(model):
+    """A guess is the same whatever the seed: only another face or hole is another problem."""
+    asked = Restorations.of(model, CPU, STARTS)
+    problems = {(face.tobytes(), hole.tobytes()) for face, hole in zip(asked.faces, asked.holes, strict=True)}
+    assert len(problems) == STARTS
 
 
 def test_a_prior_that_is_off_is_noticed(monkeypatch, model, failing):

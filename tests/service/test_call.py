@@ -21,6 +21,13 @@ def test_its_time_runs_out():
     assert refused.value.status == 504
 
 
+def test_what_is_left_once_the_work_is_done_may_take_long():
+    call = Call(0.0)
+    call.may_take_long()
+    call.check()
+    assert call.remaining is None
+
+
 def test_no_work_begins_for_who_has_left():
     call = Call(time.monotonic() + 60)
     call.left.set()

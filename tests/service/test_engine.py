@@ -53,7 +53,7 @@ def engine():
 
     def of(search, *, batch=8, window=0.2):
         sizes = []
-        engine = Engine(search, batch=batch, window=window, batched=lambda size, _: sizes.append(size))
+        engine = Engine(search, batch=batch, window=window, batched=sizes.append)
         engine.sizes = sizes
         engine.start()
         made.append((engine, search))

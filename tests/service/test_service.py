@@ -175,6 +175,21 @@ def test_at_the_end_what_waits_is_refused_and_nothing_more_is_taken(slow, asked)
     assert asyncio.run(run()) == (503, 503)
 
 
+def test_what_was_searched_is_written_though_all_else_has_ended(slow, asked):
+    by, engine = slow
+
+    async def run():
+        first = asyncio.create_task(by.restore(asked, Call(time.monotonic() + 20)))
+        while not engine.calls:
+            await asyncio.sleep(0.01)
+        engine.go_on.set()
+        # the loop stands still until the end has come: the request hears of its search behind that
+        by.end()
+        return await first
+
+    assert asyncio.run(run()).picture.media_type == "image/png"
+
+
 def test_what_is_asked_for_has_a_few_seconds_once_the_end_is_near(slow, monkeypatch):
     by, _ = slow
     ended = threading.Event()
