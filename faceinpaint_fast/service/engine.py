@@ -6,6 +6,8 @@ alike: of one kind of numbers, and searched as long.  Results do not depend on t
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections import OrderedDict, deque
@@ -22,6 +24,7 @@ from faceinpaint_fast.pipeline import Inpainter, Inpainting
 from faceinpaint_fast.service import refusal
 from faceinpaint_fast.service.call import Call
 
+NICE = 5  # of threads that work, over the one that answers
 SEARCHES = 4  # kinds of searches by their iterations, whose graphs and steps are kept
 
 
@@ -108,6 +111,7 @@ class Engine:
             self._thread.join()
 
     def _work(self) -> None:
+        give_way()
         while faces := self._next():
             now = time.monotonic()
             # a face whose future was cancelled has been given up by who waits for it
@@ -197,3 +201,10 @@ class Engine:
             oldest = next(each for each in self._searches if each is not None)
             del self._searches[oldest]
         return self._searches[iterations]
+
+
+def give_way() -> None:
+    """Has this thread, and those that it begins, give way to the one that answers."""
+    # elsewhere niceness is the process's
+    if sys.platform == "linux":
+        os.nice(NICE)

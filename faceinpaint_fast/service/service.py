@@ -26,7 +26,7 @@ from faceinpaint_fast.pipeline import Inpainter, Inpainting
 from faceinpaint_fast.service import pictures, refusal
 from faceinpaint_fast.service.asked import Asked, Options
 from faceinpaint_fast.service.call import Call
-from faceinpaint_fast.service.engine import Engine, Face
+from faceinpaint_fast.service.engine import Engine, Face, give_way
 from faceinpaint_fast.service.measures import Measures
 from faceinpaint_fast.service.pictures import Damaged, Encoded
 from faceinpaint_fast.service.refusal import Refusal
@@ -83,9 +83,9 @@ class Service:
         self.engine = Engine(self._inpainter, batch=settings.batch, window=settings.window, batched=batched)
         self.room = Room(settings.queue, PICTURES * settings.pixels, settings.deadline)
         threads = thread_count()
-        self._desk = ThreadPoolExecutor(threads, "desk")
+        self._desk = ThreadPoolExecutor(threads, "desk", give_way)
         # more than there are cores, as they wait for the engine most of the time; those that do not have a core each
-        self._photographs = ThreadPoolExecutor(max(threads, settings.batch), "photograph")
+        self._photographs = ThreadPoolExecutor(max(threads, settings.batch), "photograph", give_way)
         self._cores = threading.Semaphore(threads)
         self.is_ready = self.is_ending = False
         self._patience = threading.Timer(SECONDS_TO_END - SECONDS_TO_TELL, self.end)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ import pytest
 from faceinpaint_fast.service.app import INPAINT
 from faceinpaint_fast.service.asked import Asked, Options
 from faceinpaint_fast.service.call import Call
+from faceinpaint_fast.service.engine import NICE
 from faceinpaint_fast.service.refusal import Refusal
 from faceinpaint_fast.service.service import Service
 
@@ -201,3 +204,19 @@ def test_what_is_asked_for_has_a_few_seconds_once_the_end_is_near(slow, monkeypa
     with pytest.raises(Refusal), by.held():
         pass
     assert ended.wait(5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread's niceness is its own on Linux alone")
+def test_threads_that_work_give_way_to_the_one_that_answers(client, service):
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert client.get("/readyz").status_code == 200
+    assert service._desk.submit(niceness).result() == min(19, own + NICE)
+    assert service._photographs.submit(niceness).result() == min(19, own + NICE)
+    engine = service.engine._thread.native_id
+    assert os.getpriority(os.PRIO_PROCESS, engine) == min(19, own + NICE)
+    # the one that answers stays as it was
+    assert niceness() == own
