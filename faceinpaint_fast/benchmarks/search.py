@@ -17,7 +17,7 @@ from faceinpaint_fast.benchmarks.losses import rival_ssim
 from faceinpaint_fast.benchmarks.written import captured_iteration, eager_iteration
 from faceinpaint_fast.config import InpaintConfig, Precision
 from faceinpaint_fast.faces import astronaut
-from faceinpaint_fast.models import Model
+from faceinpaint_fast.models import DEFAULT, Model
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.pipeline import Inpainter
 from faceinpaint_fast.search.graph import LENGTH, aside, captured
@@ -29,6 +29,7 @@ from faceinpaint_fast.search.problem import Problem
 
 # batch and precision; how many times as fast as the eager loop each is to be, by the level of the kernels
 ITERATIONS: list[tuple[int, Precision]] = [(1, "fp32"), (1, "bf16"), (16, "fp32"), (16, "bf16")]
+LARGER = "faces128"
 ASKED: dict[str, list[float | None]] = {
     "amx": [3.7, 6.5, 2.4, 4.2],
     "avx512_bf16": [4.1, 5.0, 2.8, 3.5],
@@ -66,11 +67,17 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
             f"iteration-{count}-{precision}": partial(iteration, device, count, precision, asked)
             for (count, precision), asked in zip(ITERATIONS, ASKED.get(_cpu.LEVEL, [None] * 4), strict=True)
         },
+        **{
+            f"iteration-{count}-{precision}-{LARGER}": partial(iteration, device, count, precision, None, LARGER)
+            for count, precision in ITERATIONS
+        },
         "rate-16-fp32": partial(iteration_rate, device, 16, "fp32", 0.95),
         "beyond-z-1-fp32": partial(beyond_z, device, 1, "fp32", 1.45),
         "beyond-z-1-bf16": partial(beyond_z, device, 1, "bf16", 1.4),
         "beyond-z-16-fp32": partial(beyond_z, device, 16, "fp32", 1.25),
         "beyond-z-16-bf16": partial(beyond_z, device, 16, "bf16", 1.1),
+        f"beyond-z-1-fp32-{LARGER}": partial(beyond_z, device, 1, "fp32", None, LARGER),
+        f"beyond-z-1-bf16-{LARGER}": partial(beyond_z, device, 1, "bf16", None, LARGER),
         "batch-invariance": partial(batch_invariance, device, 16),
         "restoration-fp32": partial(restoration, device, "fp32", 50.0),
         "restoration-bf16": partial(restoration, device, "bf16", 50.0),
@@ -81,18 +88,18 @@ def comparisons(device: torch.device) -> dict[str, Callable[[], Comparison]]:
 
 
 def our_iterations(
-    device: torch.device, count: int, config: InpaintConfig
+    device: torch.device, count: int, config: InpaintConfig, name: str = DEFAULT
 ) -> tuple[Callable[[], None], int, Callable[[], Tensor]]:
     """Returns what does iterations of a search from random codes, how many, and their first losses (B,).
 
     On a CUDA device they are a graph.
     """
-    G, D = frozen(model().generator, device), frozen(model().discriminator, device)
+    G, D = frozen(model(name).generator, device), frozen(model(name).discriminator, device)
     networks = Networks.of(G, D, None, config, device)
-    holes = torch.from_numpy(centre_hole()).expand(count, -1, -1)
-    problem = Problem.of(random_images(count).to(device), holes.to(device), networks, config)
+    holes = torch.from_numpy(centre_hole(name)).expand(count, -1, -1)
+    problem = Problem.of(random_images(count, name).to(device), holes.to(device), networks, config)
     objective, prior = Objective(problem, networks.discriminator, config), Prior.of(problem, config)
-    loop = LatentSearch(networks, config, device).over_z.loop(objective, prior, codes(count).to(device))
+    loop = LatentSearch(networks, config, device).over_z.loop(objective, prior, codes(count, name).to(device))
     iterations = LENGTH if device.type == "cuda" else 1
 
     def advance() -> None:
@@ -109,7 +116,7 @@ def our_iterations(
         replay()
 
     def first_losses() -> Tensor:
-        loop.state.z.copy_(codes(count)[0])
+        loop.state.z.copy_(codes(count, name)[0])
         iterate()
         return loop.losses[0]
 
@@ -150,17 +157,19 @@ def flops_of_an_iteration(model: Model) -> int:
 # --- comparisons ---
 
 
-def iteration(device: torch.device, count: int, precision: Precision, at_least: float | None) -> Comparison:
+def iteration(
+    device: torch.device, count: int, precision: Precision, at_least: float | None, name: str = DEFAULT
+) -> Comparison:
     """Compares iterations of the search, with D, with the eager one."""
-    ours, iterations, first_losses = our_iterations(device, count, printed(precision))
-    theirs, total = eager_iteration(device, count)
+    ours, iterations, first_losses = our_iterations(device, count, printed(precision), name)
+    theirs, total = eager_iteration(device, count, name=name)
 
     def check() -> None:
         # the user's SSIM is not masked, and bfloat16 has 8 bits: the size is right, and parity is what tests are for
         torch.testing.assert_close(first_losses(), total().detach(), rtol=0.3, atol=0.1)
 
     return Comparison(
-        what=f"{counted(iterations)}, batch {count}, {precision}",
+        what=f"{counted(iterations)}, batch {count}, {precision}{of(name)}",
         rival=f"one of eager autograd, networks not frozen, {rival_ssim()}, torch's Adam",
         ours=ours,
         theirs=theirs,
@@ -205,6 +214,11 @@ def without_d(device: torch.device, count: int, precision: Precision) -> Compari
     )
 
 
+def of(name: str) -> str:
+    """Returns which model a comparison is of, unless it is the default."""
+    return "" if name == DEFAULT else f", {name}"
+
+
 def counted(iterations: int) -> str:
     """Returns so many iterations in words."""
     return "one iteration" if iterations == 1 else f"{iterations} iterations in a graph"
@@ -241,11 +255,13 @@ def restoration(device: torch.device, precision: Precision, at_least: float) -> 
     )
 
 
-def beyond_z(device: torch.device, count: int, precision: Precision, at_least: float | None) -> Comparison:
+def beyond_z(
+    device: torch.device, count: int, precision: Precision, at_least: float | None, name: str = DEFAULT
+) -> Comparison:
     """Compares faces restored by the default, which searches beyond z, with the best search over z."""
-    faces, hole = random_images(count).to(device), centre_hole()
+    faces, hole = random_images(count, name).to(device), centre_hole(name)
     default, over_z = (
-        Inpainter.of(model(), config=config, device=device)
+        Inpainter.of(model(name), config=config, device=device)
         for config in (InpaintConfig(precision=precision), InpaintConfig.over_z(precision=precision))
     )
 
@@ -254,7 +270,7 @@ def beyond_z(device: torch.device, count: int, precision: Precision, at_least: f
         assert (default(faces, hole).losses["context"] < over_z(faces, hole).losses["context"]).all()
 
     return Comparison(
-        what=f"restored beyond z, batch {count}, {precision}",
+        what=f"restored beyond z, batch {count}, {precision}{of(name)}",
         rival="restored by the search over z",
         ours=lambda: default(faces, hole),
         theirs=lambda: over_z(faces, hole),

@@ -12,22 +12,25 @@ from torch.nn.functional import logsigmoid
 
 from faceinpaint_fast.benchmarks.asked import centre_hole, codes, model, random_images
 from faceinpaint_fast.benchmarks.losses import eager_ssim
+from faceinpaint_fast.models import DEFAULT
 from faceinpaint_fast.search.graph import aside, captured
 from faceinpaint_fast.weight_map import weight_map
 
 
 def eager_iteration(
-    device: torch.device, count: int, *, with_d: bool = True
+    device: torch.device, count: int, *, with_d: bool = True, name: str = DEFAULT
 ) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
     """Returns an iteration as a user would write it, and its losses (B,).
 
-    Autograd goes through networks that are not frozen, and Adam is torch's.
+    Autograd goes through networks that are not frozen, those of the model of that name, and Adam is torch's.
     """
-    G, D = (network.to(device).eval().requires_grad_(True) for network in (model().generator, model().discriminator))
-    hole = centre_hole()
-    images, known = random_images(count).to(device), torch.from_numpy(~hole).to(device)
+    G, D = (
+        network.to(device).eval().requires_grad_(True) for network in (model(name).generator, model(name).discriminator)
+    )
+    hole = centre_hole(name)
+    images, known = random_images(count, name).to(device), torch.from_numpy(~hole).to(device)
     W = (known * torch.from_numpy(weight_map(hole)).to(device)).expand(count, 1, -1, -1)
-    z = codes(count)[0].to(device).requires_grad_()
+    z = codes(count, name)[0].to(device).requires_grad_()
     adam = torch.optim.Adam([z], lr=0.03)
     similarity = eager_ssim()
 
