@@ -9,7 +9,7 @@ from io import BytesIO
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO, Literal, cast, get_args
+from typing import BinaryIO, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.extras import of_extra
 from faceinpaint_fast.framing import CELEBA_108, Framing
 from faceinpaint_fast.images import EXTENSIONS, read_image
-from faceinpaint_fast.picture_folder import Passed, counts, pictures, told
+from faceinpaint_fast.picture_folder import Passed, pictures, told
+from faceinpaint_fast.picture_shard import members
 
 # eyes, nose and the corners of the mouth of scikit-image's astronaut, (x, y) in pixels
 ASTRONAUT = np.array([(203.4, 100.6), (247.4, 103.0), (226.0, 126.0), (205.0, 141.0), (243.6, 142.0)])
@@ -167,44 +168,14 @@ def _files(source: Path, passed: Passed) -> Iterator[tuple[str, Path | BinaryIO]
 
 
 def _members(source: Path, passed: Passed) -> Iterator[tuple[str, BinaryIO]]:
-    """Yields the pictures of a tar file; links are followed.
+    """Yields the pictures of a tar file; links are followed."""
 
-    Raises InputError, naming the byte, for one that is not whole: tarfile itself takes whatever is no header for the
-    end.
-    """
-    place = ""
-    try:
-        with tarfile.open(source) as shard:
-            for member in shard:
-                place = f", byte {member.offset}"
-                if member.isdir() or not counts(Path(member.name).parts, passed):
-                    continue
-                # none of what is no file, such as a folder
-                if (content := shard.extractfile(member)) is not None:
-                    yield f"{source}:{member.name}", BytesIO(content.read())
-            place = f", byte {shard.offset}"
-            _check_end(shard)
-    # a broken shard: TarError, OSError, and of compressed ones EOFError, zlib.error, LZMAError ...
-    except Exception as error:
-        expected = "a folder of images, an image or a whole tar file"
-        raise InputError(f"{source}{place}: expected {expected}, got: {error}") from error
+    def take(shard: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, BinaryIO] | None:
+        # none of what is no file, such as a folder
+        content = shard.extractfile(member)
+        return None if content is None else (f"{source}:{member.name}", BytesIO(content.read()))
 
-
-def _check_end(shard: tarfile.TarFile) -> None:
-    """Raises TarError unless two blocks of zeros lie behind the last member, and nothing else to the end of the file.
-
-    It is read to its end, where a compressed file has its checksum.
-    """
-    file = cast(BinaryIO, shard.fileobj)
-    file.seek(shard.offset)
-    zeros, other = 0, b""
-    while not other and (chunk := file.read(tarfile.RECORDSIZE)):
-        other = chunk.lstrip(b"\0")
-        zeros += len(chunk) - len(other)
-    if zeros < 2 * tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("neither a member's header nor the archive's end")
-    if other:
-        raise tarfile.ReadError(f"the archive's end, and more behind it at byte {shard.offset + zeros}")
+    return members(source, passed, take)
 
 
 def _fitted(image: NDArray[np.uint8], size: int, framing: Framing, name: str) -> tuple[NDArray[np.uint8], str]:

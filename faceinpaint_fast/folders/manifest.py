@@ -1,12 +1,19 @@
-"""What has been done in a folder: manifest.jsonl, a line a picture, by which an interrupted work goes on."""
+"""What has been done in a folder: manifest.jsonl, a line a picture, by which an interrupted work goes on.
+
+Where several processes write, each has a part of it to itself, which is taken in later: at the latest by who reads the
+manifest next.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import secrets
+import shutil
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +21,22 @@ from faceinpaint_fast import holes
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.files import named, write_text
 from faceinpaint_fast.folders.plan import Item
+from faceinpaint_fast.folders.sources import Stored
 
 Record = dict[str, Any]
+PARTS = ".parts"  # the folder of parts, beside the manifest
 
 
 def key_of(item: Item, settings: Mapping[str, Any]) -> str:
     """Returns what tells whether a picture would be restored as before: it changes with whatever decides the result.
 
-    That is the picture and the picture of its hole, by their sizes and times, as rsync has it; the hole, if it has a
-    name; the seed; and settings, as JSON has them, of the engine.
+    That is the picture and the picture of its hole, by their sizes and times, as rsync has it, or by what is said of
+    them behind an address; the hole, if it has a name; the seed; and settings, as JSON has them, of the engine.
     """
     hole = str(item.hole)
     decides = {
-        "input": _stamp(item.path),
-        "hole": hole if holes.is_said(hole) else _stamp(Path(hole)),
+        "input": _stamp(item.where),
+        "hole": hole if holes.is_said(hole) else _stamp(item.hole if isinstance(item.hole, Stored) else Path(hole)),
         "seed": item.seed,
         "settings": settings,
     }
@@ -54,7 +63,7 @@ def record_of(
     """
     return {
         "input": str(item.name),
-        "hole": None if isinstance(item.hole, InputError) else item.hole,
+        "hole": None if isinstance(item.hole, InputError) else str(item.hole),
         "output": str(item.output),
         "seed": item.seed,
         "faces": faces,
@@ -69,19 +78,17 @@ def record_of(
 class Manifest:
     """The manifest of a folder, which nobody else may be writing to; a line is added by one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads what is there; InputError for what is no manifest.  A kill may have cut the last line short."""
+    def __init__(self, path: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Reads what is there, parts too; InputError for what is no manifest.
+
+        A kill may have cut a last line short: `tell` hears that its picture counts as not done.
+        """
         self.path, self._lock = path, threading.Lock()
         self._records: dict[str, Record] = {}
         self._size = 0
-        try:
-            lines = path.read_bytes().decode().split("\n")[:-1] if path.exists() else []
-            for record in map(json.loads, lines):
-                _ = record["key"], record["error"]
-                # of a picture that was done again, the last
-                self._records[record["output"]] = record
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: expected a manifest of faceinpaint batch, got: {error!r}") from error
+        for each in (path, *sorted((path.parent / PARTS).glob("*.jsonl"))):
+            # of a picture that was done again, the last
+            self._records |= _read(each, tell)
 
     def finished(self, item: Item, key: str) -> bool:
         """Returns whether a picture has been restored as it would be again, and is there."""
@@ -98,19 +105,94 @@ class Manifest:
         }
         text = "".join(map(_line, self._records.values()))
         write_text(self.path, text)
+        shutil.rmtree(self.path.parent / PARTS, ignore_errors=True)
         self._size = len(text)
 
     def add(self, record: Record) -> None:
-        """Adds a line, at once, or nothing of it: what it says is done has been done."""
+        """Adds a line, at once, or nothing of it: what it says is done has been done.
+
+        Raises OSError where the file is no more: another would not have the lines before.
+        """
         line = _line(record)
         with self._lock:
             try:
-                with named(self.path), self.path.open("a") as file:
+                with named(self.path), open(self.path, "a", opener=_opened_if_there) as file:
                     file.write(line)
             except OSError:
-                os.truncate(self.path, self._size)
+                with suppress(FileNotFoundError):
+                    os.truncate(self.path, self._size)
                 raise
             self._size += len(line)
+
+
+class Part:
+    """A part of the manifest of a folder: of the pictures of one piece of the work, which may be begun several times.
+
+    done   the lines of earlier beginnings, by output
+    begun  how many there were
+
+    Every beginning has a file to itself, so that two processes that take each other for dead write no line into
+    another's.
+    """
+
+    def __init__(self, out: Path, piece: int) -> None:
+        """Begins with a piece; the parts of others that began with it are read first."""
+        self.done, self.begun = _done(out, piece), len(_parts(out, piece))
+        own = Manifest(out / PARTS / f"{piece}-{secrets.token_hex(8)}.jsonl")
+        own.path.open("x").close()
+        self.add = own.add
+
+    @staticmethod
+    def prepare(out: Path) -> None:
+        """Makes the place of parts, after which a part can be begun with."""
+        (out / PARTS).mkdir(exist_ok=True)
+
+    @staticmethod
+    def clear(out: Path) -> None:
+        """Removes the place of parts, unless there is still one to be taken in."""
+        with suppress(OSError):
+            (out / PARTS).rmdir()
+
+    @staticmethod
+    def taken(out: Path, manifest: Manifest, piece: int) -> list[Record]:
+        """Adds the lines of a piece to the manifest, one a picture, and returns them; its parts are no more."""
+        found = [*_done(out, piece).values()]
+        for record in found:
+            manifest.add(record)
+        for path in _parts(out, piece):
+            path.unlink(missing_ok=True)
+        return found
+
+
+def _parts(out: Path, piece: int) -> list[Path]:
+    return sorted((out / PARTS).glob(f"{piece}-*.jsonl"))
+
+
+def _done(out: Path, piece: int) -> dict[str, Record]:
+    """Returns the lines of a piece by output; of a picture that was done twice, one."""
+    found: dict[str, Record] = {}
+    for path in _parts(out, piece):
+        found |= _read(path)
+    return found
+
+
+def _read(path: Path, tell: Callable[[str], None] = lambda _: None) -> dict[str, Record]:
+    """Returns the whole lines of a file by output; `tell` hears of one that is not whole."""
+    try:
+        *lines, rest = path.read_bytes().decode().split("\n") if path.exists() else [""]
+        records = [json.loads(line) for line in lines]
+        for record in records:
+            _ = record["key"], record["error"]
+        found = {record["output"]: record for record in records}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected a manifest of faceinpaint batch, got: {error!r}") from error
+    if rest:
+        tell(f"{path}: its last line was cut short, and is left out: what it was of counts as not done")
+    return found
+
+
+def _opened_if_there(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT)
 
 
 def _line(record: Record) -> str:
@@ -118,10 +200,12 @@ def _line(record: Record) -> str:
     return json.dumps(record) + "\n"
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(where: Path | Stored) -> list[Any]:
     """Returns a file's size and time; of one that is not there, nothing."""
+    if isinstance(where, Stored):
+        return [where.size, where.start, where.version]
     try:
-        found = path.stat()
+        found = where.stat()
     except OSError:
         return []
     return [found.st_size, found.st_mtime_ns]

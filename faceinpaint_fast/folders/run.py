@@ -1,36 +1,20 @@
-"""A folder restored: pictures are read ahead, restored, written behind, and each has its line in the manifest."""
+"""A folder restored, by the process that asks for it: what was finished before is left, and what is left is done."""
 
 from __future__ import annotations
 
-import errno
-import threading
-import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from faceinpaint_fast import holes
-from faceinpaint_fast.ahead import Ahead
-from faceinpaint_fast.arrays import out_of_memory
-from faceinpaint_fast.batches import partly_known
-from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.files import check_place, sweep
-from faceinpaint_fast.folders.engine import Damaged, Engine, Photographs, Restored
-from faceinpaint_fast.folders.manifest import Manifest, Record, key_of, record_of
-from faceinpaint_fast.folders.plan import LOCK, MANIFEST, Item, Plan, Task
+from faceinpaint_fast.folders.engine import Engine, Photographs
+from faceinpaint_fast.folders.manifest import Manifest, Record, key_of
+from faceinpaint_fast.folders.plan import LOCK, MANIFEST, Item, Plan
+from faceinpaint_fast.folders.work import Work
 from faceinpaint_fast.locks import held
-from faceinpaint_fast.picture_file import PictureFile
 from faceinpaint_fast.pipeline import Inpainter
-
-READERS, WRITERS = 4, 2  # threads
-ROOM = 2**29  # bytes of pictures that may wait for the engine
-FULL = {errno.ENOSPC, errno.EDQUOT}  # what a disk says that takes no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +35,43 @@ class Summary:
     full: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A folder that is being restored: its manifest, keys of all pictures by their names, and what is left to do."""
+
+    manifest: Manifest
+    keys: Mapping[Path, str]
+    todo: Sequence[Item]
+    before: int
+
+    def summary(self, restored: int, failed: int, full: str | None) -> Summary:
+        """Returns what became of it."""
+        left = len(self.todo) - restored - failed
+        return Summary(restored=restored, before=self.before, failed=failed, left=left, full=full)
+
+
+@contextmanager
+def begun(plan: Plan, settings: Mapping[str, Any], tell: Callable[[str], None]) -> Iterator[Begun]:
+    """Has the folder of a plan to itself for the work within, and knows what was finished before.
+
+    settings  what decides results besides the task, as JSON has it
+    tell      hears of a manifest that had to be repaired
+
+    Raises InputError while another run has the folder, and where it cannot be written.
+    """
+    task = plan.task
+    check_place(task.out / MANIFEST)
+    with held(task.out / LOCK, task.out):
+        for folder in {(task.out / item.output).parent for item in plan.items}:
+            sweep(folder)
+        manifest = Manifest(task.out / MANIFEST, tell)
+        decisive = {**settings, "invert": task.invert}
+        keys = {item.name: key_of(item, decisive) for item in plan.items}
+        todo = [item for item in plan.items if not (task.resume and manifest.finished(item, keys[item.name]))]
+        manifest.begin(todo)
+        yield Begun(manifest, keys, todo, len(plan.items) - len(todo))
+
+
 def restore_folder(
     plan: Plan,
     inpainter: Inpainter,
@@ -67,7 +88,7 @@ def restore_folder(
     inpainter    for pictures of its model's size, which it gets in batches
     photographs  for all others, one by one; None: they fail
     settings     what decides its results, as JSON has it: where that changes, pictures are restored again
-    tell         hears of a batch that had to be smaller
+    tell         hears of a batch that had to be smaller, and of a manifest that had to be repaired
     on_begin     hears how many pictures there are to do, and how many are finished
     on_done      hears the line of each picture, from several threads, one at a time
     stopped      says between two batches whether to leave it at that
@@ -75,174 +96,10 @@ def restore_folder(
     A restored picture is written whole, and its line follows it: whenever this is killed, the next run goes on behind
     what was written.  Raises InputError while another run has the folder, and where it cannot be written.
     """
-    task = plan.task
-    check_place(task.out / MANIFEST)
-    with held(task.out / LOCK, task.out):
-        for folder in {(task.out / item.output).parent for item in plan.items}:
-            sweep(folder)
-        manifest = Manifest(task.out / MANIFEST)
-        engine = Engine(inpainter, photographs, task.batch, tell)
-        decisive = {**engine.settings(), "invert": task.invert, "photographs": dict(settings or {})}
-        keys = {item.name: key_of(item, decisive) for item in plan.items}
-        todo = [item for item in plan.items if not (task.resume and manifest.finished(item, keys[item.name]))]
-        before = len(plan.items) - len(todo)
-        manifest.begin(todo)
-        on_begin(len(todo), before)
-        work = _Work(task, engine, manifest, keys, on_done, stopped)
-        work.through(todo)
-    left = len(todo) - work.restored - work.failed
-    return Summary(restored=work.restored, before=before, failed=work.failed, left=left, full=work.full)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Loaded:
-    """A picture with what is damaged in it, and what there is to say of that."""
-
-    item: Item
-    picture: PictureFile
-    damaged: Damaged
-    remarks: Sequence[str]
-
-    @property
-    def nbytes(self) -> int:
-        """The memory that it takes."""
-        return int(self.picture.levels.nbytes + self.damaged.pixels.nbytes + self.damaged.missing.nbytes)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Unread:
-    """A picture that cannot be read, or its hole."""
-
-    item: Item
-    error: Exception
-    nbytes: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Work:
-    """A run through a folder: what it works with, and how far it is."""
-
-    task: Task
-    engine: Engine
-    manifest: Manifest
-    keys: Mapping[Path, str]
-    on_done: Callable[[Record], None]
-    stopped: Callable[[], bool]
-    restored: int = 0
-    failed: int = 0
-    full: str | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    writing: list[Future[None]] = field(default_factory=list)
-
-    def through(self, items: Sequence[Item]) -> None:
-        """Restores all of them, unless it is stopped or ends."""
-        most = 2 * self.task.batch + READERS
-        reading = Ahead(items, self._load, size=lambda each: each.nbytes, threads=READERS, most=most, room=ROOM)
-        # a batch is of one kind of numbers
-        waiting: dict[np.dtype[Any], list[_Loaded]] = defaultdict(list)
-        with ThreadPoolExecutor(WRITERS) as writers, reading as read:
-            for loaded in read:
-                if self._ends():
-                    break
-                if isinstance(loaded, _Unread):
-                    self._hand_over(writers, [partial(self._failed, loaded.item, loaded.error)])
-                elif self.engine.is_aligned(loaded.damaged):
-                    alike = waiting[loaded.damaged.pixels.dtype]
-                    alike.append(loaded)
-                    if len(alike) >= self.engine.batch:
-                        self._restore(writers, waiting.pop(loaded.damaged.pixels.dtype))
-                else:
-                    self._restore(writers, [loaded])
-            for alike in waiting.values():
-                if not self._ends():
-                    self._restore(writers, alike)
-            self._wait()
-
-    def _ends(self) -> bool:
-        enough = self.failed > 0 and self.task.on_error == "fail"
-        return enough or self.full is not None or self.stopped()
-
-    def _load(self, item: Item) -> _Loaded | _Unread:
-        """Reads a picture and its hole; called by several threads."""
-        try:
-            if isinstance(item.hole, InputError):
-                raise item.hole
-            picture = PictureFile.read(item.path)
-            missing, found = holes.read_hole(
-                item.hole, picture, item.seed, invert=self.task.invert, force=self.task.force
-            )
-            (height, width), (rows, columns) = picture.levels.shape[:2], missing.shape
-            if (height, width) != (rows, columns):
-                raise InputError(f"{item.hole}: expected {width}x{height} pixels, as its picture, got {columns}x{rows}")
-            damaged = Damaged(pixels=picture.pixels, missing=partly_known(missing), seed=item.seed)
-            return _Loaded(item, picture, damaged, [found] if found else [])
-        except Exception as error:
-            return _Unread(item, error.with_traceback(None))
-
-    def _restore(self, writers: ThreadPoolExecutor, loaded: Sequence[_Loaded]) -> None:
-        """Restores pictures, and has them written."""
-        start = time.monotonic()
-        found = self.engine.restore([each.damaged for each in loaded])
-        seconds = (time.monotonic() - start) / len(loaded)
-        pairs = zip(loaded, found, strict=True)
-        self._hand_over(writers, [partial(self._written, each, restored, seconds) for each, restored in pairs])
-
-    def _hand_over(self, writers: ThreadPoolExecutor, lines: Sequence[Callable[[], Record]]) -> None:
-        """Has lines written, with what they come of, once those before them are."""
-        self._wait()
-        self.writing = [writers.submit(self._add, line) for line in lines]
-
-    def _wait(self) -> None:
-        for each in self.writing:
-            each.result()
-        self.writing = []
-
-    def _add(self, line: Callable[[], Record]) -> None:
-        """Adds the line of a picture to the manifest; called by several threads."""
-        try:
-            record = line()
-            self.manifest.add(record)
-        except Exception as error:
-            # nothing else could be written either: it is not this picture that failed
-            self.full = _said(error)
-            return
-        with self.lock:
-            self.restored += record["error"] is None
-            self.failed += record["error"] is not None
-            self.on_done(record)
-
-    def _failed(self, item: Item, error: Exception, remarks: Sequence[str] = ()) -> Record:
-        return record_of(item, self.keys[item.name], remarks=remarks, error=_said(error))
-
-    def _written(self, loaded: _Loaded, found: Restored | Exception, seconds: float) -> Record:
-        """Writes a restored picture, and returns its line; raises what says that there is no room for it."""
-        item, remarks = loaded.item, [*loaded.remarks]
-        if isinstance(found, Exception):
-            return self._failed(item, found, remarks)
-        remarks += found.remarks
-        try:
-            filled = loaded.picture.filled(found.pixels, loaded.damaged.missing)
-            filled.write(self.task.out / item.output, remarks.append)
-        except Exception as error:
-            if _is_for_want_of_room(error):
-                raise
-            return self._failed(item, error, remarks)
-        key = self.keys[item.name]
-        return record_of(item, key, faces=found.faces, losses=found.losses, seconds=seconds, remarks=remarks)
-
-
-def _is_for_want_of_room(error: BaseException | None) -> bool:
-    """Returns whether a disk is full, by an error or by what it came of."""
-    return error is not None and (
-        (isinstance(error, OSError) and error.errno in FULL) or _is_for_want_of_room(error.__cause__)
-    )
-
-
-def _said(error: Exception) -> str:
-    """Returns what an error says, in a line."""
-    if out_of_memory(error):
-        return "out of memory"
-    said = " ".join(str(error).split())
-    return (
-        said if isinstance(error, InputError | ModelError | OSError) else f"unforeseen {type(error).__name__}: {said}"
-    )
+    engine = Engine(inpainter, photographs, plan.task.batch, tell)
+    decisive = {**engine.settings(), "photographs": dict(settings or {})}
+    with begun(plan, decisive, tell) as folder:
+        on_begin(len(folder.todo), folder.before)
+        work = Work(plan.task, engine, folder.manifest.add, folder.keys, on_done, stopped)
+        work.through(folder.todo)
+        return folder.summary(work.restored, work.failed, work.full)

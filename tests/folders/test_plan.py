@@ -108,7 +108,7 @@ def test_folders_of_holes_and_of_results_within_are_no_pictures(images, put, put
     out = images / "done"
     found = plan.Plan.of(Task(images=images, holes=str(images / "holes"), out=out))
     assert holes_of(found) == {"a.png": "a.png"}
-    assert found.items[0].hole == str(images / "holes" / "a.png")
+    assert found.items[0].hole == images / "holes" / "a.png"
 
 
 def test_pictures_may_lie_within_the_folders_of_holes_and_of_results(images, put, put_hole, planned):
@@ -126,7 +126,7 @@ def test_one_hole_may_serve_all(images, put, put_hole, planned):
     for name in ("a.png", "b.png"):
         put(images / name)
     hole = put_hole(images / "hole.png")
-    assert {str(item.name): item.hole for item in planned(hole).items} == {"a.png": str(hole), "b.png": str(hole)}
+    assert {str(item.name): item.hole for item in planned(hole).items} == {"a.png": hole, "b.png": hole}
 
 
 def test_a_picture_s_seed_is_its_own_whatever_the_others_are(images, put, planned):

@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from faceinpaint_fast import InputError, masks
-from faceinpaint_fast.folders import run
+from faceinpaint_fast.folders import work
 from faceinpaint_fast.folders.engine import Restored
 from faceinpaint_fast.folders.run import restore_folder
 from faceinpaint_fast.images import read_image
@@ -247,7 +247,7 @@ def test_what_a_killed_run_left_is_swept(out, restore):
 
 @pytest.mark.usefixtures("six")
 def test_files_are_read_while_the_engine_works(restore, monkeypatch):
-    read, begun = run.PictureFile.read, []
+    read, begun = work.PictureFile.read, []
     met = threading.Event()
 
     def reading(source, **options):
@@ -256,15 +256,15 @@ def test_files_are_read_while_the_engine_works(restore, monkeypatch):
             met.set()
         return read(source, **options)
 
-    monkeypatch.setattr(run.PictureFile, "read", reading)
-    restore_them = run.Engine.restore
+    monkeypatch.setattr(work.PictureFile, "read", reading)
+    restore_them = work.Engine.restore
 
     def restoring(engine, damaged):
         # all six are read while the first two are restored
         assert met.wait(timeout=60)
         return restore_them(engine, damaged)
 
-    monkeypatch.setattr(run.Engine, "restore", restoring)
+    monkeypatch.setattr(work.Engine, "restore", restoring)
     assert counted(restore()) == (6, 0, 0, 0)
 
 
