@@ -12,7 +12,7 @@ BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
 LEVELS ?=
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-e2e test-levels test-load durations docs lint bench blend wasm gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many durations docs lint bench blend wasm gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -48,6 +48,14 @@ SHARE ?= 1
 test-load: $(READY)
 	$(PIP) --quiet --constraint constraints.txt 'schemathesis>=4'
 	$(BIN)/python -m tests.load $(SCENARIOS) --share $(SHARE) --out out/service_load.jsonl
+
+# processes, disks and networks that fail while work is done, half an hour; as root there are more of them
+test-faults: $(READY)
+	$(BIN)/python -m pytest tests/faults --share $(SHARE)
+
+# memory of a folder restored on Ray, on 100,000 faces
+test-many: $(READY)
+	$(BIN)/python -m tests.many
 
 # all tests, and what each of them takes, for test-fast to go by
 durations: $(READY)

@@ -74,6 +74,8 @@ def test_the_command_names_its_extra_in_one_line():
         ("skimage", "train", ["train", "{tmp}", "--out", "{tmp}/model"]),
         ("skimage", "cli", ["parity"]),
         ("uvicorn", "serve", ["serve"]),
+        ("ray", "cluster", ["batch", "{tmp}", "--holes", "centre", "-o", "{tmp}/out", "--engine", "ray"]),
+        ("fsspec", "cluster", ["batch", "memory://nowhere", "--holes", "centre", "-o", "{tmp}/out"]),
         ("onnx", "onnx", ["export", "faces64", "-o", "{tmp}/inpaint.onnx"]),
         ("onnxscript", "onnx", ["export", "faces64", "-o", "{tmp}/inpaint.onnx"]),
         ("onnxruntime", "onnx", ["export", "faces64", "-o", "{tmp}/inpaint.onnx"]),

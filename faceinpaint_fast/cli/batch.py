@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -26,14 +27,25 @@ from faceinpaint_fast.cli.photograph import DetectorName, MirrorName
 from faceinpaint_fast.cli.photograph import Mode as MirrorMode
 from faceinpaint_fast.cli.signals import ending
 from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.extras import of_extra
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from faceinpaint_fast.config import InpaintConfig
     from faceinpaint_fast.folders.manifest import Record
+    from faceinpaint_fast.folders.plan import Plan
     from faceinpaint_fast.folders.run import Summary
+    from faceinpaint_fast.models import Model
 
 SOME_FAILED = 2  # exit status
+
+
+class EngineName(enum.StrEnum):
+    """Who does the work."""
+
+    local = "local"
+    ray = "ray"
 
 
 class NothingDoneError(InputError):
@@ -41,7 +53,14 @@ class NothingDoneError(InputError):
 
 
 def batch(
-    images: Annotated[Path, typer.Argument(metavar="IN", help="Folder of damaged pictures, and of folders of them.")],
+    images: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN",
+            help="Folder of damaged pictures, and of folders of them; or s3://BUCKET/PATH and the like, or tar files,"
+            " as 'shards/*.tar'.",
+        ),
+    ],
     holes: Annotated[
         str,
         typer.Option(
@@ -68,6 +87,16 @@ def batch(
     on_error: Annotated[
         OnErrorName, typer.Option(help="What a picture does that fails: skip, and the others go on, or fail.")
     ] = OnErrorName.skip,
+    engine: Annotated[
+        EngineName, typer.Option(help="This process, or many, here or on a cluster, by Ray: the extra cluster.")
+    ] = EngineName.local,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster, as auto or HOST:6379; by default Ray is started here.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on Ray; by default one a GPU, or one a core.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of each process on Ray without a GPU.")] = 1,
 ) -> None:
     """Restore a folder of pictures into another; the same command goes on where it was interrupted.
 
@@ -91,36 +120,46 @@ def batch(
             on_error=on_error.value,
             resume=resume,
         )
+        if engine == EngineName.local and (address, workers, threads) != (None, None, 1):
+            raise InputError("--address, --workers, --threads: expected --engine ray with them, got local")
+        if engine == EngineName.ray:
+            with of_extra("cluster"):
+                import ray  # noqa: F401 - it is missed here, and not behind all that comes before it
         check_free(out / LOCK, out)
         plan = Plan.of(task)
         if plan.passed:
             console.remark(f"{images}: passed over, since no pictures: {plan.passed}")
 
         # torch takes seconds to import: a mistake in the line is told before
-        from faceinpaint_fast.folders import photographs
-        from faceinpaint_fast.folders.run import restore_folder
         from faceinpaint_fast.models import load_model
-        from faceinpaint_fast.photo.detect import detector_of
-        from faceinpaint_fast.photo.restorer import Restorer
-        from faceinpaint_fast.pipeline import Inpainter
 
         loaded = load_model(model)
-        inpainter = Inpainter.of(loaded, config=chosen, device=device)
-        finds = None if detector is None else detector_of(detector)
-        restorer = partial(Restorer, inpainter, framing=loaded.config.framing, detector=finds)
         with _bar() as bar:
             shown = _Shown(bar)
             end.in_steps = True
-            done = restore_folder(
-                plan,
-                inpainter,
-                photographs=photographs.by(restorer, mirror.value),
-                settings={"detector": detector, "mirror": mirror.value},
-                tell=console.remark,
-                on_begin=shown.begin,
-                on_done=shown.done,
-                stopped=end.wanted,
-            )
+            heard: _Heard = {
+                "tell": console.remark,
+                "on_begin": shown.begin,
+                "on_done": shown.done,
+                "stopped": end.wanted,
+            }
+            if engine == EngineName.ray:
+                from faceinpaint_fast.cluster.run import restore_on_ray
+
+                done = restore_on_ray(
+                    plan,
+                    loaded,
+                    config=chosen,
+                    address=address,
+                    workers=workers,
+                    threads=threads,
+                    device=device,
+                    detector=detector,
+                    mirror=mirror.value,
+                    **heard,
+                )
+            else:
+                done = _restored_here(plan, loaded, chosen, device, detector, mirror, heard)
         _print(out, done)
         if end.wanted():
             console.remark(f"{out}: {end.name}, {done.left} pictures are left; the same command goes on")
@@ -128,6 +167,40 @@ def batch(
             _check(out, done)
     if done.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+class _Heard(TypedDict):
+    """What a run tells of itself, and asks."""
+
+    tell: Callable[[str], None]
+    on_begin: Callable[[int, int], None]
+    on_done: Callable[[Record], None]
+    stopped: Callable[[], bool]
+
+
+def _restored_here(
+    plan: Plan,
+    model: Model,
+    config: InpaintConfig,
+    device: str,
+    detector: str | None,
+    mirror: MirrorMode,
+    heard: _Heard,
+) -> Summary:
+    """Restores the pictures of a plan by this process."""
+    from faceinpaint_fast.folders import photographs
+    from faceinpaint_fast.folders.run import restore_folder
+    from faceinpaint_fast.photo.detect import detector_of
+    from faceinpaint_fast.photo.restorer import Restorer
+    from faceinpaint_fast.pipeline import Inpainter
+
+    inpainter = Inpainter.of(model, config=config, device=device)
+    finds = None if detector is None else detector_of(detector)
+    restorer = partial(Restorer, inpainter, framing=model.config.framing, detector=finds)
+    settings = {"detector": detector, "mirror": mirror.value}
+    return restore_folder(
+        plan, inpainter, photographs=photographs.by(restorer, mirror.value), settings=settings, **heard
+    )
 
 
 def _print(out: Path, done: Summary) -> None:

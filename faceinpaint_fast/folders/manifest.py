@@ -24,7 +24,7 @@ from faceinpaint_fast.folders.plan import Item
 from faceinpaint_fast.folders.sources import Stored
 
 Record = dict[str, Any]
-PARTS = ".parts"  # the folder of parts, beside the manifest
+PARTS = ".parts"  # the folder of parts, beside the manifest, in a folder for each run
 
 
 def key_of(item: Item, settings: Mapping[str, Any]) -> str:
@@ -86,7 +86,7 @@ class Manifest:
         self.path, self._lock = path, threading.Lock()
         self._records: dict[str, Record] = {}
         self._size = 0
-        for each in (path, *sorted((path.parent / PARTS).glob("*.jsonl"))):
+        for each in (path, *sorted((path.parent / PARTS).glob("*/*.jsonl"))):
             # of a picture that was done again, the last
             self._records |= _read(each, tell)
 
@@ -108,21 +108,21 @@ class Manifest:
         shutil.rmtree(self.path.parent / PARTS, ignore_errors=True)
         self._size = len(text)
 
-    def add(self, record: Record) -> None:
-        """Adds a line, at once, or nothing of it: what it says is done has been done.
+    def add(self, *records: Record) -> None:
+        """Adds lines, at once, or nothing of them: what they say is done has been done.
 
         Raises OSError where the file is no more: another would not have the lines before.
         """
-        line = _line(record)
+        text = "".join(map(_line, records))
         with self._lock:
             try:
                 with named(self.path), open(self.path, "a", opener=_opened_if_there) as file:
-                    file.write(line)
+                    file.write(text)
             except OSError:
                 with suppress(FileNotFoundError):
                     os.truncate(self.path, self._size)
                 raise
-            self._size += len(line)
+            self._size += len(text)
 
 
 class Part:
@@ -132,46 +132,48 @@ class Part:
     begun  how many there were
 
     Every beginning has a file to itself, so that two processes that take each other for dead write no line into
-    another's.
+    another's; every run has a folder of them, so that what is left of a run that died writes nothing into the next.
     """
 
-    def __init__(self, out: Path, piece: int) -> None:
-        """Begins with a piece; the parts of others that began with it are read first."""
-        self.done, self.begun = _done(out, piece), len(_parts(out, piece))
-        own = Manifest(out / PARTS / f"{piece}-{secrets.token_hex(8)}.jsonl")
+    def __init__(self, place: Path, piece: int) -> None:
+        """Begins with a piece; OSError where the place of the run's parts is no more."""
+        self.done, self.begun = _done(place, piece), len(_parts(place, piece))
+        own = Manifest(place / f"{piece}-{secrets.token_hex(8)}.jsonl")
         own.path.open("x").close()
         self.add = own.add
 
     @staticmethod
-    def prepare(out: Path) -> None:
-        """Makes the place of parts, after which a part can be begun with."""
-        (out / PARTS).mkdir(exist_ok=True)
+    def prepare(out: Path) -> Path:
+        """Makes and returns the place of a run's parts."""
+        place = out / PARTS / secrets.token_hex(8)
+        place.mkdir(parents=True)
+        return place
 
     @staticmethod
-    def clear(out: Path) -> None:
+    def clear(place: Path) -> None:
         """Removes the place of parts, unless there is still one to be taken in."""
         with suppress(OSError):
-            (out / PARTS).rmdir()
+            place.rmdir()
+            place.parent.rmdir()
 
     @staticmethod
-    def taken(out: Path, manifest: Manifest, piece: int) -> list[Record]:
+    def taken(place: Path, piece: int, manifest: Manifest) -> list[Record]:
         """Adds the lines of a piece to the manifest, one a picture, and returns them; its parts are no more."""
-        found = [*_done(out, piece).values()]
-        for record in found:
-            manifest.add(record)
-        for path in _parts(out, piece):
+        found = [*_done(place, piece).values()]
+        manifest.add(*found)
+        for path in _parts(place, piece):
             path.unlink(missing_ok=True)
         return found
 
 
-def _parts(out: Path, piece: int) -> list[Path]:
-    return sorted((out / PARTS).glob(f"{piece}-*.jsonl"))
+def _parts(place: Path, piece: int) -> list[Path]:
+    return sorted(place.glob(f"{piece}-*.jsonl"))
 
 
-def _done(out: Path, piece: int) -> dict[str, Record]:
+def _done(place: Path, piece: int) -> dict[str, Record]:
     """Returns the lines of a piece by output; of a picture that was done twice, one."""
     found: dict[str, Record] = {}
-    for path in _parts(out, piece):
+    for path in _parts(place, piece):
         found |= _read(path)
     return found
 

@@ -58,6 +58,7 @@ NOT_RUN = {
     ("docs/folders.md", "faceinpaint batch IN --holes HOLES -o OUT                  # the same command goes on where "
      "it was interrupted"): "five ways of one command, which docs/tutorials/folder.md and tests/cli/test_batch.py run",
     ("docs/page.md", "python -m pip install 'faceinpaint_fast[serve]'"): INSTALLS,
+    ("docs/folders.md", "pip install 'faceinpaint_fast[cluster]'"): INSTALLS,
     ("docs/service.md", "python -m pip install 'faceinpaint_fast[serve]'"): INSTALLS,
     ("docs/service.md", "import httpx2"): SERVED,
     ("docs/figures/README.md", "faceinpaint evaluate portraits64-val.tar --figure 8 --config paper"): DATA,

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.folders.manifest import Manifest, key_of, record_of
+from faceinpaint_fast.folders.manifest import PARTS, Manifest, Part, key_of, record_of
 
 
 @pytest.fixture
@@ -83,7 +83,11 @@ def test_a_line_that_was_cut_short_is_none(items, manifest, out, cut):
         found.add(record_of(item, "key"))
         (out / item.output).touch()
     os.truncate(out / "manifest.jsonl", (out / "manifest.jsonl").stat().st_size - cut)
-    again = manifest()
+    told = []
+    again = Manifest(out / "manifest.jsonl", told.append)
+    assert told == [
+        f"{out}/manifest.jsonl: its last line was cut short, and is left out: what it was of counts as not done"
+    ]
     assert [again.finished(item, "key") for item in items] == [True, False]
     again.begin(items[1:])
     again.add(record_of(items[1], "key"))
@@ -105,6 +109,54 @@ def test_a_line_is_written_whole_or_not_at_all(items, manifest, out):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (out / "manifest.jsonl").read_bytes() == whole
+
+
+def test_no_line_is_added_to_another_file_than_was_begun(items, manifest, out):
+    """Who takes the folder away must not find a manifest without the lines before."""
+    found = manifest()
+    found.begin(items)
+    found.add(record_of(items[0], "key"))
+    (out / "manifest.jsonl").unlink()
+    with pytest.raises(FileNotFoundError, match=r"manifest\.jsonl"):
+        found.add(record_of(items[1], "key"))
+    assert not (out / "manifest.jsonl").exists()
+
+
+def test_parts_are_taken_in_one_line_a_picture(items, out):
+    place = Part.prepare(out)
+    first = Part(place, 1)
+    first.add(record_of(items[0], "key"))
+    # a process that was taken for dead goes on with what another one does
+    second = Part(place, 1)
+    assert (second.begun, second.done.keys()) == (1, {"a.png"})
+    second.add(record_of(items[1], "key", seconds=1.0))
+    first.add(record_of(items[1], "key", seconds=2.0))
+    Part(place, 11).add(record_of(items[0], "other"))
+    found = Manifest(out.parent / "manifest.jsonl")
+    found.begin([])
+    assert [line["input"] for line in Part.taken(place, 1, found)] == ["a.png", "b.png"]
+    assert len(found.path.read_text().splitlines()) == 2
+    # of another piece, and not taken in yet
+    Part.clear(place)
+    assert [path.name.partition("-")[0] for path in place.iterdir()] == ["11"]
+
+
+def test_what_is_left_in_parts_counts_and_a_run_that_died_adds_no_more(items, manifest, out):
+    part = Part(Part.prepare(out), 1)
+    for item in items:
+        part.add(record_of(item, "key"))
+        (out / item.output).touch()
+    found = manifest()
+    assert [found.finished(item, "key") for item in items] == [True, True]
+    found.begin(items[1:])
+    assert [line["input"] for line in lines(out)] == ["a.png"]
+    # a process of the run before, and the place of the next run
+    place = Part.prepare(out)
+    with pytest.raises(FileNotFoundError):
+        part.add(record_of(items[1], "key"))
+    assert [*place.iterdir()] == []
+    Part.clear(place)
+    assert not (out / PARTS).exists()
 
 
 @pytest.mark.parametrize("text", ["words\n", "[]\n", '{"input": "a.png"}\n', "\xff\n"])

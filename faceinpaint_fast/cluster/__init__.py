@@ -1,0 +1,1 @@
+"""A folder restored by many processes on one machine or many, by Ray."""
