@@ -15,7 +15,7 @@ from faceinpaint_fast.arrays import thread_count
 from faceinpaint_fast.models import load_model, place_of
 from faceinpaint_fast.tuning import table_of
 
-PACKAGES = ("faceinpaint_fast", "torch", "triton", "numpy", "scipy", "scikit-image")
+PACKAGES = ("faceinpaint_fast", "torch", "triton", "numpy", "scipy", "scikit-image", "ray")
 CUPY = ("cupy-cuda12x", "cupy-cuda13x")
 # what decides speed, ours or a rival's, and whether a face is recognised
 MEASURED_WITH = (

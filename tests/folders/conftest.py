@@ -8,6 +8,7 @@ from PIL import Image
 
 from faceinpaint_fast import InpaintConfig, Inpainter, masks
 from faceinpaint_fast.folders.plan import Plan, Task
+from faceinpaint_fast.folders.run import restore_folder
 
 
 @pytest.fixture
@@ -50,3 +51,21 @@ def planned(images, out):
 @pytest.fixture
 def inpainter(generator, discriminator):
     return Inpainter(generator, discriminator, config=InpaintConfig.over_z(iterations=1), device="cpu")
+
+
+@pytest.fixture
+def six(images, put, faces):
+    """Six faces in two folders."""
+    for i in range(6):
+        put(images / ("" if i % 2 else "sub") / f"{i}.png", faces[i])
+    return images
+
+
+@pytest.fixture
+def restore(planned, inpainter):
+    """Restores the folder, by default with the hole in the centre, two pictures at a time."""
+
+    def restore_it(holes="centre", *, asked=None, **heard):
+        return restore_folder(planned(holes, batch=2, **(asked or {})), inpainter, **heard)
+
+    return restore_it

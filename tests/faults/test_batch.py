@@ -1,0 +1,197 @@
+"""Folders restored while processes and disks fail: what was finished is not lost, and nothing is there twice."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from faceinpaint_fast import InpaintConfig, Inpainter
+from faceinpaint_fast.folders.engine import Damaged, Engine
+from faceinpaint_fast.masks import centre
+
+
+def wait_for(what, seconds=300):
+    """Waits until something is so."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.02)
+
+
+def test_processes_that_restore_are_killed_20_times(album, batch, disk, size):
+    """Every picture has one line, and can be read."""
+    rng, run, killed = random.Random(1), batch(album), 0
+    for done in sorted(rng.sample(range(1, size.pictures * 7 // 8), size.kills)):
+        # they come back before the next one is killed
+        wait_for(lambda done=done: not run.running() or (len(disk.told(run.out)) >= done and run.workers()))
+        assert run.running(), run.said
+        disk.kill(rng.choice(run.workers()))
+        killed += 1
+    assert run.wait() == 0, run.said
+    assert killed == size.kills
+    found = disk.lines(run.out)
+    assert len(found) == size.pictures
+    assert {line["error"] for line in found.values()} == {None}
+    assert disk.readable(run.out).keys() == found.keys()
+    assert [*run.out.glob(".*")] == []
+
+
+def test_the_driver_is_killed_at_10_moments(album, batch, disk, size):
+    """What was said to be done is not done again; at most a batch a process is."""
+    rng, before, again = random.Random(2), {}, 0
+    for done in sorted(rng.sample(range(1, size.pictures - size.batch), size.stops)):
+        run = batch(album)
+        wait_for(lambda done=done, run=run: not run.running() or len(disk.told(run.out)) >= done)
+        assert run.running(), run.said
+        started = run.kill()
+        wait_for(lambda started=started: not any(disk.is_there(number) for number in started))
+        written, said = disk.readable(run.out), disk.told(run.out)
+        assert said >= before.keys(), "a line was lost"
+        assert written.keys() >= said, "a line before its picture"
+        assert {name: written[name] for name in before} == before, "what had its line was done again"
+        redone = written.keys() - said
+        assert len(redone) <= size.batch * size.workers
+        again += len(redone)
+        before = {name: written[name] for name in said}
+    run = batch(album)
+    assert run.wait() == 0, run.said
+    found = disk.lines(run.out)
+    assert len(found) == size.pictures
+    written = disk.readable(run.out)
+    assert {name: written[name] for name in before} == before
+    assert [*run.out.glob(".*")] == []
+    print(f"{again} of {size.pictures} pictures were done twice, in {size.stops} kills")
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_37_poisonous_pictures_cost_no_other(album, batch, disk, size, tmp_path, engine):
+    images = tmp_path / "in"
+    shutil.copytree(album, images)
+    rng = random.Random(3)
+    poisoned = rng.sample(sorted(images.rglob("*.png")), size.poisonous)
+    for number, path in enumerate(poisoned):
+        content = path.read_bytes()
+        kinds = (b"", b"words", content[: len(content) // 2], content[:40] + bytes(60), rng.randbytes(5000),
+                 b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xff\xff\xff\xff\xff\xff\xff\x08\2\0\0\0" + bytes(20))  # fmt: skip
+        path.write_bytes(kinds[number % len(kinds)])
+    run = batch(images, engine=engine)
+    assert run.wait() == 2, run.said
+    found = disk.lines(run.out)
+    failed = {name for name, line in found.items() if line["error"]}
+    assert failed == {str(path.relative_to(images)) for path in poisoned}
+    assert len(found) - len(failed) == size.pictures - size.poisonous
+    assert disk.readable(run.out).keys() == found.keys() - failed
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_disk_is_full(album, batch, disk, size, tmp_path, engine):
+    """It ends and says so; what is written is whole, and with more room the same command completes it."""
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size.pictures * 2 // 1500 + 1}m", "none", small], check=False
+    ).returncode:
+        pytest.skip("no right to mount a file system")
+    try:
+        run = batch(album, out=small / "out", engine=engine)
+        assert run.wait() == 1, run.said
+        assert "No space left on device" in run.said
+        assert "the same command goes on" in run.said
+        written, said = disk.readable(run.out), disk.told(run.out)
+        assert 0 < len(said) < size.pictures
+        assert written.keys() >= said
+        subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
+        again = batch(album, out=small / "out", engine=engine)
+        assert again.wait() == 0, again.said
+        assert len(disk.lines(run.out)) == size.pictures
+        after = disk.readable(run.out)
+        assert {name: after[name] for name in said} == {name: written[name] for name in said}
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_the_folder_that_is_written_is_taken_away(album, batch, disk, size, engine):
+    run = batch(album, engine=engine)
+    wait_for(lambda: not run.running() or len(disk.told(run.out)) >= size.pictures // 10)
+    assert run.running(), run.said
+    gone = run.out.with_name("gone")
+    run.out.rename(gone)
+    finished = disk.told(gone)
+    assert run.wait() == 1, run.said
+    assert "No such file or directory" in run.said or "expected a folder that every process sees" in run.said
+    # and once it is back, nothing that was finished is done again
+    shutil.rmtree(run.out, ignore_errors=True)
+    written = disk.readable(gone)
+    gone.rename(run.out)
+    again = batch(album, engine=engine)
+    assert again.wait() == 0, again.said
+    after = disk.readable(run.out)
+    assert {name: after[name] for name in finished} == {name: written[name] for name in finished}
+    assert len(disk.lines(run.out)) == size.pictures
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_manifest_is_cut_in_a_line(album, batch, disk, tmp_path, engine):
+    images = tmp_path / "in"
+    shutil.copytree(album / "0", images)
+    run = batch(images, engine=engine)
+    assert run.wait() == 0, run.said
+    manifest, written = run.out / "manifest.jsonl", disk.readable(run.out)
+    text = manifest.read_text()
+    manifest.write_text(text[: len(text) * 2 // 3])
+    kept = disk.told(run.out)
+    again = batch(images, engine=engine)
+    assert again.wait() == 0, again.said
+    assert f"{manifest}: its last line was cut short" in again.said
+    assert len(disk.lines(run.out)) == len(written)
+    after = disk.readable(run.out)
+    assert {name: after[name] for name in kept} == {name: written[name] for name in kept}
+
+
+def test_memory_that_runs_out_at_64_halves_the_batch(generator, discriminator, faces, monkeypatch):
+    """The pixels are those of a batch that fits, and a line says so once."""
+    inpainter = Inpainter(
+        generator, discriminator, config=InpaintConfig.over_z(iterations=2, batch_invariant=True), device="cpu"
+    )
+    hole = centre((64, 64))
+    damaged = [Damaged(pixels=np.roll(faces[i % 16], i, axis=0), missing=hole, seed=i) for i in range(128)]
+    whole, said, call = Engine(inpainter, None, 64, lambda _: None), [], Inpainter.__call__
+    expected = [each.pixels for half in (damaged[:64], damaged[64:]) for each in whole.restore(half)]
+    sizes = []
+
+    def scarce(self, pixels, missing, **options):
+        sizes.append(len(pixels))
+        if len(pixels) >= 64:
+            raise MemoryError
+        return call(self, pixels, missing, **options)
+
+    monkeypatch.setattr(Inpainter, "__call__", scarce)
+    engine = Engine(inpainter, None, 64, said.append)
+    found = [each.pixels for half in (damaged[:64], damaged[64:96], damaged[96:]) for each in engine.restore(half)]
+    assert said == ["out of memory with 64 pictures at a time: 32 from now on"]
+    assert (engine.batch, sizes) == (32, [64, 32, 32, 32, 32])
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("cut", ["for 5 s", "for good"])
+def test_a_link_between_two_machines_is_cut(album, batch, disk, size, two_machines, cut):
+    """The second machine has the only processor that restores; where it stays away, another one takes its place."""
+    run = batch(album, "--address", two_machines.address)
+    wait_for(lambda: not run.running() or len(disk.told(run.out)) >= size.pictures // 10, 600)
+    assert run.running(), run.said
+    two_machines.cut()
+    if cut == "for 5 s":
+        time.sleep(5)
+        two_machines.mend()
+    else:
+        two_machines.add()
+    assert run.wait(900) == 0, run.said
+    assert len(disk.lines(run.out)) == size.pictures
+    assert disk.readable(run.out).keys() == disk.lines(run.out).keys()
