@@ -61,15 +61,20 @@ def own_memory(number: int) -> float:
 
 
 def restoring(driver: int) -> dict[str, list[int]]:
-    """The driver and the processes that restore, of all that are there: nobody else is to restore meanwhile."""
+    """The driver, and the processes that restore for it: they are its children's children."""
     found = {"driver": [driver], "workers": []}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            if path.read_bytes().startswith(b"ray::MapWorker"):
-                found["workers"].append(int(path.parent.name))
+            restores = (path / "cmdline").read_bytes().startswith(b"ray::MapWorker")
+            if restores and parent(parent(int(path.name))) == driver:
+                found["workers"].append(int(path.name))
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
+
+
+def parent(number: int) -> int:
+    return int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def main() -> int:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.request import url2pathname
 
 from faceinpaint_fast import picture_folder
 from faceinpaint_fast.errors import InputError
@@ -59,9 +58,7 @@ Where = Path | Stored
 
 def place_of(text: Path | str) -> Path | str:
     """Returns a folder or file of this system as a path, an address and what lies in tar files as it is written."""
-    text = str(text)
-    if text.startswith(OF_THIS_SYSTEM):
-        text = url2pathname(text.removeprefix(OF_THIS_SYSTEM))
+    text = str(text).removeprefix(OF_THIS_SYSTEM)
     return text if "://" in text or _is_shard(text) else Path(text)
 
 

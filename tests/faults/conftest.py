@@ -21,7 +21,7 @@ BATCH, WORKERS = 16, 2
 ENVIRONMENT = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
-    "RAY_AUTH_TOKEN": "0" * 64,
+    "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
 }
@@ -59,15 +59,15 @@ def album(tmp_path_factory, faces, size):
 class Batch:
     """A run of `faceinpaint batch`, in a process of its own."""
 
-    def __init__(self, images, out, model, *options, engine="ray", prefix=()):
-        self.out, self.log = out, out.with_name(f"{out.name}.log")
+    def __init__(self, images, out, model, log, *options, engine="ray"):
+        self.out, self.log = out, log
         asked = [*map(str, (images, "--holes", "centre", "-o", out, "--model", model)), "--engine", engine]
         asked += ["--config", "over-z", "--set", "iterations=1", "--batch", str(BATCH), "--device", "cpu", *options]
         if engine == "ray":
             asked += ["--workers", str(WORKERS)]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "faceinpaint_fast", "batch", *asked],
+                [sys.executable, "-m", "faceinpaint_fast", "batch", *asked],
                 stdout=log,
                 stderr=log,
                 env=ENVIRONMENT,
@@ -109,7 +109,7 @@ def batch(tmp_path, small_model):
     begun = []
 
     def begin(images, *options, out=tmp_path / "out", **asked):
-        begun.append(Batch(images, out, small_model, *options, **asked))
+        begun.append(Batch(images, out, small_model, tmp_path / f"{len(begun)}.log", *options, **asked))
         return begun[-1]
 
     yield begin

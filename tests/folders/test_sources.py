@@ -153,7 +153,7 @@ def test_links_in_a_tar_file_are_passed_over(tmp_path, put):
 
 
 def test_a_file_address_is_a_folder_s_path(tmp_path):
-    assert sources.place_of(f"file://{tmp_path}/a%20b") == tmp_path / "a b"
+    assert sources.place_of(f"file://{tmp_path}/a b") == tmp_path / "a b"
 
 
 @pytest.mark.parametrize(
