@@ -43,9 +43,10 @@ def test_with_many_pieces_a_simulation_takes_what_the_slowest_part_takes(scaling
 
 
 def test_a_process_more_than_there_are_pieces_changes_nothing(scaling, measured):
-    few = [scaling.simulate(measured, 2 * scaling.PIECE, workers, gpu=False) for workers in (2, 20)]
-    assert few[0] == few[1]
-    assert scaling.simulate(measured, 2 * scaling.PIECE, 1, gpu=False) > 1.5 * few[0]
+    begun, count = scaling.begun_of(measured), 2 * scaling.PIECE
+    one, two, many = (scaling.simulate(measured, count, workers, gpu=False) - begun for workers in (1, 2, 20))
+    assert one > 1.5 * two
+    assert two == many
 
 
 def test_more_gpus_do_not_help_once_files_decide(scaling, measured):
