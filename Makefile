@@ -10,9 +10,10 @@ READY := $(TESTS) $(BUILT)
 BUILD_TOOLS := 'scikit-build-core>=0.10' 'pybind11>=2.13' ninja cmake
 # an edit in csrc is compiled for these levels of processors, as LEVELS=avx2 or 'x86_64_v2;avx2'; for all by default
 LEVELS ?=
+COMMA := ,
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many durations docs lint bench blend wasm gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many sanitize durations docs lint bench blend wasm gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -49,13 +50,33 @@ test-load: $(READY)
 	$(PIP) --quiet --constraint constraints.txt 'schemathesis>=4'
 	$(BIN)/python -m tests.load $(SCENARIOS) --share $(SHARE) --out out/service_load.jsonl
 
-# processes, disks and networks that fail while work is done, half an hour; as root there are more of them
+# processes, disks and networks that fail while work is done, trainings that are killed, bits that are flipped, 100,000 calls of the
+# compiled functions: half an hour and more; as root there are more of them
 test-faults: $(READY)
 	$(BIN)/python -m pytest tests/faults --share $(SHARE)
 
 # memory of a folder restored on Ray, on 100,000 faces
 test-many: $(READY)
 	$(BIN)/python -m tests.many
+
+# The C++ tests with the compiled module under AddressSanitizer and UndefinedBehaviorSanitizer, and those with threads under
+# ThreadSanitizer, which sees nothing of torch's own threads: the module, compiled for one level, takes the place of the
+# installed one.  Only gcc's libraries are known here by their place.
+SANITIZED := build/sanitize
+WATCHED = tests/csrc/test_bindings.py tests/csrc/test_convolution.py tests/csrc/test_losses.py tests/csrc/test_winograd.py \
+	tests/blend/test_plate.py tests/blend/test_rectangle.py tests/test_weight_map.py
+UNDER = env PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 SANITIZED=$(SANITIZED)/$(1) \
+	LD_PRELOAD="$(foreach library,$(2),$$($(CXX) -print-file-name=lib$(library).so))" $(BIN)/python
+sanitize: $(READY)
+	for sanitizer in address,undefined thread; do \
+		$(BIN)/cmake -S . -B $(SANITIZED)/$$sanitizer -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCMAKE_BUILD_TYPE=Release \
+			-DFACEINPAINT_LEVELS=$(or $(LEVELS),avx2) -DFACEINPAINT_SANITIZE=$$sanitizer -DPYBIND11_FINDPYTHON=ON \
+			-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
+		&& $(BIN)/cmake --build $(SANITIZED)/$$sanitizer || exit 1; \
+	done
+	$(call UNDER,address$(COMMA)undefined,asan ubsan) -m pytest -p tests.sanitized $(WATCHED)
+	$(call UNDER,address$(COMMA)undefined,asan ubsan) -m tests.sanitized tests.csrc.fuzz 5000 1 $(SANITIZED)/call
+	setarch -R $(call UNDER,thread,tsan) -m tests.sanitized tests.csrc.threads
 
 # all tests, and what each of them takes, for test-fast to go by
 durations: $(READY)

@@ -36,8 +36,9 @@ Finish<Number> finish_of(const Array<float>& scale, const Array<float>& bias, fl
 template <class A, class B>
 Halving halving_of(const Array<A>& images, const Array<B>& half) {
     expect(images.ndim() == 4 && half.ndim() == 4 && images.shape(0) == half.shape(0) &&
-               images.shape(1) == 2 * half.shape(1) && images.shape(2) == 2 * half.shape(2),
-           "images, half: expected shapes (B, 2H, 2W, C) and (B, H, W, D)");
+               images.shape(1) == 2 * half.shape(1) && images.shape(2) == 2 * half.shape(2) && images.size() > 0 &&
+               half.size() > 0,
+           "images, half: expected shapes (B, 2H, 2W, C) and (B, H, W, D), none of them 0");
     return {half.shape(0), half.shape(1), half.shape(2), images.shape(3), half.shape(3)};
 }
 
@@ -72,7 +73,8 @@ void bound_double_(const PackedMatrix<Number>& weights, const Array<Plain<Number
 template <class Number, class Out>
 void bound_connect(const PackedMatrix<Number>& weights, const Array<Plain<Number>>& a, const Array<float>& scale,
                    const Array<float>& bias, float slope, bool gated, int threads, Array<Plain<Out>>& out) {
-    expect(a.ndim() == 2 && out.ndim() == 2 && a.shape(0) == out.shape(0), "a, out: expected (B, K) and (B, N)");
+    expect(a.ndim() == 2 && out.ndim() == 2 && a.shape(0) == out.shape(0) && a.shape(0) > 0,
+           "a, out: expected (B, K) and (B, N), B not 0");
     expect(weights.k() == a.shape(1) && weights.n() == out.shape(1), "weights: expected (K, N)");
     const auto finish = finish_of<Out>(scale, bias, slope, gated, threads, out);
     const Number* from = numbers_of<Number>(a);

@@ -89,6 +89,12 @@ void bound_put_sums(const Array<double>& f, const std::optional<py::array>& sour
     });
 }
 
+std::int64_t bound_pitch_of(std::int64_t width) {
+    // of more there is no memory
+    expect(width >= 0 && width <= std::int64_t{1} << 40, "width: expected >= 0, <= 2^40");
+    return pitch_of(width);
+}
+
 std::vector<Grid> bound_levels(const Array<bool>& holes) {
     expect(holes.ndim() == 3 && holes.size() > 0, "holes: expected shape (holes, height, width), none of them 0");
     const auto* missing = reinterpret_cast<const std::uint8_t*>(holes.data());
@@ -142,6 +148,7 @@ void bound_correct(const Grid& grid, const Array<float>& b, const Grid* coarse,
 void bound_solve_coarse(const std::vector<const Grid*>& grids, std::vector<Array<float>> b,
                         std::vector<Array<float>> u) {
     expect(!grids.empty() && b.size() == grids.size() && u.size() == grids.size(), "b, u: expected an array a grid");
+    expect(std::find(grids.begin(), grids.end(), nullptr) == grids.end(), "grids: expected grids, got None");
     const auto planes = planes_of(b[0], *grids[0], "b");
     std::vector<float*> of_b, of_u;
     for (std::size_t k = 0; k < grids.size(); ++k) {
@@ -188,7 +195,8 @@ void bound_solve_rectangle(const Grid& finest, std::int64_t top, std::int64_t le
     expect(down.shape(1) == height && same_shape(down, down_transposed) && same_shape(across, across_transposed) &&
                inverse.ndim() == 2 && inverse.shape(0) == height && inverse.shape(1) == pitch,
            "inverse: expected shape (height, pitch), and the shapes of down and across for what is transposed");
-    expect(top >= 0 && left >= 0 && top + height <= finest.height() && left + width <= finest.width(),
+    // no sum, which may be more than there are numbers
+    expect(top >= 0 && left >= 0 && top <= finest.height() - height && left <= finest.width() - width,
            "top, left: expected a rectangle in the grid");
     const Rectangle rectangle{top,           left, height, width, pitch, down.data(), down_transposed.data(),
                               across.data(), across_transposed.data(), inverse.data()};
@@ -218,7 +226,7 @@ void bound_residual(const Grid& grid, const Array<double>& f, const std::optiona
 void define_poisson(py::module_& module) {
     using namespace py::literals;
     module.attr("TOLERANCE") = TOLERANCE;
-    module.def("pitch_of", &pitch_of, "width"_a);
+    module.def("pitch_of", &bound_pitch_of, "width"_a);
     module.def("take_offsets", &bound_take_offsets, "target"_a, "source"_a.none(true), "missing"_a, "f"_a, "largest"_a);
     module.def("put_sums", &bound_put_sums, "f"_a, "source"_a.none(true), "missing"_a, "out"_a);
     module.def("levels", &bound_levels, "holes"_a);

@@ -1,0 +1,129 @@
+"""A call of every function of `_cpu` as it should be: by name, the function and its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from faceinpaint_fast import _cpu
+
+
+def zeros(*shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.zeros(shape, dtype)
+
+
+def doubles(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.float64)
+
+
+HOLE = np.zeros((1, 9, 8), np.bool_)
+HOLE[0, 2:6, 3:7] = True
+HOLES = np.concatenate([HOLE, ~HOLE])
+GRIDS = _cpu.levels(HOLE)
+FINE, COARSE, *_ = GRIDS
+COARSER = GRIDS[2:]
+LAYER = {"scale": zeros(3), "bias": zeros(3), "slope": 0.0, "gated": False, "threads": 1}
+SIXTEEN = LAYER | {"scale": zeros(1), "bias": zeros(1)}
+WINDOW = {"taps": np.full(3, 1 / 3, np.float32), "pad": 0, "threads": 1}
+PACKED, PACKED_BF16 = (kind(zeros(16, 3), False) for kind in (_cpu.PackedFloat32, _cpu.PackedBFloat16))
+IMAGES, HALF = zeros(1, 4, 4, 1), zeros(1, 2, 2, 3)
+# a plane of HOLE, and of the grid below it
+PLANE, COARSE_PLANE = (1, 11, 16), (1, 7, 16)
+
+
+def planes_of(grid: Any) -> np.ndarray:
+    return zeros(1, grid.height + 2, _cpu.pitch_of(grid.width))
+
+
+Call = tuple[Callable[..., Any], dict[str, Any]]
+CALLS: dict[str, Call] = {
+    "pitch_of": (_cpu.pitch_of, {"width": 8}),
+    "weight_map": (
+        _cpu.weight_map,
+        {"hole": zeros(1, 9, 8), "threshold": 0.5, "radius": 1, "scale": 1.0, "threads": 1, "out": zeros(1, 9, 8)},
+    ),
+    "window_statistics": (
+        _cpu.window_statistics,
+        {"v": zeros(1, 1, 9, 8), "mean": zeros(1, 1, 7, 6), "variance": zeros(1, 1, 7, 6)} | WINDOW,
+    ),
+    "ssim_l1": (
+        _cpu.ssim_l1,
+        {name: zeros(1, 1, 9, 8) for name in ("x", "v", "gradient")}
+        | {"w": zeros(1, 9, 8), "share": zeros(1, 7, 6), "c1": 0.1, "c2": 0.1}
+        | {name: zeros(1, 1, 7, 6) for name in ("mean", "variance")}
+        | {name: zeros(1) for name in ("a", "b", "ssim", "l1")}
+        | WINDOW,
+    ),
+    "ssim": (
+        _cpu.ssim,
+        {name: zeros(1, 1, 9, 8) for name in ("x", "y", "gradient")}
+        | {"share": zeros(1, 7, 6), "c1": 0.1, "c2": 0.1, "out": zeros(1)}
+        | WINDOW,
+    ),
+    "weighted_l1": (
+        _cpu.weighted_l1,
+        {name: zeros(1, 1, 9, 8) for name in "xyw"} | {"threads": 1, "out": zeros(1)},
+    ),
+    "weighted_l1_gradient": (
+        _cpu.weighted_l1_gradient,
+        {name: zeros(1, 1, 9, 8) for name in ("x", "y", "w", "out")} | {"grad": zeros(1), "threads": 1},
+    ),
+    "adam": (
+        _cpu.adam,
+        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "bound": 3.0, "steps": zeros(2, 4), "threads": 1}
+        | {name: zeros(2, 5) for name in ("gradient", "centre", "u", "mean", "square")}
+        | {"distance": doubles(2), "finite": np.ones(2, np.bool_)},
+    ),
+    "PackedFloat32": (_cpu.PackedFloat32, {"numbers": zeros(16, 3), "rows_of_16": False}),
+    "PackedBFloat16": (_cpu.PackedBFloat16, {"numbers": zeros(16, 3), "rows_of_16": True}),
+    "halve": (PACKED.halve, {"images": IMAGES, "half": HALF} | LAYER),
+    "halve in bfloat16": (PACKED_BF16.halve, {"images": IMAGES, "half": HALF.astype(np.uint16)} | LAYER),
+    "double": (_cpu.PackedFloat32(zeros(3, 16), False).double, {"half": HALF, "images": IMAGES} | SIXTEEN),
+    "connect": (PACKED.connect, {"a": zeros(2, 16), "out": zeros(2, 3)} | LAYER),
+    "WinogradHalving": (_cpu.WinogradHalving, {"weights": zeros(3, 16)}),
+    "halving by Winograd": (_cpu.WinogradHalving(zeros(3, 16)), {"images": IMAGES, "half": HALF} | LAYER),
+    "doubling by Winograd": (_cpu.WinogradDoubling(zeros(3, 16)), {"half": HALF, "images": IMAGES} | SIXTEEN),
+    "levels": (_cpu.levels, {"holes": HOLES}),
+    "take_offsets": (
+        _cpu.take_offsets,
+        {name: zeros(1, 9, 8, 3) for name in ("target", "source")}
+        | {"missing": HOLE, "f": doubles(3, 11, 16), "largest": doubles(3)},
+    ),
+    "put_sums": (
+        _cpu.put_sums,
+        {"f": doubles(3, 11, 16), "source": zeros(1, 9, 8, 3), "missing": HOLE, "out": zeros(1, 9, 8, 3)},
+    ),
+    "restrict": (FINE.restrict, {"b": zeros(*PLANE), "coarse": COARSE, "coarse_b": zeros(*COARSE_PLANE)}),
+    "correct": (
+        FINE.correct,
+        {"b": zeros(*PLANE), "coarse": COARSE, "coarse_u": zeros(*COARSE_PLANE), "u": zeros(*PLANE)}
+        | {"products": doubles(1), "energies": doubles(1), "largest": zeros(1)},
+    ),
+    "advance": (
+        FINE.advance,
+        {"z": zeros(*PLANE), "beta": doubles(1), "alpha": doubles(1), "p": zeros(*PLANE), "f": doubles(*PLANE)}
+        | {"r": zeros(*PLANE), "squares": doubles(1), "coarse": COARSE, "coarse_r": zeros(*COARSE_PLANE)},
+    ),
+    "residual": (
+        FINE.residual,
+        {"f": doubles(*PLANE), "v": None, "wanted": np.ones(1, np.bool_), "r": zeros(*PLANE), "squares": doubles(1)},
+    ),
+    "solve_coarse": (
+        _cpu.solve_coarse,
+        {"grids": COARSER, "b": [planes_of(grid) for grid in COARSER], "u": [planes_of(grid) for grid in COARSER]},
+    ),
+    "solve_rectangle": (
+        _cpu.solve_rectangle,
+        {"finest": FINE, "top": 2, "left": 3, "tolerance": 1e-3, "f": doubles(*PLANE), "v": doubles(*PLANE)}
+        | {name: zeros(4, 4) for name in ("down", "down_transposed")}
+        | {name: zeros(4, 16) for name in ("across", "across_transposed", "inverse")}
+        | {"reached": doubles(1)},
+    ),
+    "Plates": (_cpu.Plates, {"missing": HOLES, "tension": 0.5}),
+    "Plates.solve": (
+        _cpu.Plates(HOLE, 0.5).solve,
+        {"f": doubles(*PLANE), "guidance": doubles(*PLANE), "tolerance": 1e-3, "reached": doubles(1)},
+    ),
+}
