@@ -26,8 +26,10 @@ def run_shown(images: int, log: Path) -> Iterator[tuple[Progress, Callable[[], d
     from rich.progress import TextColumn
 
     from faceinpaint_fast.locks import check_free
+    from faceinpaint_fast.training import ranks
 
-    check_free(log.parent / "lock", log.parent)
+    if ranks.is_first():
+        check_free(log.parent / "lock", log.parent)
     with ending() as end, console.counting_bar(TextColumn("{task.fields[note]}")) as bar:
 
         def heard() -> dict[str, Any]:

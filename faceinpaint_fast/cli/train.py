@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -36,7 +38,7 @@ Samples = Annotated[int, typer.Option(min=1, help="Generated images.")]
 Width = Annotated[
     int | None, typer.Option(help="Channels at half the size, 64, or as --from; of the paper's DCGAN, 128.")
 ]
-Batch = Annotated[int, typer.Option(help="Images a step.")]
+Batch = Annotated[int, typer.Option(help="Images a step, of all processes together.")]
 LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
 AnyPrecision = Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")]
 Minutes = Annotated[float, typer.Option(min=0, help="Between checkpoints.")]
@@ -76,8 +78,10 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on."""
-    from faceinpaint_fast.arrays import pick_device
+    """Train the DCGAN on aligned faces; kill it whenever you like, the same command goes on.
+
+    By several processes: torchrun --nproc-per-node N -m faceinpaint_fast.training train ...
+    """
     from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.training import game
@@ -85,31 +89,34 @@ def train(
     with of_extra("train"):
         from faceinpaint_fast.pictures import plots
 
-    place = pick_device(device)
-    exact = _precision(precision, place)
-    model = None if begin is None else load_model(begin)
-    shape, shown = _shape_of(None if model is None else model.config, size, crop, width)
-    config = game.TrainConfig(
-        **shape,
-        batch=batch,
-        learning_rate=learning_rate,
-        ema=ema,
-        augment=augment,
-        precision=exact,
-        seed=seed,
-    )
-    run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
-    for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt"):
-        check_place(out / name)
-    game.check_new(out)
-    _check_plot(plot)
-    with run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
-        faces = _read_faces(bar, data, config.size, shown, on_error)
-        game.train(faces, out, config, **run, device=place, begin=model, **heard())
-    if plot is not None:
-        plots.draw_curves(out, plot)
-    following = f"faceinpaint calibrate {out} HELD_OUT, faceinpaint train-encoder {out} DATA"
-    print(f"{out}: a model that has seen {images} images; next: {following}")
+    with _joined(device) as place:
+        exact = _precision(precision, place)
+        model = None if begin is None else load_model(begin)
+        shape, shown = _shape_of(None if model is None else model.config, size, crop, width)
+        config = game.TrainConfig(
+            **shape,
+            batch=batch,
+            learning_rate=learning_rate,
+            ema=ema,
+            augment=augment,
+            precision=exact,
+            seed=seed,
+        )
+        run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
+        for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt"):
+            check_place(out / name)
+        game.check_new(out)
+        _check_plot(plot)
+        with run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
+            faces = _read_faces(bar, data, config.size, shown, on_error)
+            stopped = game.train(faces, out, config, **run, device=place, begin=model, **heard())
+        if stopped:
+            _tell_of_another(out / "training")
+            return
+        if plot is not None:
+            plots.draw_curves(out, plot)
+        following = f"faceinpaint calibrate {out} HELD_OUT, faceinpaint train-encoder {out} DATA"
+        print(f"{out}: a model that has seen {images} images; next: {following}")
 
 
 def train_encoder(
@@ -139,37 +146,42 @@ def train_encoder(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Train what gives a model's searches their start; kill it whenever you like, the same command goes on."""
-    from faceinpaint_fast.arrays import pick_device
+    """Train what gives a model's searches their start; kill it whenever you like, the same command goes on.
+
+    By several processes: torchrun --nproc-per-node N -m faceinpaint_fast.training train-encoder ...
+    """
     from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.training import encoder
 
-    place = pick_device(device)
-    exact = _precision(precision, place)
-    origin = None if begin is None else load_model(begin)
-    if origin is not None and origin.config.encoder_width is not None:
-        width = _width_of(origin.config.encoder_width, width)
-    config = encoder.EncoderConfig(
-        width=DEFAULT if width is None else width,
-        batch=batch,
-        learning_rate=learning_rate,
-        precision=exact,
-        misaligned=misaligned,
-        seed=seed,
-    )
-    falling = images // 2 if cooldown is None else cooldown
-    run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
-    for name in ("config.json", "encoder.safetensors", "training/encoder/state.pt"):
-        check_place(model / name)
-    if origin is None:
-        encoder.check_new(model)
-    loaded = load_model(model)
-    asked = geometry(loaded.config, size, crop)
-    with run_shown(images, model / "training" / "encoder" / "log.jsonl") as (bar, heard):
-        faces = _read_faces(bar, data, *asked, on_error) if data else None
-        encoder.train_encoder(model, loaded, faces, config, **run, device=place, begin=origin, **heard())
-    print(f"{model}: with an encoder that has seen {images} images")
+    with _joined(device) as place:
+        exact = _precision(precision, place)
+        origin = None if begin is None else load_model(begin)
+        if origin is not None and origin.config.encoder_width is not None:
+            width = _width_of(origin.config.encoder_width, width)
+        config = encoder.EncoderConfig(
+            width=DEFAULT if width is None else width,
+            batch=batch,
+            learning_rate=learning_rate,
+            precision=exact,
+            misaligned=misaligned,
+            seed=seed,
+        )
+        falling = images // 2 if cooldown is None else cooldown
+        run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
+        for name in ("config.json", "encoder.safetensors", "training/encoder/state.pt"):
+            check_place(model / name)
+        if origin is None:
+            encoder.check_new(model)
+        loaded = load_model(model)
+        asked = geometry(loaded.config, size, crop)
+        with run_shown(images, model / "training" / "encoder" / "log.jsonl") as (bar, heard):
+            faces = _read_faces(bar, data, *asked, on_error) if data else None
+            stopped = encoder.train_encoder(model, loaded, faces, config, **run, device=place, begin=origin, **heard())
+        if stopped:
+            _tell_of_another(model / "training" / "encoder")
+            return
+        print(f"{model}: with an encoder that has seen {images} images")
 
 
 def calibrate(
@@ -213,6 +225,28 @@ def frechet(
 
     loaded, found = _compared(frechet.frechet, model, data, images, size, crop, on_error, samples, seed, device)
     _keep(model, loaded, "frechet", found)
+
+
+@contextmanager
+def _joined(device: str) -> Iterator[torch.device]:
+    """Joins the processes that torchrun has started beside this one, of which the first tells what all do.
+
+    Yields what to train on.  An error is raised, and told, by whoever meets it.
+    """
+    from faceinpaint_fast.arrays import pick_device
+    from faceinpaint_fast.training import ranks
+
+    with ranks.joined(pick_device(device)) as place, ExitStack() as silence:
+        if not ranks.is_first():
+            nobody = silence.enter_context(open(os.devnull, "w"))  # noqa: PTH123
+            silence.enter_context(redirect_stdout(nobody))
+            silence.enter_context(redirect_stderr(nobody))
+        yield place
+
+
+def _tell_of_another(folder: Path) -> None:
+    """Says why a run has ended of which this process was not asked to."""
+    console.remark(f"{folder}: another process was told to end, a checkpoint is made; the same command goes on")
 
 
 def _precision(name: str, device: torch.device) -> Precision:

@@ -30,6 +30,7 @@ from faceinpaint_fast.models import Model, read_config, save_encoder
 from faceinpaint_fast.networks.dcgan import DCGANEncoder
 from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.search.networks import Networks
+from faceinpaint_fast.training import ranks
 from faceinpaint_fast.training.offset import met
 from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, lying, run
 
@@ -46,6 +47,7 @@ class EncoderConfig:
     """What a run is determined by, beside the model and the images.
 
     width          number of channels at half the size
+    batch          of all processes together
     learning_rate  of Adam
     precision      "bf16" runs the convolutions in it
     misaligned     faces are turned, scaled and shifted a little, each by its own draw, as those of photographs are
@@ -88,9 +90,12 @@ def random_hole(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
     return masks.random_pixels(shape, rng.uniform(0.1, 0.95), seed)
 
 
-def misaligned(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Returns images (B, C, H, W), each turned, scaled and shifted by at most TURN, SCALE and SHIFT."""
-    turn, scale, across, down = rng.uniform(-1, 1, (4, len(images)))
+def misaligned(images: Tensor, draws: NDArray[np.float64]) -> Tensor:
+    """Returns images (B, C, H, W), each turned, scaled and shifted by at most TURN, SCALE and SHIFT.
+
+    draws  (4, B) in [-1, 1): how far each is turned, scaled, shifted across and down
+    """
+    turn, scale, across, down = draws
     cosine, sine = (1 + SCALE * scale) * np.cos(TURN * turn), (1 + SCALE * scale) * np.sin(TURN * turn)
     # in affine_grid's units a side is 2 long
     moved = np.array([[cosine, -sine, 2 * SHIFT * across], [sine, cosine, 2 * SHIFT * down]]).transpose(2, 0, 1)
@@ -130,7 +135,7 @@ class Amortisation:
         if faces is not None:
             check_faces(faces, config.batch, size)
         self.model, self.faces, self.config, self.device = model, faces, config, device
-        self._there = None if faces is None else lying(faces, device)
+        self._there, self._mine = None if faces is None else lying(faces, device), ranks.share(config.batch)
         self.step = 0
         torch.manual_seed(config.seed)
         self.latent_size = model.config.latent_size
@@ -148,16 +153,21 @@ class Amortisation:
                 raise InputError(f"from: expected an encoder of {shape}, got one of {found}")
             encoder = deepcopy(begin).train().requires_grad_(True)
         self.encoder = encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ranks.synchronised(self.encoder)
         self.adam = torch.optim.Adam(self.encoder.parameters(), config.learning_rate)
         G, D = frozen(model.generator, device), frozen(model.discriminator, device)
         self.networks = Networks.of(G, D, None, InpaintConfig(precision=config.precision), device)
 
     def play(self, rate: float = 1.0) -> Tensor:
-        """Does one step at this share of the learning rate; returns its loss, (1,), left on the device."""
+        """Does one step at this share of the learning rate; returns its loss, (1,), left on the device.
+
+        That is the mean over this process's share of the batch.
+        """
         self.adam.param_groups[0]["lr"] = rate * self.config.learning_rate
         rng = np.random.default_rng((self.config.seed, 0, self.step))
         images = self._images(rng)
-        known = torch.from_numpy(np.stack([~random_hole(rng, images.shape[-1]) for _ in images])).to(images)
+        holes = np.stack([random_hole(rng, images.shape[-1]) for _ in range(self.config.batch)])[self._mine]
+        known = torch.from_numpy(~holes).to(images)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             z = self.encoder(visible(images, known).contiguous(memory_format=torch.channels_last))
         z = z.float()
@@ -167,18 +177,21 @@ class Amortisation:
         (gradient,) = torch.autograd.grad(loss.sum(), x)
         self.adam.zero_grad()
         z.backward(pull(gradient) / len(z))
+        ranks.average_gradients(self.encoder)
         self.adam.step()
         self.step += 1
         return loss.detach().mean()[None]
 
     def _images(self, rng: np.random.Generator) -> Tensor:
-        """Returns (batch, 3, H, W) in [0, 1]."""
+        """Returns this process's share of (batch, 3, H, W) in [0, 1]."""
         config = self.config
         if self._there is None:
-            z = torch.from_numpy(rng.standard_normal((config.batch, self.latent_size), dtype=np.float32))
-            return to_unit(self.networks.generator(z.to(self.device))[0]).contiguous()
-        images = batch_of_step(self._there, config.seed, self.step, config.batch, rng)
-        return misaligned(images, rng).contiguous() if config.misaligned else images
+            z = rng.standard_normal((config.batch, self.latent_size), dtype=np.float32)[self._mine]
+            return to_unit(self.networks.generator(torch.from_numpy(z).to(self.device))[0]).contiguous()
+        images = batch_of_step(self._there, config.seed, self.step, config.batch, self._mine, rng)
+        if not config.misaligned:
+            return images
+        return misaligned(images, rng.uniform(-1, 1, (4, config.batch))[:, self._mine]).contiguous()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all that a resumed run needs."""
@@ -230,11 +243,12 @@ def train_encoder(
     device: torch.device,
     begin: Model | None = None,
     **options: Any,
-) -> None:
+) -> bool:
     """Trains an encoder for a model as `run.run` does; state and log lie in folder/training/encoder.
 
-    The run begins with the weights of the encoder of `begin`, if that is given.  What is raised is as with `run.run`,
-    and InputError for faces of another size or too few of them, and for a `begin` without an encoder of that width.
+    The run begins with the weights of the encoder of `begin`, if that is given.  What is returned and
+    raised is as with `run.run`, and InputError for faces of another size or too few of them, and for a `begin` without
+    an encoder of that width.
     """
     encoder = None
     if begin is not None:
@@ -243,4 +257,5 @@ def train_encoder(
         # as it was before its own run's end
         encoder = stretched(encoder, 1 / (begin.config.encoder or {}).get("stretch", 1.0))
         config = replace(config, origin=begin.config.sha256["encoder"])
-    run(Amortisation(model, faces, config, device, encoder), folder, folder / "training" / "encoder", **options)
+    training = Amortisation(model, faces, config, device, encoder)
+    return run(training, folder, folder / "training" / "encoder", **options)

@@ -27,6 +27,7 @@ from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import Model, save_model
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator, check_size
 from faceinpaint_fast.networks.protocols import to_signed, to_unit
+from faceinpaint_fast.training import ranks
 from faceinpaint_fast.training.augmentation import DRAWS, augmented
 from faceinpaint_fast.training.captured import Captured
 from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, lying, moved, run
@@ -44,7 +45,7 @@ class TrainConfig:
     size           of the images, in pixels: 32, 64, 128 or 256; 64 is the paper's
     framing        which square of an aligned picture they are; the model keeps it, the run does not depend on it
     width          number of channels at half the size; 128 is the paper's
-    batch          theirs is 128
+    batch          of all processes together; theirs is 128
     learning_rate  of Adam, for G and D
     beta1          of Adam
     ema            decay of the moving average of G's weights, a step
@@ -85,7 +86,7 @@ class Game:
     ) -> None:
         check_faces(faces, config.batch, config.size)
         self.faces, self.config, self.device = faces, config, device
-        self._there = lying(faces, device)
+        self._there, self._mine = lying(faces, device), ranks.share(config.batch)
         self.step = 0
         torch.manual_seed(config.seed)
         shape = {"size": config.size, "width": config.width, "channels": faces.shape[-1]}
@@ -97,7 +98,10 @@ class Game:
                 raise InputError(f"from: expected a model of {shape}, got one of {found}")
             G, D = deepcopy(begin.generator), deepcopy(begin.discriminator)
         self.G, self.D = self._placed(G), self._placed(D)
+        # before: the average is brought into use by one process alone
         self.average = AveragedModel(self.G, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        for network in (self.G, self.D):
+            ranks.synchronised(network)
         on_cuda = device.type == "cuda"
         # a graph reads the learning rate where it lies
         self._rate = torch.tensor(config.learning_rate, device=device) if on_cuda else config.learning_rate
@@ -105,19 +109,25 @@ class Game:
             torch.optim.Adam(network.parameters(), self._rate, (config.beta1, 0.999), capturable=on_cuda, fused=on_cuda)
             for network in (self.G, self.D)
         )
-        self._exchanged: Callable[..., Tensor] = Captured(self._exchange) if on_cuda else self._exchange
+        # no message between processes is in a graph
+        graphed = on_cuda and ranks.count() == 1
+        self._exchanged: Callable[..., Tensor] = Captured(self._exchange) if graphed else self._exchange
 
     def _placed(self, network: M) -> M:
         # a model that was loaded is frozen
         return network.train().requires_grad_(True).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def play(self, rate: float = 1.0) -> Tensor:
-        """Does a step of D and one of G at this share of the learning rate; returns their losses, (2,)."""
+        """Does a step of D and one of G at this share of the learning rate; returns their losses, (2,).
+
+        They are the means over this process's share of the batch.
+        """
         self._set_rate(rate * self.config.learning_rate)
         rng = np.random.default_rng((self.config.seed, 0, self.step))
-        inputs = [self._real_batch(rng), self._latent(rng, self.config.batch)]
+        inputs = [self._real_batch(rng), self._latent(rng, self.config.batch)[self._mine]]
         if self.config.augment:
-            inputs.append(moved(rng.random((LOOKS, self.config.batch, DRAWS), dtype=np.float32), self.device))
+            draws = rng.random((LOOKS, self.config.batch, DRAWS), dtype=np.float32)
+            inputs.append(moved(draws[:, self._mine], self.device))
         losses = self._exchanged(*inputs)
         self.average.update_parameters(self.G)
         self.step += 1
@@ -131,7 +141,7 @@ class Game:
                 adam.param_groups[0]["lr"] = rate
 
     def _exchange(self, real: Tensor, z: Tensor, draws: Tensor | None = None) -> Tensor:
-        """Does both steps with real images (batch, 3, H, W), codes, and draws (LOOKS, batch, DRAWS) of augmentation."""
+        """Does both steps with real images (B, 3, H, W), codes, and draws (LOOKS, B, DRAWS) of augmentation."""
         of_real, of_fake, again = (None,) * LOOKS if draws is None else draws.unbind()
         with self._autocast():
             fake = self.G(z)
@@ -140,6 +150,7 @@ class Game:
         loss_d = (softplus(-on_real.float()) + softplus(on_fake.float())).mean()
         self.adam_D.zero_grad()
         loss_d.backward()
+        ranks.average_gradients(self.D)
         self.adam_D.step()
 
         self.D.requires_grad_(False)
@@ -148,14 +159,15 @@ class Game:
         loss_g = softplus(-on_fake.float()).mean()
         self.adam_G.zero_grad()
         loss_g.backward()
+        ranks.average_gradients(self.G)
         self.adam_G.step()
         self.D.requires_grad_(True)
         return torch.stack([loss_d.detach(), loss_g.detach()])
 
     def _real_batch(self, rng: np.random.Generator) -> Tensor:
-        """Returns (batch, 3, H, W) in [-1, 1]."""
+        """Returns this process's share of (batch, 3, H, W) in [-1, 1]."""
         config = self.config
-        return to_signed(batch_of_step(self._there, config.seed, self.step, config.batch, rng))
+        return to_signed(batch_of_step(self._there, config.seed, self.step, config.batch, self._mine, rng))
 
     def _latent(self, rng: np.random.Generator, count: int) -> Tensor:
         return moved(rng.standard_normal((count, self.G.latent_size), dtype=np.float32), self.device)
@@ -230,12 +242,12 @@ def train(
     device: torch.device,
     begin: Model | None = None,
     **options: Any,
-) -> None:
+) -> bool:
     """Trains a model on faces (N, size, size, 3) as `run.run` does; state and log lie in out/training.
 
-    The run begins with the weights of a model, if there is one.  What is raised is as with `run.run`, and InputError
-    for faces of another size or too few of them, and for a model of another size or width.
+    The run begins with the weights of a model, if there is one.  What is returned and raised is as with `run.run`,
+    and InputError for faces of another size or too few of them, and for a model of another size or width.
     """
     if begin is not None:
         config = replace(config, origin=begin.config.sha256["generator"])
-    run(Game(faces, config, device, begin), out, out / "training", **options)
+    return run(Game(faces, config, device, begin), out, out / "training", **options)

@@ -1,7 +1,7 @@
 """A training run: steps, a log, checkpoints, and how it goes on after a kill.
 
 All randomness of a step is drawn from (seed, step), so a run that was killed and resumed equals one that was not,
-bit for bit on the CPU.
+bit for bit on the CPU.  Several processes play a step together; the first of them alone writes and tells: ranks.py.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from io import BytesIO
@@ -28,6 +29,7 @@ from faceinpaint_fast.files import named, sweep, write_atomically
 from faceinpaint_fast.framing import Framing
 from faceinpaint_fast.locks import held
 from faceinpaint_fast.models import MAX_SIZE
+from faceinpaint_fast.training import ranks
 
 LOG_EVERY = 50  # steps between lines of the log
 STATE = "state.pt"  # the file that makes a folder a run's
@@ -36,7 +38,7 @@ STATE = "state.pt"  # the file that makes a folder a run's
 class Training(Protocol):
     """What is trained, one step at a time.
 
-    config  a frozen dataclass that determines it, with `batch`: images a step
+    config  a frozen dataclass that determines it, with `batch`: images a step, of all processes together
     step    how many have been played
     losses  what `play` returns, by name
     """
@@ -51,7 +53,10 @@ class Training(Protocol):
         """The faces that it learns from, (N, H, W, 3); none: the model's own samples."""
 
     def play(self, rate: float) -> Tensor:
-        """Does one step at this share of the learning rate; returns its losses, (len(losses),), left on the device."""
+        """Does one step at this share of the learning rate; returns its losses, (len(losses),), left on the device.
+
+        They are the means over this process's images.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all that a resumed run needs."""
@@ -98,14 +103,14 @@ def order_of_epoch(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     return np.random.default_rng((seed, 1, epoch)).permutation(count)
 
 
-def batch_of_step(faces: Tensor, seed: int, step: int, batch: int, rng: np.random.Generator) -> Tensor:
-    """Returns the faces of a step, (batch, C, H, W) in [0, 1], where all of them lie, (N, H, W, C) uint8.
+def batch_of_step(faces: Tensor, seed: int, step: int, batch: int, mine: slice, rng: np.random.Generator) -> Tensor:
+    """Returns `mine` of a step's `batch` faces, (B, C, H, W) in [0, 1], where all of them lie, (N, H, W, C) uint8.
 
     They come in an order of their own each epoch, and every other one is mirrored.
     """
     epoch, number = divmod(step, len(faces) // batch)
-    order = order_of_epoch(seed, epoch, len(faces))[number * batch : (number + 1) * batch]
-    mirrored = rng.random(batch) < 0.5
+    order = order_of_epoch(seed, epoch, len(faces))[number * batch : (number + 1) * batch][mine]
+    mirrored = (rng.random(batch) < 0.5)[mine]
     shown = faces[moved(order, faces.device)]
     shown = torch.where(moved(mirrored, faces.device)[:, None, None, None], shown.flip(2), shown)
     # (B, H, W, C) in memory, seen as (B, C, H, W): channels_last already
@@ -141,48 +146,58 @@ def run(
     on_progress: Callable[[LogLine], None] = lambda _: None,
     on_step: Callable[[int], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
-) -> None:
+) -> bool:
     """Trains until `images` have been seen; what comes of it is in the model folder `out` from the first checkpoint on.
+
+    Returns whether it was stopped before.
 
     Over the last `cooldown` of them the learning rate falls to 0 along a line.  What comes before does not depend on
     it, so that a run may be prolonged and cooled down from any checkpoint.
 
     on_progress  hears each line of the log
     on_step      hears after each step how many images have been seen
-    stopped      says after each step whether to leave it at that, with a checkpoint
+    stopped      says after each step whether to leave it at that, with a checkpoint; one process's word is enough
 
     `folder` holds state.pt (everything a resumed run needs) and log.jsonl, and belongs to one run at a time.  If they
     are there already the run continues; InputError if that one was begun with another config or other faces, or is
     finished and something else is asked for, if `out` holds a model that came from elsewhere, and while another
-    process has the folder.  Raises ModelError if a loss is no longer finite.
+    process has the folder.  Raises ModelError if a loss is no longer finite, ConnectionError if another of the
+    processes that play together has ended.
     """
     whole(images, "images", least=1)
     whole(cooldown, "cooldown", least=0)
     expect_number(checkpoint_minutes, "checkpoint_minutes", "a number >= 0", lambda number: number >= 0)
     training.check_new(out)
-    with held(folder / "lock", folder):
-        _sweep(out, folder)
-        past = _resume(training, folder, images, cooldown)
+    first = ranks.is_first()
+    with held(folder / "lock", folder) if first else nullcontext():
+        with ranks.first_alone(training.device):
+            if first:
+                _sweep(out, folder)
+            past = _resume(training, folder, images, cooldown)
         losses = torch.tensor(past.losses, dtype=torch.float32, device=training.device)
         since, seen, stop = past.since, _seen(training), False
         start = saved = time.monotonic()
         while seen < images and not stop:
-            losses += training.play(min(1.0, (images - seen) / max(cooldown, 1)))
+            losses += ranks.mean(training.play(min(1.0, (images - seen) / max(cooldown, 1))))
             since += 1
             seen = _seen(training)
-            on_step(seen)
-            stop = stopped()
+            if first:
+                on_step(seen)
+            stop = ranks.agreed(stopped(), training.device)
             seconds = past.seconds + time.monotonic() - start
             if since == LOG_EVERY or seen >= images:
                 line = LogLine(seen, seconds, dict(zip(training.losses, (losses / since).tolist(), strict=True)))
-                _log(folder, line)
-                on_progress(line)
+                _check_finite(folder, line.losses)
+                if first:
+                    _log(folder, line)
+                    on_progress(line)
                 losses.zero_()
                 since = 0
             due = since == 0 and time.monotonic() - saved > 60 * checkpoint_minutes
-            if due or stop or seen >= images:
+            if first and (due or stop or seen >= images):
                 _save(training, out, folder, replace(past, seconds=seconds, since=since, losses=losses.tolist()))
                 saved = time.monotonic()
+        return stop and seen < images
 
 
 def _sweep(out: Path, folder: Path) -> None:
@@ -212,7 +227,6 @@ def _seen(training: Training) -> int:
 
 
 def _log(folder: Path, line: LogLine) -> None:
-    _check_finite(folder, line.losses)
     log = folder / "log.jsonl"
     with named(log), log.open("a") as file:
         file.write(json.dumps({"images": line.images, "seconds": line.seconds} | line.losses) + "\n")
@@ -265,9 +279,10 @@ def _resume(training: Training, folder: Path, images: int, cooldown: int) -> _Pa
         raise InputError(f"{folder}: expected the config it was begun with, {theirs}, got {ours}")
     seen = _seen(training)
     _check_asked(folder, past, new, seen, images, training.config.batch)
-    lines = [line for line in log_lines(folder / "log.jsonl") if line["images"] <= seen]
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    write_atomically(folder / "log.jsonl", lambda file: file.write(text.encode()))
+    if ranks.is_first():
+        lines = [line for line in log_lines(folder / "log.jsonl") if line["images"] <= seen]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_atomically(folder / "log.jsonl", lambda file: file.write(text.encode()))
     return replace(past, cooldown=cooldown)
 
 

@@ -39,6 +39,7 @@ OVERVIEW = "an overview: each command has its own test in tests/cli, and its opt
 MINUTES = "takes minutes: tests/export/test_package.py exports a small model, builds examples/cpp as told, and runs it"
 DATA = "needs photographs of people, which are not the project's to hand on"
 EXAMPLES = "exports a model, compiles and installs: tests/test_examples_onnx.py does, with a small model"
+PROCESSES = "starts as many processes as there are GPUs: tests/training/test_ranks.py starts two"
 HOURS = "takes hours, and thousands of faces"
 SERVED = "asks a service that runs, as tests/service and tests/e2e do"
 SETS_UP = "sets up the environment that this test runs in"
@@ -67,6 +68,8 @@ NOT_RUN = {
      "centre,left,drop-80 --methods paper \\"): DATA,
     ("docs/tutorials/photograph.md", "python -m pip install '.[cli,photo]'"): INSTALLS,
     ("docs/tutorials/training.md", "python -m pip install '.[cli,photo,train]'"): INSTALLS,
+    ("docs/how-to/several-processes.md", "torchrun --nproc-per-node 8 -m faceinpaint_fast.training train faces/ "
+     "--out model --batch 512"): PROCESSES,
     ("docs/tutorials/training.md", "faceinpaint train faces/ --out model --images 900000 --plot losses.png"): HOURS,
     ("docs/tutorials/training.md", "faceinpaint train faces/ --out model --from faces64 --images 100000"): HOURS,
     ("docs/tutorials/cpp.md", "faceinpaint export faces64 -o inpaint.pt2"): MINUTES,
