@@ -94,7 +94,8 @@ class ModelConfig:
         if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes.values()):
             found = ", ".join(f"{name} {size!r}" for name, size in sizes.items())
             raise ModelError(f"expected sizes between 1 and {MAX_SIZE}, got {found}")
-        _ = config.sha256["generator"], config.sha256["discriminator"], config.normalization
+        networks = ["generator", "discriminator"] + ["encoder"] * (config.encoder_width is not None)
+        _ = [config.sha256[name] for name in networks], config.normalization
         return config
 
     def describe(self) -> dict[str, Any]:

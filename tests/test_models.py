@@ -10,6 +10,7 @@ import re
 import shutil
 from io import BytesIO
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -292,6 +293,60 @@ def test_a_truncated_weight_file_with_a_sha256_to_match(folder, share):
     whole = (folder / "generator.safetensors").read_bytes()
     replace_weights(folder, whole[: int(share * len(whole))])
     refused(folder, "expected DCGANGenerator's weights")
+
+
+def bits_flipped(path, count, rng):
+    """Yields the places of bits all over a file while one after the other is flipped."""
+    whole = path.read_bytes()
+    for place in rng.permuted(np.linspace(0, 8 * len(whole) - 1, count).astype(int)):
+        changed = bytearray(whole)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        yield place
+    path.write_bytes(whole)
+
+
+def refusal_of(folder):
+    """What load_model says against a folder, if anything."""
+    try:
+        load_model(folder)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def check_bits_of_weights(folder, name, count, rng):
+    """Each is noticed."""
+    for place in bits_flipped(folder / f"{name}.safetensors", count, rng):
+        assert re.search(rf"{name}\.safetensors: expected SHA-256 \w{{64}}, got", refusal_of(folder)), place
+    load_model(folder)
+
+
+def check_bits_of_the_config(folder, count, rng):
+    """Each is refused, or leaves the same networks: figures and names that are merely told may be others."""
+    networks, refused = load_model(folder).networks.keys(), 0
+    for place in bits_flipped(folder / "config.json", count, rng):
+        if refusal := refusal_of(folder):
+            assert str(folder) in refusal
+            refused += 1
+        else:
+            assert load_model(folder).networks.keys() == networks, place
+    # of the small models' descriptions a third is digests alone
+    assert refused > count / 3
+
+
+def test_a_bit_that_is_another(small_model, tmp_path, rng):
+    """1,000 of each file: tests/faults."""
+    folder = shutil.copytree(small_model, tmp_path / "model")
+    for name in ("generator", "discriminator", "encoder"):
+        check_bits_of_weights(folder, name, 20, rng)
+    check_bits_of_the_config(folder, 60, rng)
+
+
+def test_an_encoder_without_a_digest(small_model, tmp_path):
+    folder = shutil.copytree(small_model, tmp_path / "model")
+    change(folder, sha256={name: digest for name, digest in read_config(folder).sha256.items() if name != "encoder"})
+    refused(folder, r"expected a model's description, got: KeyError\('encoder'\)")
 
 
 class Malicious:
