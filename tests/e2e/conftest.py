@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.parser import BytesParser
+from functools import partial
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
@@ -189,20 +190,26 @@ def fields_of(request: Request) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def visits(browser: Browser, service: str) -> Iterator[Callable[..., Visit]]:
-    """Begins visits, each in a context with its options; at last nothing went wrong, and nobody else was asked."""
+def visits_to(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Begins visits to an address, each in a context with its options; at last nothing was wrong, no other was asked."""
     begun = list[Visit]()
 
-    def begin(**options: Any) -> Visit:
+    def begin(address: str, **options: Any) -> Visit:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        begun.append(Visit(context, service))
+        begun.append(Visit(context, address))
         return begun[-1]
 
     yield begin
     for visit in begun:
         visit.context.close()
         assert visit.wrong == []
-        assert visit.hosts <= {urlsplit(service).netloc, ""}  # blob: has none
+        assert visit.hosts <= {urlsplit(visit.address).netloc, ""}  # blob: has none
+
+
+@pytest.fixture
+def visits(visits_to: Callable[..., Visit], service: str) -> Callable[..., Visit]:
+    """Begins visits to the service."""
+    return partial(visits_to, service)
 
 
 @pytest.fixture

@@ -339,14 +339,14 @@ def test_a_face_that_is_drawn_takes_the_place_of_those_found(visit, photo):
     visit.open(photo)
     visit.take_tool("Face")
     visit.drag([(70, 40), (170, 180)], SIZE)
-    assert "The one that you drew" in visit.page.locator("#faces-found").inner_text()
+    assert "The one that you marked" in visit.page.locator("#faces-found").inner_text()
     visit.take_tool("Brush")
     paint(visit)
     form = visit.asked(visit.button("Restore").click)
     [box] = json.loads(form["boxes"])
     assert box == pytest.approx([70, 40, 100, 140], abs=2)
     with visit.page.expect_response("**/v1/faces"):
-        visit.button("Look for faces instead").click()
+        visit.button("Forget them").click()
     visit.page.get_by_text("One was found").wait_for()
     assert "boxes" not in visit.asked(visit.button("Restore").click)
 

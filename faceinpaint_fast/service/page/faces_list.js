@@ -2,6 +2,8 @@
 
 import { partsOf } from "./parts.js";
 
+const POINTS = 5; // of a face that is known: eyes, nose, corners of the mouth
+
 export class FacesList {
   #told;
   #list;
@@ -20,23 +22,31 @@ export class FacesList {
     this.#list.replaceChildren();
   }
 
-  /** Lists faces that were found. */
-  show(faces) {
+  /** Lists faces that were found, or says that there is `none`. */
+  show(faces, none) {
     if (faces.length === 0) {
-      this.tell("None was found. If there is one, draw a box around it with the tool “Face”.");
+      this.tell(none);
       return;
     }
     this.tell(faces.length === 1 ? "One was found. Cover a part of it:" : `${faces.length} were found. Cover parts of them:`);
-    this.#list.append(...faces.map((face, i) => this.#row(face, faces.length > 1 ? `Face ${i + 1}` : null)));
+    this.#append(faces);
   }
 
-  /** Lists faces that were drawn, and `forget`s them if asked to. */
-  showDrawn(count, forget) {
-    this.tell(count === 1 ? "The one that you drew is restored." : `The ${count} that you drew are restored.`);
+  /** Lists faces that were marked, and `forget`s them if asked to. */
+  showMarked(faces, forget) {
+    this.tell(faces.length === 1 ? "The one that you marked is restored." : `The ${faces.length} that you marked are restored.`);
+    this.#append(faces);
     const row = document.createElement("div");
     row.className = "row";
-    row.append(button("Look for faces instead", forget));
+    row.append(button("Forget them", forget));
     this.#list.append(row);
+  }
+
+  /** Adds the parts of faces, of those whose points are all known. */
+  #append(faces) {
+    for (const [i, face] of faces.entries()) {
+      if (face.points.length === POINTS) this.#list.append(this.#row(face, faces.length > 1 ? `Face ${i + 1}` : null));
+    }
   }
 
   #row({ points }, name) {

@@ -1,10 +1,18 @@
-// The engine that is asked over HTTP.  Any other offers the same two functions, and fails with a Failure as this one does.
+// The engine that is asked over HTTP.  Any other has what is public here, and fails with a Failure as this one does.
 
 import { eventsOf } from "./event_stream.js";
 import { Failure } from "./failure.js";
 import { maskAsPng } from "./png.js";
 
 export class HttpEngine {
+  /** What the page shows for it: elements whose data-needs is none of these are hidden. */
+  offers = ["service", "seed", "variants", "mirror", "iterations"];
+  /** What it does first, as the page tells it. */
+  begins = "Sending";
+  /** What the page says where `faces` has none. */
+  noFace = "None was found. If there is one, draw a box around it with the tool “Face”, or click both its eyes.";
+  /** What the licence of the model allows, in words; null where the engine does not know it. */
+  terms = null;
   /** What a service that was started with a token asks for. */
   token = "";
 
@@ -20,22 +28,29 @@ export class HttpEngine {
     return answer.json();
   }
 
+  /** Returns what is known of a face that was marked, as `faces` has it: {box: [x, y, width, height]} or {eyes: two [x, y]}. */
+  faceOf({ eyes = [], box }) {
+    if (!box) return { points: eyes, frame: [] };
+    const [x, y, width, height] = box;
+    return { points: [], frame: [[x, y], [x + width, y], [x + width, y + height], [x, y + height]] }; // prettier-ignore
+  }
+
   /**
    * Returns a photograph restored where its hole is: {picture: a Blob, faces, remarks, seconds}; of faces, which are as
    * above, also whether it was restored, and mirror: null or {used, why}.
    *
    * picture     a Photograph; hole: a Hole of its size
-   * options     seed; spread, how far from its best guess a search begins; mirror; iterations; boxes, [x, y, width,
-   *             height] around each face; format of the file, "png", or "same" as the photograph's; what is null is left
+   * options     seed; spread, how far from its best guess a search begins; mirror; iterations; marked, faces as
+   *             `faceOf` takes them, all boxes or all eyes; format of the file, "png", or "same" as the photograph's; what is null is left
    *             to the engine; signal: an AbortSignal
    * onProgress  hears {stage, done, of} of the work as a whole
    */
-  async inpaint(picture, hole, { signal, ...options }, onProgress) {
+  async inpaint(picture, hole, { signal, marked, ...options }, onProgress) {
     const form = new FormData();
     form.append("image", picture.file, picture.name);
     form.append("hole", await maskAsPng(hole.pixels, hole.width, hole.height), "hole.png");
     form.append("force", "true"); // however unlikely a hole: who painted it has seen it
-    for (const [name, value] of Object.entries(options)) {
+    for (const [name, value] of Object.entries({ ...options, ...waysOf(marked) })) {
       if (value != null) form.append(name, typeof value === "object" ? JSON.stringify(value) : value);
     }
     const answer = await this.#asked("v1/inpaint", form, "text/event-stream", signal);
@@ -69,6 +84,13 @@ export class HttpEngine {
     const told = await answer.json().catch(() => ({}));
     throw failureOf(told, answer.status, answer.headers.get("Retry-After"));
   }
+}
+
+/** The fields that say where faces lie; none where none was marked. */
+function waysOf(marked) {
+  if (marked.length === 0) return {};
+  if (marked[0].box) return { boxes: marked.map(({ box }) => box) };
+  return { eyes: marked.map(({ eyes }) => eyes.flat()) };
 }
 
 function resultOf({ picture, media_type: type, faces, remarks, seconds }) {

@@ -1,12 +1,12 @@
 // The page: what it shows when, and who tells whom.  Its state is "welcome", "painting", "restoring" or "restored".
 
+import { Engine } from "./engine.js";
 import { Failure } from "./failure.js";
 import { FailureBox } from "./failure_box.js";
 import { FacesList } from "./faces_list.js";
 import { Gallery } from "./gallery.js";
 import * as gestures from "./gestures.js";
 import { Hole } from "./hole.js";
-import { HttpEngine } from "./http_engine.js";
 import * as intake from "./intake.js";
 import * as keys from "./keys.js";
 import { Painter } from "./painter.js";
@@ -17,9 +17,10 @@ import { Stage } from "./stage.js";
 const VARIANTS = 3;
 const SPREAD = 0.4; // of a seed's start around the model's best guess, at which seed 0 begins: it costs a decibel or two
 const LEAST_BRUSH = 2; // pixels of the photograph
+const LEAST_APART = 1; // pixels between two eyes
 const EXTENSIONS = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/tiff": "tif", "image/bmp": "bmp" };
 
-const engine = new HttpEngine();
+const engine = new Engine();
 
 const the = (id) => document.getElementById(id);
 const stage = new Stage(the("stage"), (view) => (the("zoom").value = `${Math.round(view.scale * 100)} %`));
@@ -40,12 +41,14 @@ const failures = new FailureBox(the("failure"), (token) => {
 let photograph = null;
 let hole = null;
 let painter = null;
-let boxes = []; // faces that were drawn
+let marked = []; // faces, {box} or {eyes}, as the engine takes them
+let eye = null; // the first of two that are clicked
 let results = [];
 let chosen = 0; // of the results
 let doing = null; // an AbortController of what the engine is asked
 
 const state = () => document.body.dataset.state;
+const offers = (name) => engine.offers.includes(name);
 
 function enter(name) {
   document.body.dataset.state = name;
@@ -83,7 +86,7 @@ function open(file) {
     photograph?.bitmap.close();
     photograph = opened;
     hole = new Hole(photograph.width, photograph.height);
-    painter = new Painter(hole, { changed: (box) => stage.holeChanged(box), done: stepped, drawn: faceDrawn });
+    painter = new Painter(hole, { changed: (box) => stage.holeChanged(box), done: stepped, drawn: faceDrawn, clicked: eyeClicked });
     forget();
     chooseTool("brush");
     const { name, width, height } = photograph;
@@ -102,13 +105,14 @@ function open(file) {
 
 function findFaces() {
   const asked = photograph;
-  boxes = [];
+  marked = [];
+  eye = null;
   stage.marks.faces = [];
   facesList.tell("Looking for faces …");
   return guarded(async () => {
     try {
       const { faces, width, height } = await engine.faces(asked);
-      if (asked !== photograph || boxes.length > 0) return;
+      if (asked !== photograph || marked.length > 0 || eye) return;
       if (width !== asked.width || height !== asked.height) {
         throw new Failure(`The service sees ${width} × ${height} pixels.`, {
           advice: "This browser turns the photograph otherwise than the service. Save it upright, and choose it again.",
@@ -116,8 +120,9 @@ function findFaces() {
       }
       stage.marks.faces = faces;
       stage.marksChanged();
-      facesList.show(faces);
-      say(faces.length === 1 ? "One face was found." : `${faces.length || "No"} faces were found.`);
+      facesList.show(faces, engine.noFace);
+      if (faces.length === 0 && !offers("service")) chooseTool("face"); // nobody else says where one lies
+      say(faces.length === 1 ? "One face was found." : faces.length ? `${faces.length} faces were found.` : engine.noFace);
     } catch (error) {
       if (asked !== photograph) return;
       facesList.tell("They could not be looked for.");
@@ -127,18 +132,37 @@ function findFaces() {
 }
 
 function faceDrawn({ left, top, right, bottom }) {
-  if (boxes.length === 0) stage.marks.faces = [];
-  boxes.push([left, top, right - left, bottom - top]);
-  const frame = [
-    [left, top],
-    [right, top],
-    [right, bottom],
-    [left, bottom],
-  ];
-  stage.marks.faces.push({ points: [], frame });
-  stage.marksChanged();
-  facesList.showDrawn(boxes.length, findFaces);
+  mark({ box: [left, top, right - left, bottom - top] });
   say("Face drawn.");
+}
+
+function eyeClicked({ x, y }) {
+  if (eye && Math.hypot(eye[0] - x, eye[1] - y) < LEAST_APART) return;
+  if (eye) {
+    const eyes = [eye, [x, y]].sort(([a], [b]) => a - b);
+    mark({ eyes });
+    chooseTool("brush");
+    say("Face marked by its eyes.");
+    return;
+  }
+  eye = [x, y];
+  showMarked();
+  say("One eye. Click the other.");
+}
+
+/** Takes a face; those that were marked in the other way are forgotten. */
+function mark(face) {
+  eye = null;
+  marked = [...marked.filter((other) => "box" in other === "box" in face), face];
+  showMarked();
+}
+
+function showMarked() {
+  const faces = marked.map((face) => engine.faceOf(face));
+  stage.marks.faces = eye ? [...faces, { points: [eye], frame: [] }] : faces;
+  stage.marksChanged();
+  if (faces.length > 0) facesList.showMarked(faces, findFaces);
+  else facesList.tell("One eye. Click the other.");
 }
 
 // Painting
@@ -240,7 +264,7 @@ function options() {
     mirror: the("mirror").value,
     iterations: iterations === "" ? null : Number(iterations),
     format: the("format").value,
-    boxes: boxes.length > 0 ? boxes : null,
+    marked,
   };
 }
 
@@ -277,7 +301,7 @@ function restore(count) {
 /** Returns what comes of each seed, one after the other: a small service would be too busy for all at once. */
 async function restored(asked, seeds, signal) {
   const made = [];
-  progressed("Sending", 0);
+  progressed(engine.begins, 0);
   for (const seed of seeds) {
     const spread = seed === 0 ? 0 : SPREAD;
     const result = await engine.inpaint(photograph, hole, { ...asked, seed, spread, signal }, ({ done, of }) =>
@@ -323,7 +347,7 @@ function show(made) {
   enter("restored");
   const { bounds } = hole;
   gallery.show(results, bounds);
-  the("more-variants").hidden = results.length > 1;
+  the("more-variants").hidden = results.length > 1 || !offers("variants");
   stage.refit();
   const middle = stage.view.toScreen({ x: (bounds.left + bounds.right) / 2, y: 0 });
   slider.set(Math.min(Math.max(middle.x / stage.size.width, 0.1), 0.9));
@@ -337,7 +361,7 @@ function choose(index) {
   chosen = index;
   const { bitmap, picture, seed, seconds, faces, remarks } = results[chosen];
   stage.compare(bitmap);
-  the("told").textContent = `In ${seconds.toFixed(1)} seconds, with seed ${seed}.`;
+  the("told").textContent = `In ${seconds.toFixed(1)} seconds${offers("seed") ? `, with seed ${seed}` : ""}.`;
   const notes = [...faces.filter((face) => face.restored).map(sentenceOn), ...remarks];
   the("notes").replaceChildren(
     ...notes.map((note) => Object.assign(document.createElement("li"), { textContent: note })),
@@ -406,3 +430,8 @@ gestures.listen(the("stage"), stage, hand);
 keys.listen(the("stage"), stage, hand);
 intake.listen([the("choose"), the("take")], open);
 the("host").textContent = location.host;
+for (const element of document.querySelectorAll("[data-needs]")) element.hidden = !offers(element.dataset.needs);
+for (const element of document.querySelectorAll(".terms")) {
+  element.textContent = engine.terms ?? "";
+  element.hidden = !engine.terms;
+}

@@ -29,7 +29,8 @@ function faceShapes({ points, frame }, index, count, view) {
   const shapes = outlined("polygon", { points: corners.map(({ x, y }) => `${x},${y}`).join(" ") }, "face");
   shapes.push(...points.map(at).map(({ x, y }) => shape("circle", { cx: x, cy: y, r: 2.5, class: "point" })));
   if (count > 1) {
-    const label = shape("text", { x: corners[0].x + 6, y: corners[0].y + 17, class: "number" });
+    const beside = corners[0] ?? at(points[0]);
+    const label = shape("text", { x: beside.x + 6, y: beside.y + 17, class: "number" });
     label.textContent = index + 1;
     shapes.push(label);
   }

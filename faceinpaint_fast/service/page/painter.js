@@ -4,7 +4,8 @@ import { between, isEmpty } from "./box.js";
 import { History } from "./history.js";
 import { strokeBox } from "./hole.js";
 
-const LEAST_FACE = 8; // pixels across a box around one
+const LEAST_FACE = 8; // pixels across a box around one; in a large picture a share of it: what is less is a click
+const LEAST_SHARE = 0.01;
 
 export class Painter {
   /** "brush", "eraser", "rectangle", "face" or "hand", which does nothing to the hole. */
@@ -20,7 +21,7 @@ export class Painter {
   #erases = false;
   #told;
 
-  /** `told` has {changed(box) of the hole, done() after each step, drawn(box) around a face}. */
+  /** `told` has {changed(box) of the hole, done() after each step, drawn(box) around a face, clicked(point) with its tool}. */
   constructor(hole, told) {
     this.#hole = hole;
     this.#history = new History(hole);
@@ -68,6 +69,7 @@ export class Painter {
   up() {
     if (!this.isDown) return;
     const { box } = this;
+    const at = this.#anchor;
     const within = box && this.#hole.within(box);
     this.box = this.#last = null;
     if (this.isRound) {
@@ -75,8 +77,11 @@ export class Painter {
       this.#told.done();
     } else if (this.tool === "rectangle" && !isEmpty(within)) {
       this.#change(within, () => this.#hole.rectangle(within, 1));
-    } else if (this.tool === "face" && Math.min(box.right - box.left, box.bottom - box.top) >= LEAST_FACE) {
-      this.#told.drawn(box);
+    } else if (this.tool === "face") {
+      const sides = [box.right - box.left, box.bottom - box.top];
+      const least = Math.max(LEAST_FACE, LEAST_SHARE * Math.max(this.#hole.width, this.#hole.height));
+      if (Math.min(...sides) >= least) this.#told.drawn(box);
+      else if (Math.max(...sides) < least) this.#told.clicked(at);
     }
   }
 

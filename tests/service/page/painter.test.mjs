@@ -5,11 +5,12 @@ import { Painter } from "../../../faceinpaint_fast/service/page/painter.js";
 
 function easel() {
   const hole = new Hole(60, 40);
-  const told = { boxes: [], faces: [], steps: 0 };
+  const told = { boxes: [], faces: [], clicks: [], steps: 0 };
   const painter = new Painter(hole, {
     changed: (box) => told.boxes.push(box),
     done: () => told.steps++,
     drawn: (box) => told.faces.push(box),
+    clicked: (point) => told.clicks.push(point),
   });
   painter.diameter = 6;
   return { hole, painter, told };
@@ -100,4 +101,22 @@ test("whatever changes all of it in the middle of a stroke ends the stroke", () 
   assert.ok(hole.isEmpty);
   painter.redo();
   assert.equal(hole.count, 60 * 40);
+});
+
+test("with the tool of faces a click tells where an eye is, a drag draws a box, and what is neither does nothing", () => {
+  const { hole, painter, told } = easel();
+  painter.tool = "face";
+  painter.down({ x: 10, y: 12 });
+  painter.move({ x: 12, y: 13 });
+  painter.up();
+  assert.deepEqual(told.clicks, [{ x: 10, y: 12 }]);
+  painter.down({ x: 10, y: 12 });
+  painter.move({ x: 40, y: 13 });
+  painter.up();
+  painter.down({ x: 10, y: 12 });
+  painter.move({ x: 40, y: 32 });
+  painter.up();
+  assert.equal(told.clicks.length, 1);
+  assert.deepEqual(told.faces, [{ left: 10, top: 12, right: 40, bottom: 32 }]);
+  assert.ok(hole.isEmpty);
 });
