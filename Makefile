@@ -13,7 +13,7 @@ LEVELS ?=
 COMMA := ,
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many sanitize durations docs lint bench blend wasm gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many sanitize durations docs lint bench blend wasm page gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -112,6 +112,11 @@ $(WASM): $(PLATE) $(wildcard csrc/*.hpp csrc/blend/*.hpp csrc/c/*.h)
 	mkdir -p $(dir $@)
 	em++ -std=c++17 -O3 -msimd128 -Icsrc $(PLATE) -sSTANDALONE_WASM --no-entry -sALLOW_MEMORY_GROWTH \
 		-sEXPORTED_FUNCTIONS=_faceinpaint_blend,_malloc,_free -o $@
+
+# the page without a server, whose parts are made first
+PAGE ?= out/page
+page: $(READY) wasm
+	$(BIN)/faceinpaint page faces64 -o $(PAGE)
 
 # On a machine with an NVIDIA GPU and everything installed but this project, without a network: the tests that need a
 # GPU, parity and all benchmarks, with PYTHON; OUT takes what came of them.  The first to run compiles the kernels.

@@ -3,18 +3,26 @@
     make blend wasm; faceinpaint export faces64 -o F.onnx --config fast
     python docs/everywhere_table.py --onnx F.onnx --faces FOLDER-OR-TAR
 
+    python docs/everywhere_table.py --page FOLDER    # which `make page` wrote: that table alone, in a Chromium
+
 Every face is restored by `Inpainter` and by onnxruntime in turn, one at a time and on one thread each.  Times are the
-processor's, which other programs on the machine change least.
+processor's, which other programs on the machine change least; of a browser they are a clock's.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
+import gzip
+import io
 import json
+import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +30,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from PIL import Image
 
 from faceinpaint_fast import Inpainter, config, doctor, markdown, masks, tension_blend
 from faceinpaint_fast.evaluation.metrics import quality
@@ -50,6 +59,27 @@ for (let run = 0; run < 8; ++run) {
     times.push(now() - start);
 }
 console.log(JSON.stringify(times));
+"""
+
+# of the page's engine: to its first answer, and each of several behind it, in seconds, for a picture and a hole of it
+IN_PAGE = """
+async ([bytes, box, eyes, runs]) => {
+  const { WorkerEngine } = await import("./page/worker_engine.js");
+  const { Hole } = await import("./page/hole.js");
+  const { Photograph } = await import("./page/photograph.js");
+  const engine = new WorkerEngine();
+  const picture = await Photograph.read(new File([Uint8Array.from(bytes)], "a.jpg", { type: "image/jpeg" }));
+  const hole = new Hole(picture.width, picture.height);
+  hole.rectangle({ left: box[0], top: box[1], right: box[2], bottom: box[3] }, 1);
+  const options = { signal: new AbortController().signal, marked: eyes ? [{ eyes }] : [], format: "png" };
+  const seconds = [];
+  for (let run = 0; run < runs; run++) {
+    const began = performance.now();
+    await engine.inpaint(picture, hole, options, () => {});
+    seconds.push((performance.now() - began) / 1000);
+  }
+  return seconds;
+}
 """
 
 
@@ -124,28 +154,87 @@ def doors(file: Path, found: dict[str, list[float]], size: int) -> str:
     return markdown.table(["door", "size", "to load, at least", "a face without its blend, at least"], rows)
 
 
+def in_page(folder: Path, size: int) -> str:
+    """What the page takes in a Chromium, on one thread: an aligned face, and a photograph of 12 megapixels."""
+    from playwright.sync_api import sync_playwright
+    from skimage import data
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # the astronaut's head, and where the eyes lie in it
+    head, eyes = Image.fromarray(data.astronaut()[:256, 110:366]), [(97, 108), (141, 106)]
+    factor = 3000 / 256
+
+    def jpeg(image: Image.Image) -> list[int]:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=95)
+        return list(file.getvalue())
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        face = jpeg(head.crop((64, 64, 172, 172)).resize((size, size)))
+        of_face = page.evaluate(IN_PAGE, [face, [size // 2, 0, size, size], None, 9])
+        large = Image.new("RGB", (4000, 3000), "grey")
+        large.paste(head.resize((3000, 3000)), (0, 0))
+        at = [[factor * (x + 0.5), factor * (y + 0.5)] for x, y in eyes]
+        mouth = [round(factor * each) for each in (98, 126, 152, 166)]
+        of_photograph = page.evaluate(IN_PAGE, [jpeg(large), mouth, at, 3])
+        told = f"Chromium {browser.version}"
+        browser.close()
+    server.shutdown()
+    files = [each for each in folder.rglob("*") if each.is_file()]
+    whole, packed = (
+        sum(map(len, each)) for each in zip(*((b, gzip.compress(b)) for b in map(Path.read_bytes, files)), strict=True)
+    )
+    rows = [
+        ["all of its files; gzipped", f"{whole / 1e6:.1f} MB; {packed / 1e6:.1f} MB"],
+        ["from nothing to a first face restored", f"{of_face[0]:.2f} s"],
+        ["a face with its blend, read and written", f"{min(of_face[1:]):.2f} s"],
+        ["a photograph of 12 megapixels, a mouth of it", f"{min(of_photograph[1:]):.1f} s"],
+    ]
+    return markdown.table(["one thread", told], rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--onnx", type=Path, required=True)
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("--onnx", type=Path)
     parser.add_argument("--model", default="faces64")
     parser.add_argument("--config", default="fast")
-    parser.add_argument("--faces", type=Path, required=True)
+    parser.add_argument("--faces", type=Path)
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--update", type=Path, help="a document whose tables are written anew, such as this one's")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(asked.model)
     size, framing = model.config.size, model.config.framing
+    name = f"{asked.model} {asked.config}"
+    if asked.page:
+        page = in_page(asked.page, size)
+        told = {f"everywhere page {name}": markdown.page(page, doctor.machine(torch.device("cpu")))}
+        tell(told, asked.update)
+        return
+    if not (asked.onnx and asked.faces):
+        parser.error("expected --onnx and --faces, or --page")
     chosen = dataclasses.replace(config.PRESETS[asked.config], blend="none")
     inpainter = Inpainter.of(model, config=chosen, device="cpu")
     faces = load_faces([asked.faces], size=size, framing=framing, limit=asked.count)
     found = restored(session(onnx.load(asked.onnx)), inpainter, faces, chosen.at_size(size).tension)
-    name = f"{asked.model} {asked.config}"
     told = {f"everywhere agreement {name}": agreement(found, len(faces))}
     told[f"everywhere doors {name}"] = markdown.page(doors(asked.onnx, found, size), doctor.machine(inpainter.device))
+    tell(told, asked.update)
+
+
+def tell(told: dict[str, str], document: Path | None) -> None:
     print("\n\n".join(told.values()))
-    if asked.update:
-        markdown.update([asked.update], told, elsewhere=lambda table: table.startswith("everywhere"))
+    if document:
+        markdown.update([document], told, elsewhere=lambda table: table.startswith("everywhere"))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ for command in (
     train.train,
     train.train_encoder,
     ship.export,
+    ship.page,
     train.calibrate,
     train.frechet,
     ship.doctor,

@@ -59,6 +59,41 @@ def export(
     print(f"{out}: {steps} for {batch} image{'s' * (batch > 1)} a call; next: examples/cpp")
 
 
+def page(
+    model: Annotated[Path, typer.Argument(help="Model folder, or name of a model that is installed.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the page's files, for any web server to serve.")
+    ] = None,
+    single: Annotated[Path | None, typer.Option(help="File that is the whole page, to be opened from a disk.")] = None,
+    config: Config = ConfigName.fast,
+    settings: Settings = None,
+    blend: Annotated[
+        Path | None, typer.Option(help="The blend as wasm, as `make wasm` made it; by default in build/wasm.")
+    ] = None,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(help="Folder of npm's onnxruntime-web; by default in examples/onnx/node_modules."),
+    ] = None,
+) -> None:
+    """Write the page without a server: it restores faces in the browser that opens it, and sends nothing anywhere."""
+    from faceinpaint_fast import models
+    from faceinpaint_fast.config import PRESETS
+    from faceinpaint_fast.export import page_folder
+
+    chosen = PRESETS[config].with_settings(settings_of(settings))
+    page_folder.check(out, single)
+    parts = page_folder.Parts(blend or page_folder.BLEND, runtime or page_folder.RUNTIME).read()
+    with ctrl_c_heeded():
+        loaded = models.load_model(model)
+        made = page_folder.contents(loaded, page_folder.searched(loaded, chosen), parts, chosen)
+    if out is not None:
+        page_folder.write(out, made)
+        print(f"{out}: {len(made)} files, to be served by anything, such as python -m http.server -d {out}")
+    if single is not None:
+        page_folder.write_single(single, made)
+        print(f"{single}: {single.stat().st_size / 1e6:.0f} MB, to be opened by a browser")
+
+
 def tune(device: Device = "auto") -> None:
     """Measure on this GPU which way of cutting each kernel's work is fastest, and keep that in the user's cache."""
     from faceinpaint_fast.arrays import pick_device

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceinpaint_fast import arrays
+from faceinpaint_fast import InpaintConfig, arrays
 from faceinpaint_fast.doctor import graph_memory
 from faceinpaint_fast.models import load_model, read_config, shipped
 
@@ -87,3 +87,27 @@ def test_graphs_are_measured_where_they_are_captured(refused, monkeypatch):
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: setattr(Warmed, "cached", 0))
     told = graph_memory("faces64", torch.device("cuda"), batches=(1, 64))
     assert told == "batches of 1: 1 MiB more, batches of 64: 64 MiB more"
+
+
+def test_the_page_is_written_as_a_folder_and_as_a_file(faceinpaint, refused, monkeypatch, tmp_path):
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    from faceinpaint_fast.export import page_folder
+
+    asked = []
+    monkeypatch.setattr(page_folder, "searched", lambda _, config: asked.append(config) or b"a search")
+    assert "expected a folder, or --single a file" in refused("page", "faces64")
+    blend, runtime = tmp_path / "blend.wasm", tmp_path / "onnxruntime-web"
+    parts = ("--blend", blend, "--runtime", runtime)
+    assert "make wasm" in refused("page", "faces64", "-o", tmp_path / "page", *parts)
+    blend.write_bytes(b"\0asm")
+    assert "npm ci" in refused("page", "faces64", "-o", tmp_path / "page", *parts)
+    for file in page_folder.OF_RUNTIME:
+        (runtime / file).parent.mkdir(parents=True, exist_ok=True)
+        (runtime / file).write_bytes(b"")
+    single = tmp_path / "page.html"
+    status, said, err = faceinpaint("page", "faces64", "-o", tmp_path / "page", "--single", single, *parts)
+    assert (status, err) == (0, "")
+    assert "python -m http.server" in said
+    assert asked == [InpaintConfig.fast()]
+    assert (tmp_path / "page" / "engine" / "inpaint.onnx").read_bytes() == b"a search"
+    assert "<title>faceinpaint" in single.read_text()

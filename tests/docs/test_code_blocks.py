@@ -40,6 +40,7 @@ MINUTES = "takes minutes: tests/export/test_package.py exports a small model, bu
 DATA = "needs photographs of people, which are not the project's to hand on"
 EXAMPLES = "exports a model, compiles and installs: tests/test_examples_onnx.py does, with a small model"
 PROCESSES = "starts as many processes as there are GPUs: tests/training/test_ranks.py starts two"
+PAGE = "compiles to wasm and exports a model, as tests/e2e/test_page_alone.py does"
 HOURS = "takes hours, and thousands of faces"
 SERVED = "asks a service that runs, as tests/service and tests/e2e do"
 SETS_UP = "sets up the environment that this test runs in"
@@ -60,6 +61,8 @@ NOT_RUN = {
      "it was interrupted"): "five ways of one command, which docs/tutorials/folder.md and tests/cli/test_batch.py run",
     ("docs/page.md", "python -m pip install 'faceinpaint_fast[serve]'"): INSTALLS,
     ("docs/folders.md", "pip install 'faceinpaint_fast[cluster]'"): INSTALLS,
+    ("docs/page.md", "make page                                                    # out"
+     "/page; or, of any model, to any place:"): PAGE,
     ("docs/service.md", "python -m pip install 'faceinpaint_fast[serve]'"): INSTALLS,
     ("docs/service.md", "import httpx2"): SERVED,
     ("docs/figures/README.md", "faceinpaint evaluate portraits64-val.tar --figure 8 --config paper"): DATA,

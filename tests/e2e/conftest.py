@@ -191,7 +191,7 @@ def fields_of(request: Request) -> dict[str, bytes]:
 
 @pytest.fixture
 def visits_to(browser: Browser) -> Iterator[Callable[..., Visit]]:
-    """Begins visits to an address, each in a context with its options; at last nothing was wrong, no other was asked."""
+    """Begins visits, each in a context with its options; in the end nothing was wrong, and no other asked."""
     begun = list[Visit]()
 
     def begin(address: str, **options: Any) -> Visit:
