@@ -23,8 +23,12 @@ evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
 
 # the larger model, in single precision, on celeba148-val.tar if that is there too
 if [ -f "$faces/celeba148-val.tar" ]; then
-    faceinpaint evaluate "$faces/celeba148-val.tar" --model faces128 --out evidence/evaluation128 --faces 100 \
-        --methods default,faces64-enlarged,harmonic,biharmonic --update faceinpaint_fast/weights/faces128/README.md > /dev/null
+    larger() { faceinpaint evaluate "$faces/celeba148-val.tar" --model faces128 --out evidence/evaluation128 "$@" > /dev/null; }
+    larger --faces 16 --methods PatchMatch
+    larger --faces 8 --masks centre,left --methods DIP
+    larger --faces 500 --masks centre,left,right,top,bottom --methods default,faces64-enlarged,harmonic,biharmonic
+    larger --faces 100 --methods default,faces64-enlarged,harmonic,biharmonic \
+        --update faceinpaint_fast/weights/faces128/README.md
 fi
 
 # who is recognised: needs the extra `recognition`
