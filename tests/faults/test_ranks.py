@@ -6,19 +6,17 @@ import json
 import os
 import signal
 
-import numpy as np
 import pytest
 import torch
 
-from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import write_image
-from faceinpaint_fast.models import load_model, save_model
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.models import load_model
 from faceinpaint_fast.training import game
 from faceinpaint_fast.training.augmentation import augmented
 from tests.training.together import (
     STEPS,
     apart,
+    begun_with,
     command_by_two,
     log,
     losses,
@@ -32,10 +30,7 @@ from tests.training.together import (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, draw_face, lively):
-    folder = tmp_path_factory.mktemp("together")
-    np.save(folder / "faces.npy", np.stack([draw_face(number, 32) for number in range(24)]))
-    networks = lively(DCGANGenerator(size=32, width=2)), lively(DCGANDiscriminator(size=32, width=2))
-    save_model(folder / "model", *networks, framing=CELEBA_108, training={})
+    folder = begun_with(tmp_path_factory, draw_face, lively)
     for ran in (run_all, run_by_two):
         ran(folder, ["game", "samples"])
     return folder

@@ -9,21 +9,19 @@ import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import write_image
-from faceinpaint_fast.models import save_model
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from faceinpaint_fast.networks.dcgan import DCGANGenerator
 from faceinpaint_fast.training import ranks
 from tests.training.together import (
     HALF,
     STEPS,
     apart,
+    begun_with,
     command_by_two,
     losses,
     one_line_a_step,
@@ -37,10 +35,7 @@ from tests.training.together import (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, draw_face, lively):
     """What one process does and what two do: both all of it, and either the second half of what the other began."""
-    folder = tmp_path_factory.mktemp("together")
-    np.save(folder / "faces.npy", np.stack([draw_face(number, 32) for number in range(24)]))
-    networks = lively(DCGANGenerator(size=32, width=2)), lively(DCGANDiscriminator(size=32, width=2))
-    save_model(folder / "model", *networks, framing=CELEBA_108, training={})
+    folder = begun_with(tmp_path_factory, draw_face, lively)
     run_all(folder, ["begun"])
     run_by_two(folder, ["further", "double", "encoder", "begun"])
     run_all(folder, ["double", "encoder"])

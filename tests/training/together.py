@@ -19,7 +19,9 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from faceinpaint_fast.models import load_model
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.models import load_model, save_model
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from faceinpaint_fast.training import encoder, game, ranks, run
 
 STEPS = 50
@@ -27,6 +29,15 @@ HALF = 10  # steps of a run that others then go on with to twice as many
 BATCH = 8  # of all processes together
 CPU = torch.device("cpu")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def begun_with(tmp_path_factory, draw_face, lively) -> Path:
+    """Makes the FOLDER that runs begin with."""
+    folder = tmp_path_factory.mktemp("together")
+    np.save(folder / "faces.npy", np.stack([draw_face(number, 32) for number in range(24)]))
+    networks = lively(DCGANGenerator(size=32, width=2)), lively(DCGANDiscriminator(size=32, width=2))
+    save_model(folder / "model", *networks, framing=CELEBA_108, training={})
+    return folder
 
 
 @contextmanager
