@@ -25,7 +25,7 @@ evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
 if [ -f "$faces/celeba148-val.tar" ]; then
     larger() { faceinpaint evaluate "$faces/celeba148-val.tar" --model faces128 --out evidence/evaluation128 "$@" > /dev/null; }
     larger --faces 16 --methods PatchMatch
-    larger --faces 8 --masks centre,left --methods DIP
+    larger --faces 8 --masks centre --methods DIP
     larger --faces 500 --masks centre,left,right,top,bottom --methods default,faces64-enlarged,harmonic,biharmonic
     larger --faces 100 --methods default,faces64-enlarged,harmonic,biharmonic \
         --update faceinpaint_fast/weights/faces128/README.md
