@@ -50,8 +50,8 @@ def test_paints_restores_compares_and_downloads(visit, face, filed):
     exif[0x010E] = "an astronaut"
     photo = filed(face, "PNG", icc_profile=profile, exif=exif, dpi=(300, 300))
     visit.open(photo)
-    assert "One was found" in visit.page.locator("#faces-found").inner_text()
-    assert visit.page.locator(".marks .over.face").count() == 1
+    expect(visit.page.locator("#faces-found")).to_contain_text("One was found")
+    expect(visit.page.locator(".marks .over.face")).to_have_count(1)
 
     diameter = paint(visit)
     heard = visit.page.evaluate_handle(
@@ -280,13 +280,13 @@ def test_every_tool_paints_what_it_says_and_is_undone(visit, photo):
         assert np.array_equal(visit.hole(), state)
     undo.click()
     assert undo.get_attribute("aria-disabled") == "true"
-    assert "Nothing is painted" in visit.page.locator("#share").inner_text()
+    expect(visit.page.locator("#share")).to_contain_text("Nothing is painted")
     for _ in states[1:]:
         redo.click()
     assert np.array_equal(visit.hole(), states[-1])
     assert redo.get_attribute("aria-disabled") == "true"
     visit.button("Clear").click()
-    assert "Nothing is painted" in visit.page.locator("#share").inner_text()
+    expect(visit.page.locator("#share")).to_contain_text("Nothing is painted")
     visit.page.keyboard.press("Control+z")
     assert np.array_equal(visit.hole(), states[-1])
 
@@ -339,7 +339,7 @@ def test_a_face_that_is_drawn_takes_the_place_of_those_found(visit, photo):
     visit.open(photo)
     visit.take_tool("Face")
     visit.drag([(70, 40), (170, 180)], SIZE)
-    assert "The one that you marked" in visit.page.locator("#faces-found").inner_text()
+    expect(visit.page.locator("#faces-found")).to_contain_text("The one that you marked")
     visit.take_tool("Brush")
     paint(visit)
     form = visit.asked(visit.button("Restore").click)

@@ -134,18 +134,18 @@ def aligned(face):
 
 
 def test_a_photograph_is_painted_restored_compared_and_downloaded(alone, face, photo):
-    assert "never leaves this device" in alone.page.locator("#welcome").inner_text()
-    assert "non-commercial research only" in alone.page.locator("#welcome").inner_text()
+    expect(alone.page.locator("#welcome")).to_contain_text("never leaves this device")
+    expect(alone.page.locator("#welcome")).to_contain_text("non-commercial research only")
     alone.open(photo)
     # what is a service's is not there
     alone.page.get_by_text("Options").click()
     for name in ("For programs", "Three variants", "Seed", "Iterations", "Other half of the face", "File"):
         seen = alone.page.locator(f"text='{name}' >> visible=true").count()
         assert seen == (name == "File"), name
-    assert "Click both eyes" in alone.page.locator("#faces-found").inner_text()
+    expect(alone.page.locator("#faces-found")).to_contain_text("Click both eyes")
     mark_eyes(alone)
-    assert "The one that you marked" in alone.page.locator("#faces-found").inner_text()
-    assert alone.page.locator(".marks .point").count() == 5
+    expect(alone.page.locator("#faces-found")).to_contain_text("The one that you marked")
+    expect(alone.page.locator(".marks .point")).to_have_count(5)
     alone.button("Right eye").click()
     hole = alone.page.locator("#share").inner_text()
     assert "is to be restored" in hole
@@ -165,7 +165,7 @@ def test_a_photograph_is_painted_restored_compared_and_downloaded(alone, face, p
     divider = alone.page.get_by_role("slider", name="Line between before and after")
     divider.press("Home")
     assert divider.get_attribute("aria-valuenow") == "0"
-    assert "non-commercial research only" in alone.page.locator("#panel").inner_text()
+    expect(alone.page.locator("#panel")).to_contain_text("non-commercial research only")
     alone.button("Back to painting").click()
     assert alone.page.locator("#share").inner_text() != hole
 
@@ -193,7 +193,7 @@ def test_an_aligned_face_is_what_inpainter_makes_of_it(alone, aligned, filed, na
     hole = np.zeros((64, 64), bool)
     hole[{"left": np.s_[:, :32], "eyes": np.s_[18:34, 12:52]}[name]] = True
     alone.open(filed(aligned, "PNG"), "aligned.png")
-    assert "One was found" in alone.page.locator("#faces-found").inner_text()
+    expect(alone.page.locator("#faces-found")).to_contain_text("One was found")
     take(alone, hole)
     found = pixels_of(restored(alone)[1])
     expected = Inpainter.of(load_model("faces64"), config=CONFIG, device="cpu")(np.asarray(aligned), hole).image
@@ -298,13 +298,13 @@ def test_a_box_says_where_a_face_lies_and_is_forgotten(alone, photo):
     alone.open(photo)
     alone.take_tool("Face")
     alone.drag([(75, 60), (165, 185)], SIZE)
-    assert alone.page.locator(".marks .point").count() == 5
+    expect(alone.page.locator(".marks .point")).to_have_count(5)
     alone.button("Nose").click()
     restored(alone)
     alone.button("Back to painting").click()
     # eyes take the place of a box
     mark_eyes(alone)
-    assert alone.page.locator(".marks .over.face").count() == 1
+    expect(alone.page.locator(".marks .over.face")).to_have_count(1)
     alone.button("Forget them").click()
     expect(alone.page.locator("#faces-found")).to_contain_text("Click both eyes")
 
