@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,9 @@ def serve(
         Whole, typer.Option(help="Requests at a time; others are told to come again; by default 64.")
     ] = None,
     deadline: Annotated[Seconds, typer.Option(help="Seconds in which work must begin; by default 30.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Folder that faceinpaint page wrote: the page without a server, at /alone/.")
+    ] = None,
 ) -> None:
     """Restore faces and photographs over HTTP, with a page to paint holes on.
 
@@ -53,5 +57,6 @@ def serve(
             window=window,
             queue=queue,
             deadline=deadline,
+            page=page,
         )
     )

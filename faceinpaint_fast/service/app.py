@@ -29,7 +29,7 @@ from faceinpaint_fast.service.asked import Asked, file_of
 from faceinpaint_fast.service.batch import Batch
 from faceinpaint_fast.service.body import fields_of, whole
 from faceinpaint_fast.service.call import Call
-from faceinpaint_fast.service.door import Door
+from faceinpaint_fast.service.door import ALONE, Door
 from faceinpaint_fast.service.refusal import Refusal
 from faceinpaint_fast.service.service import Answer, Service
 
@@ -67,7 +67,7 @@ def application(service: Service) -> Door:
     app.add_exception_handler(ClientDisconnect, _unheard)
     _add_work(app, service)
     _add_state(app, service)
-    _add_page(app)
+    _add_page(app, service.settings.page)
     return Door(app, service.settings, service.measures, archives=BATCH)
 
 
@@ -141,8 +141,10 @@ def _add_state(app: FastAPI, service: Service) -> None:
         return Response(service.measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _add_page(app: FastAPI) -> None:
+def _add_page(app: FastAPI, alone: Path | None) -> None:
     folder = Path(str(PAGE))
+    if alone is not None:
+        app.mount(ALONE, StaticFiles(directory=alone, html=True), "alone")
 
     app.mount("/page", StaticFiles(directory=folder), "page")
 

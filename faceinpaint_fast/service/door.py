@@ -22,6 +22,7 @@ BODIES = 32  # of the largest size, that are held at a time
 LINGER = 2.0  # seconds in which a refused request may go on sending, so that it hears why
 LINGER_BYTES = 2**27
 DOCUMENTS = "/docs"
+ALONE = "/alone"  # where the page is that needs no service
 GUARDED = ("/v1/", "/api/", "/metrics")  # what a token opens
 LOG = logging.getLogger("faceinpaint_fast.service")
 SAFE = {
@@ -34,6 +35,12 @@ SAFE = {
 OF_DOCUMENTS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline';"
     " style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+}
+# that page has a policy in itself, and takes threads where it is isolated
+OF_ALONE = {
+    "content-security-policy": "frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
 }
 
 
@@ -133,7 +140,7 @@ class _Visit:
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self.id
-            headers.update(SAFE | OF_DOCUMENTS if self.scope["path"] == DOCUMENTS else SAFE)
+            headers.update(_safe(self.scope["path"]))
             if not self._is_whole:
                 headers["connection"] = "close"
         await self._send(message)
@@ -177,6 +184,13 @@ class _Visit:
             "seconds": round(time.monotonic() - self._since, 4),
         }
         LOG.info("request", extra=said)
+
+
+def _safe(path: str) -> dict[str, str]:
+    """Returns the headers by which a browser keeps to what a page may do."""
+    if path == DOCUMENTS:
+        return SAFE | OF_DOCUMENTS
+    return SAFE | OF_ALONE if path.startswith(f"{ALONE}/") else SAFE
 
 
 def _digest(token: bytes) -> bytes:

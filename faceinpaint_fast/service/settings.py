@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -29,6 +30,7 @@ class Settings(BaseSettings):
     body, archive  bytes of a request's body, and of an archive's
     pixels         of a picture, at most
     connections    at a time
+    page           folder that `faceinpaint page` wrote, the page that needs no service; None: it is not served
     """
 
     model_config = SettingsConfigDict(env_prefix="FACEINPAINT_", frozen=True)
@@ -48,6 +50,7 @@ class Settings(BaseSettings):
     archive: Annotated[int, Field(ge=1024)] = 100 * 2**20
     pixels: Annotated[int, Field(ge=1)] = 40_000_000
     connections: Annotated[int, Field(ge=1)] = 1000
+    page: Path | None = None
 
     @field_validator("config")
     @classmethod
@@ -55,6 +58,13 @@ class Settings(BaseSettings):
         if name not in PRESETS:
             raise ValueError(f"expected one of {', '.join(PRESETS)}")
         return name
+
+    @field_validator("page")
+    @classmethod
+    def _is_written(cls, page: Path | None) -> Path | None:
+        if page is not None and not (page / "index.html").is_file():
+            raise ValueError(f"expected a folder that `faceinpaint page` wrote, got {page}")
+        return page
 
     @field_validator("token")
     @classmethod

@@ -20,11 +20,27 @@ def served(faceinpaint, monkeypatch):
     return run
 
 
-def test_what_it_is_told_are_the_settings(served):
+def test_what_it_is_told_are_the_settings(served, tmp_path):
+    (tmp_path / "index.html").touch()
     token = "a token of some length"
     told = served(
         *("--host", "0.0.0.0", "--port", 1234, "--token", token, "--model", "faces128", "--device", "cpu"),
-        *("--config", "fast", "--workers", 3, "--batch", 5, "--window", 0.1, "--queue", 7, "--deadline", 9),
+        *(
+            "--config",
+            "fast",
+            "--workers",
+            3,
+            "--batch",
+            5,
+            "--window",
+            0.1,
+            "--queue",
+            7,
+            "--deadline",
+            9,
+            "--page",
+            tmp_path,
+        ),
     )
     assert told.model_dump(exclude={"token", "body", "archive", "pixels", "connections"}) == {
         "host": "0.0.0.0",
@@ -37,6 +53,7 @@ def test_what_it_is_told_are_the_settings(served):
         "window": 0.1,
         "queue": 7,
         "deadline": 9.0,
+        "page": tmp_path,
     }
     assert told.token.get_secret_value() == token
 

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from email.parser import BytesParser
 from functools import partial
 from io import BytesIO
@@ -31,9 +31,22 @@ expect.set_options(timeout=1000 * SECONDS)
 
 
 @pytest.fixture(scope="session")
+def serving() -> Callable[..., AbstractContextManager[str]]:
+    """Has a service, with more options, for as long as a context."""
+    return _serving
+
+
+@pytest.fixture(scope="session")
 def service() -> Iterator[str]:
     """The address of a service that is ready."""
-    command = [sys.executable, "-m", "faceinpaint_fast", "serve", "--port", "0", "--deadline", "600"]
+    with _serving() as address:
+        yield address
+
+
+@contextmanager
+def _serving(*options: str) -> Iterator[str]:
+    """Has a service; returns its address once it is ready."""
+    command = [sys.executable, "-m", "faceinpaint_fast", "serve", "--port", "0", "--deadline", "600", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         told = next((line for line in process.stderr if '"listening"' in line), None)

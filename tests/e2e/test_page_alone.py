@@ -44,55 +44,30 @@ def made(blend_wasm):
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder, with headers, and logs nothing."""
-
-    headers_sent: dict[str, str] = {}  # noqa: RUF012
-
-    def end_headers(self):
-        for name, value in self.headers_sent.items():
-            self.send_header(name, value)
-        super().end_headers()
+    """Serves a folder, and logs nothing."""
 
     def log_message(self, *_):
         pass
 
 
-class Isolated(Quiet):
-    headers_sent = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}  # noqa: RUF012
-
-
 @pytest.fixture
-def served(made, tmp_path):
-    """Serves the page's folder; returns its address, and what stops the server."""
+def alone(visits_to, made, tmp_path):
+    """A visit to the page's folder; its `stop` ends the server."""
     page_folder.write(tmp_path / "page", made)
-    begun = []
-
-    def serve(handler=Quiet):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=tmp_path / "page"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path / "page")) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
 
         def stop():
             server.shutdown()
             server.server_close()
-            thread.join()
-            begun.remove(stop)
 
-        begun.append(stop)
-        return f"http://127.0.0.1:{server.server_port}/", stop
-
-    yield serve
-    for stop in list(begun):
+        visit = visits_to(f"http://127.0.0.1:{server.server_port}/")
+        visit.page.locator("[data-needs=alone]").wait_for()
+        visit.stop = stop
+        yield visit
         stop()
-
-
-@pytest.fixture
-def alone(visits_to, served):
-    address, stop = served()
-    visit = visits_to(address)
-    visit.page.locator("[data-needs=alone]").wait_for()
-    visit.stop = stop
-    return visit
+        thread.join()
 
 
 def mark_eyes(visit, eyes=EYES, size=SIZE):
@@ -236,15 +211,16 @@ def test_it_opens_and_restores_with_the_server_stopped(alone, photo):
     assert restored(alone)[0] == "astronaut-restored.png"
 
 
-def test_it_needs_no_isolation_and_takes_threads_where_there_is_one(visits_to, served, photo):
-    address, _ = served(Isolated)
-    visit = visits_to(address)
-    visit.page.locator("[data-needs=alone]").wait_for()
-    assert visit.page.evaluate("crossOriginIsolated")
-    visit.open(photo)
-    mark_eyes(visit)
-    visit.button("Mouth").click()
-    restored(visit)
+def test_a_service_has_it_too_isolated_so_that_it_takes_threads(visits_to, serving, made, photo, tmp_path):
+    page_folder.write(tmp_path / "page", made)
+    with serving("--page", str(tmp_path / "page")) as address:
+        visit = visits_to(f"{address}/alone/")
+        visit.page.locator("[data-needs=alone]").wait_for()
+        assert visit.page.evaluate("crossOriginIsolated")
+        visit.open(photo)
+        mark_eyes(visit)
+        visit.button("Mouth").click()
+        restored(visit)
 
 
 def test_one_file_opens_from_a_disk(visits_to, made, face, photo, tmp_path):
@@ -271,7 +247,7 @@ def test_a_search_can_be_cancelled_and_another_begun(alone, photo):
     restored(alone)
 
 
-def test_what_is_wrong_is_told(alone, photo, visits_to, served, tmp_path):
+def test_what_is_wrong_is_told(alone, photo, visits_to, tmp_path):
     alone.open(photo)
     alone.take_tool("Rectangle")
     alone.drag([(100, 100), (150, 150)], SIZE)
@@ -284,7 +260,7 @@ def test_what_is_wrong_is_told(alone, photo, visits_to, served, tmp_path):
     alone.page.get_by_role("alert").filter(has_text="leave some of each face as it is").wait_for()
     # a folder that lost its model
     (tmp_path / "page" / "engine" / "inpaint.onnx").unlink()
-    visit = visits_to(served()[0])
+    visit = visits_to(alone.address)
     visit.page.locator("[data-needs=alone]").wait_for()
     visit.open(photo)
     mark_eyes(visit)

@@ -7,8 +7,10 @@ import json
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
-from faceinpaint_fast.service.app import FACES, INPAINT
+from faceinpaint_fast.service.app import FACES, INPAINT, application
+from faceinpaint_fast.service.service import Service
 
 
 def test_it_lives_and_is_ready(client):
@@ -170,6 +172,20 @@ def test_the_page_and_its_files_are_served_with_a_policy(client):
     for path in ("/page/../settings.py", "/page/%2e%2e/settings.py", "/..%2fsettings.py", "/page/..%5csettings.py"):
         assert client.get(path).status_code == 404, path
     assert "access-control-allow-origin" not in client.get("/", headers={"origin": "http://elsewhere"}).headers
+
+
+def test_the_page_that_needs_no_service_is_served_where_it_is_told_of(model, settings, client, tmp_path):
+    (tmp_path / "index.html").write_text("<title>alone</title>")
+    told = TestClient(application(Service(model, settings(page=tmp_path))))
+    answer = told.get("/alone/")
+    assert answer.text == "<title>alone</title>"
+    # its policy stands in itself, and another one would come on top
+    assert answer.headers["content-security-policy"] == "frame-ancestors 'none'"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+    assert told.get("/alone/..%2fsettings.py").status_code == 404
+    assert "cross-origin-opener-policy" not in told.get("/").headers
+    assert client.get("/alone/").status_code == 404
 
 
 def test_an_unforeseen_error_is_told_as_any_other(client, service, monkeypatch, png, face, hole):

@@ -24,6 +24,7 @@ def test_the_environment_tells_what_the_command_line_does_not(monkeypatch):
         ({"workers": "many"}, "workers"),
         ({"config": "best"}, "config"),
         ({"token": "short"}, "token"),
+        ({"page": "nowhere"}, "page"),
     ],
 )
 def test_what_does_not_fit_is_named(told, name):
