@@ -15,8 +15,6 @@ import numpy as np
 from tests.csrc.calls import CALLS
 
 THREADS, TIMES = 4, 5
-
-
 ONCE = (
     "taps",
     "scale",
@@ -33,11 +31,13 @@ ONCE = (
 
 def enlarged(arguments: dict[str, Any]) -> dict[str, Any]:
     """The call with many images, or planes, so that every thread has work; in memory of its own."""
-    images = {
-        name: np.repeat(value, 16, axis=0)
-        for name, value in arguments.items()
-        if isinstance(value, np.ndarray) and name not in ONCE
-    }
+
+    def many(value: Any) -> Any:
+        if isinstance(value, list):
+            return [many(each) for each in value]
+        return np.repeat(value, 16, axis=0) if isinstance(value, np.ndarray) else value
+
+    images = {name: many(value) for name, value in arguments.items() if name not in ONCE}
     return arguments | images | ({"threads": THREADS} if "threads" in arguments else {})
 
 
