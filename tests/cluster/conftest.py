@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -68,12 +69,12 @@ def plan(images, tmp_path):
 def restore(plan, small_model, config):
     """Restores a folder on Ray; with `here=True` by this process alone."""
 
-    def restore_it(*, here=False, heard=None, workers=1, **asked):
-        model = load_model(small_model)
+    def restore_it(*, here=False, heard=None, workers=1, iterations=config.iterations, **asked):
+        model, chosen = load_model(small_model), replace(config, iterations=iterations)
         if here:
-            inpainter = Inpainter.of(model, config=config, device="cpu")
+            inpainter = Inpainter.of(model, config=chosen, device="cpu")
             settings = {"detector": None, "mirror": "auto"}
             return restore_folder(plan(**asked), inpainter, settings=settings, **(heard or {}))
-        return restore_on_ray(plan(**asked), model, config=config, workers=workers, device="cpu", **(heard or {}))
+        return restore_on_ray(plan(**asked), model, config=chosen, workers=workers, device="cpu", **(heard or {}))
 
     return restore_it
