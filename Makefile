@@ -50,8 +50,8 @@ test-load: $(READY)
 	$(PIP) --quiet --constraint constraints.txt 'schemathesis>=4'
 	$(BIN)/python -m tests.load $(SCENARIOS) --share $(SHARE) --out out/service_load.jsonl
 
-# processes, disks and networks that fail while work is done, trainings that are killed, bits that are flipped, 100,000 calls of the
-# compiled functions: half an hour and more; as root there are more of them
+# processes, disks and networks that fail while work is done, trainings that are killed, bits that are flipped, 100,000
+# calls of the compiled functions: half an hour; as root there are more of them
 test-faults: $(READY)
 	$(BIN)/python -m pytest tests/faults --share $(SHARE)
 

@@ -13,11 +13,13 @@ from faceinpaint_fast import masks
 from faceinpaint_fast.models import DEFAULT, Model, load_model
 from faceinpaint_fast.search.optimisers import ATTEMPTS
 
+# each is loaded once, whether it is named or meant
+_loaded = cache(load_model)
 
-@cache
+
 def model(name: str = DEFAULT) -> Model:
     """Returns the shipped model of that name."""
-    return load_model(name)
+    return _loaded(name)
 
 
 def image_shape(name: str = DEFAULT) -> tuple[int, int, int]:

@@ -27,9 +27,9 @@ from faceinpaint_fast.search.objective import Objective
 from faceinpaint_fast.search.prior import Prior
 from faceinpaint_fast.search.problem import Problem
 
+LARGER = "faces128"  # what is compared too, beside the default model
 # batch and precision; how many times as fast as the eager loop each is to be, by the level of the kernels
 ITERATIONS: list[tuple[int, Precision]] = [(1, "fp32"), (1, "bf16"), (16, "fp32"), (16, "bf16")]
-LARGER = "faces128"
 ASKED: dict[str, list[float | None]] = {
     "amx": [3.7, 6.5, 2.4, 4.2],
     "avx512_bf16": [4.1, 5.0, 2.8, 3.5],

@@ -6,7 +6,6 @@ import enum
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
@@ -190,17 +189,12 @@ def _restored_here(
     """Restores the pictures of a plan by this process."""
     from faceinpaint_fast.folders import photographs
     from faceinpaint_fast.folders.run import restore_folder
-    from faceinpaint_fast.photo.detect import detector_of
-    from faceinpaint_fast.photo.restorer import Restorer
     from faceinpaint_fast.pipeline import Inpainter
 
     inpainter = Inpainter.of(model, config=config, device=device)
-    finds = None if detector is None else detector_of(detector)
-    restorer = partial(Restorer, inpainter, framing=model.config.framing, detector=finds)
+    whole = photographs.of(inpainter, model.config.framing, detector, mirror.value)
     settings = {"detector": detector, "mirror": mirror.value}
-    return restore_folder(
-        plan, inpainter, photographs=photographs.by(restorer, mirror.value), settings=settings, **heard
-    )
+    return restore_folder(plan, inpainter, photographs=whole, settings=settings, **heard)
 
 
 def _print(out: Path, done: Summary) -> None:

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,7 @@ from faceinpaint_fast.folders.manifest import Part, record_of
 from faceinpaint_fast.folders.plan import LOCK, Item, Task
 from faceinpaint_fast.folders.work import Work
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.photo.detect import detector_of
 from faceinpaint_fast.photo.mirror import Mode
-from faceinpaint_fast.photo.restorer import Restorer
 from faceinpaint_fast.pipeline import Inpainter
 
 TRIES = 4  # beginnings with a piece; then its pictures are done one at a time: one of them may be what ends processes
@@ -67,9 +64,8 @@ class Worker:
         torch.set_num_threads(recipe.threads)
         self._task, self._parts, self._told = recipe.task, recipe.parts, list[str]()
         inpainter = Inpainter.of(recipe.model, config=recipe.config, device=recipe.device)
-        finds = None if recipe.detector is None else detector_of(recipe.detector)
-        restorer = partial(Restorer, inpainter, framing=recipe.model.config.framing, detector=finds)
-        self._engine = Engine(inpainter, photographs.by(restorer, recipe.mirror), recipe.task.batch, self._told.append)
+        whole = photographs.of(inpainter, recipe.model.config.framing, recipe.detector, recipe.mirror)
+        self._engine = Engine(inpainter, whole, recipe.task.batch, self._told.append)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Restores a piece, but for what an earlier beginning with it has done; the lines go into its part.

@@ -79,13 +79,20 @@ def asked(png, face, hole):
     return Asked(png(face), png(hole), Options())
 
 
+async def begun(slow, asked, seconds=20):
+    """Has work that is asked for within that time begun by an engine that then stands still."""
+    by, engine = slow
+    task = asyncio.create_task(by.restore(asked, Call(time.monotonic() + seconds)))
+    while not engine.calls:
+        await asyncio.sleep(0.01)
+    return task
+
+
 def test_what_is_late_is_refused_at_its_time_and_never_begun(slow, asked):
     by, engine = slow
 
     async def run():
-        first = asyncio.create_task(by.restore(asked, Call(time.monotonic() + 20)))
-        while not engine.calls:
-            await asyncio.sleep(0.01)
+        first = await begun(slow, asked)
         start = time.monotonic()
         with pytest.raises(Refusal) as refused:
             await by.restore(asked, Call(start + 0.2))
@@ -100,12 +107,10 @@ def test_what_is_late_is_refused_at_its_time_and_never_begun(slow, asked):
 
 
 def test_what_has_begun_is_answered_also_after_its_time(slow, asked):
-    by, engine = slow
+    _, engine = slow
 
     async def run():
-        task = asyncio.create_task(by.restore(asked, Call(time.monotonic() + 0.3)))
-        while not engine.calls:
-            await asyncio.sleep(0.01)
+        task = await begun(slow, asked, 0.3)
         await asyncio.sleep(0.4)
         engine.go_on.set()
         return await task
@@ -117,9 +122,7 @@ def test_the_work_of_who_has_left_is_given_up(slow, asked):
     by, engine = slow
 
     async def run():
-        first = asyncio.create_task(by.restore(asked, Call(time.monotonic() + 20)))
-        while not engine.calls:
-            await asyncio.sleep(0.01)
+        first = await begun(slow, asked)
         call = Call(time.monotonic() + 20)
         second = asyncio.create_task(by.restore(asked, call))
         while not by.engine.waiting:
@@ -142,9 +145,7 @@ def test_a_photograph_that_waits_too_long_for_the_engine_is_late(slow, png, phot
     asked = Asked(png(photo), png(part), Options(eyes=eyes))
 
     async def run():
-        first = asyncio.create_task(by.restore(asked, Call(time.monotonic() + 20)))
-        while not engine.calls:
-            await asyncio.sleep(0.01)
+        first = await begun(slow, asked)
         with pytest.raises(Refusal) as refused:
             await by.restore(asked, Call(time.monotonic() + 0.7))
         engine.go_on.set()
@@ -158,9 +159,7 @@ def test_at_the_end_what_waits_is_refused_and_nothing_more_is_taken(slow, asked)
     by, engine = slow
 
     async def run():
-        first = asyncio.create_task(by.restore(asked, Call(time.monotonic() + 20)))
-        while not engine.calls:
-            await asyncio.sleep(0.01)
+        first = await begun(slow, asked)
         second = asyncio.create_task(by.restore(asked, Call(time.monotonic() + 20)))
         while not by.engine.waiting:
             await asyncio.sleep(0.01)
@@ -182,9 +181,7 @@ def test_what_was_searched_is_written_though_all_else_has_ended(slow, asked):
     by, engine = slow
 
     async def run():
-        first = asyncio.create_task(by.restore(asked, Call(time.monotonic() + 20)))
-        while not engine.calls:
-            await asyncio.sleep(0.01)
+        first = await begun(slow, asked)
         engine.go_on.set()
         # the loop stands still until the end has come: the request hears of its search behind that
         by.end()
