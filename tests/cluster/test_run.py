@@ -96,7 +96,8 @@ def test_the_first_that_fails_may_end_it(images, restore):
     (images / "0.png").write_bytes(b"")
     summary = restore(on_error="fail", batch=1, iterations=SLOW)
     assert summary.failed == 1
-    assert summary.left >= 1
+    # what is behind it in its piece of three, and pieces behind that
+    assert summary.left > 2
 
 
 @pytest.mark.parametrize("engine", ["local", "ray"])
