@@ -30,6 +30,7 @@ for command in (
     restore.demo,
     train.train,
     train.train_encoder,
+    train.fine_tune,
     ship.export,
     ship.page,
     train.calibrate,

@@ -1,4 +1,4 @@
-"""Commands that make a model and measure it: train, train-encoder, calibrate, frechet."""
+"""Commands that make a model and measure it: train, train-encoder, fine-tune, calibrate, frechet."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ LearningRate = Annotated[float, typer.Option(help="Of Adam.")]
 AnyPrecision = Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the device has it.")]
 Minutes = Annotated[float, typer.Option(min=0, help="Between checkpoints.")]
 Cooldown = Annotated[int, typer.Option(min=0, help="Over how many of them, the last, the learning rate falls to 0.")]
+Falling = Annotated[
+    int | None, typer.Option(min=0, help="Over how many of them, the last, the rate falls to 0; by default half.")
+]
+Misaligned = Annotated[
+    bool, typer.Option("--misaligned", help="Turn, scale and shift faces a little, as photographs have them.")
+]
 NewSize = Annotated[int | None, typer.Option(help="Pixels across a face: 32, 64, 128 or 256; 64, or as --from.")]
 NewCrop = Annotated[
     str | None,
@@ -82,7 +88,6 @@ def train(
 
     By several processes: torchrun --nproc-per-node N -m faceinpaint_fast.training train ...
     """
-    from faceinpaint_fast.files import check_place
     from faceinpaint_fast.models import load_model
     from faceinpaint_fast.training import game
 
@@ -102,10 +107,8 @@ def train(
             precision=exact,
             seed=seed,
         )
-        run: dict[str, Any] = {"images": images, "cooldown": cooldown, "checkpoint_minutes": checkpoint_minutes}
-        for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt"):
-            check_place(out / name)
-        game.check_new(out)
+        run = _run_of(images, cooldown, checkpoint_minutes)
+        _check_model_places(out)
         _check_plot(plot)
         with run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
             faces = _read_faces(bar, data, config.size, shown, on_error)
@@ -126,9 +129,7 @@ def train_encoder(
         typer.Argument(help="Folders, tar shards and pictures of aligned faces; none: the model's own samples."),
     ] = None,
     images: Images = 640_000,
-    cooldown: Annotated[
-        int | None, typer.Option(min=0, help="Over how many of them, the last, the rate falls to 0; by default half.")
-    ] = None,
+    cooldown: Falling = None,
     begin: Annotated[
         Path | None, typer.Option("--from", help="Model folder with whose encoder's weights a new run begins.")
     ] = None,
@@ -136,9 +137,7 @@ def train_encoder(
     batch: Batch = 64,
     learning_rate: LearningRate = 1e-3,
     precision: AnyPrecision = "auto",
-    misaligned: Annotated[
-        bool, typer.Option("--misaligned", help="Turn, scale and shift faces a little, as photographs have them.")
-    ] = False,
+    misaligned: Misaligned = False,
     size: Size = None,
     crop: Crop = None,
     on_error: OnError = OnErrorName.fail,
@@ -167,8 +166,7 @@ def train_encoder(
             misaligned=misaligned,
             seed=seed,
         )
-        falling = images // 2 if cooldown is None else cooldown
-        run: dict[str, Any] = {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
+        run = _run_of(images, cooldown, checkpoint_minutes)
         for name in ("config.json", "encoder.safetensors", "training/encoder/state.pt"):
             check_place(model / name)
         if origin is None:
@@ -182,6 +180,59 @@ def train_encoder(
             _tell_of_another(model / "training" / "encoder")
             return
         print(f"{model}: with an encoder that has seen {images} images")
+
+
+def fine_tune(
+    model: Annotated[Path, typer.Argument(help="Model folder, or a model's name, with whose weights the run begins.")],
+    data: Faces,
+    out: Annotated[Path, typer.Option(help="Folder of the new model; a run that is there already is resumed.")],
+    images: Images = 200_000,
+    cooldown: Falling = None,
+    batch: Batch = 32,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam, for G and D; the encoder's is 4 times that.")] = 1e-4,
+    game: Annotated[
+        float, typer.Option(min=0, help="What D's word counts beside restoring: more is sharper; 0 leaves D alone.")
+    ] = 0.03,
+    ema: Average = 0.995,
+    precision: AnyPrecision = "auto",
+    misaligned: Misaligned = False,
+    size: Size = None,
+    crop: Crop = None,
+    on_error: OnError = OnErrorName.fail,
+    checkpoint_minutes: Minutes = 5.0,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Train a model's G and its encoder together to restore; kill it whenever you like, the same command goes on.
+
+    By several processes: torchrun --nproc-per-node N -m faceinpaint_fast.training fine-tune ...
+    """
+    from faceinpaint_fast.models import load_model
+    from faceinpaint_fast.training import fine_tuning
+
+    with _joined(device) as place:
+        begin = load_model(model)
+        config = fine_tuning.FineTuningConfig(
+            origin=begin.config.sha256["generator"],
+            width=begin.config.width,
+            batch=batch,
+            learning_rate=learning_rate,
+            game=game,
+            ema=ema,
+            misaligned=misaligned,
+            precision=_precision(precision, place),
+            seed=seed,
+        )
+        _check_model_places(out, "encoder.safetensors")
+        asked = geometry(begin.config, size, crop)
+        with run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
+            faces = _read_faces(bar, data, *asked, on_error)
+            run = _run_of(images, cooldown, checkpoint_minutes)
+            stopped = fine_tuning.fine_tune(begin, faces, out, config, **run, device=place, **heard())
+        if stopped:
+            _tell_of_another(out / "training")
+            return
+        print(f"{out}: a model that has seen {images} images; next: faceinpaint calibrate {out} HELD_OUT")
 
 
 def calibrate(
@@ -242,6 +293,22 @@ def _joined(device: str) -> Iterator[torch.device]:
             silence.enter_context(redirect_stdout(nobody))
             silence.enter_context(redirect_stderr(nobody))
         yield place
+
+
+def _run_of(images: int, cooldown: int | None, checkpoint_minutes: float) -> dict[str, Any]:
+    """Returns what a run is asked for; without a word on its cool-down, that is half of it."""
+    falling = images // 2 if cooldown is None else cooldown
+    return {"images": images, "cooldown": falling, "checkpoint_minutes": checkpoint_minutes}
+
+
+def _check_model_places(out: Path, *further: str) -> None:
+    """Raises InputError unless a run can write a model into this folder, and none from elsewhere is there."""
+    from faceinpaint_fast.files import check_place
+    from faceinpaint_fast.training import game
+
+    for name in ("config.json", "generator.safetensors", "discriminator.safetensors", "training/state.pt", *further):
+        check_place(out / name)
+    game.check_new(out)
 
 
 def _tell_of_another(folder: Path) -> None:

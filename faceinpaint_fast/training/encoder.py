@@ -32,7 +32,7 @@ from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.training import ranks
 from faceinpaint_fast.training.offset import met
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, lying, run
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, learning, lying, run
 
 SIDES = get_args(masks.Side)
 # how often a hole is the centre, a half, beyond a line, a rectangle, strokes, lone pixels: halves hide the most
@@ -88,6 +88,17 @@ def random_hole(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
     if kind == 4:
         return masks.free_form(shape, seed, strokes=int(rng.integers(1, 9)), brush=rng.uniform(*BRUSHES))
     return masks.random_pixels(shape, rng.uniform(0.1, 0.95), seed)
+
+
+def random_known(rng: np.random.Generator, batch: int, mine: slice, images: Tensor) -> Tensor:
+    """Returns what is known of `mine` of a batch's images under random holes, (B, H, W), 1 = known, where they lie."""
+    holes = np.stack([random_hole(rng, images.shape[-1]) for _ in range(batch)])[mine]
+    return torch.from_numpy(~holes).to(images)
+
+
+def misaligned_by(rng: np.random.Generator, batch: int, mine: slice, images: Tensor) -> Tensor:
+    """Returns `mine` of a batch's images, `misaligned` by draws of `rng`."""
+    return misaligned(images, rng.uniform(-1, 1, (4, batch))[:, mine]).contiguous()
 
 
 def misaligned(images: Tensor, draws: NDArray[np.float64]) -> Tensor:
@@ -151,8 +162,8 @@ class Amortisation:
             found = {name: getattr(begin, name) for name in shape}
             if found != shape:
                 raise InputError(f"from: expected an encoder of {shape}, got one of {found}")
-            encoder = deepcopy(begin).train().requires_grad_(True)
-        self.encoder = encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            encoder = begin
+        self.encoder = learning(encoder, device)
         ranks.synchronised(self.encoder)
         self.adam = torch.optim.Adam(self.encoder.parameters(), config.learning_rate)
         G, D = frozen(model.generator, device), frozen(model.discriminator, device)
@@ -166,8 +177,7 @@ class Amortisation:
         self.adam.param_groups[0]["lr"] = rate * self.config.learning_rate
         rng = np.random.default_rng((self.config.seed, 0, self.step))
         images = self._images(rng)
-        holes = np.stack([random_hole(rng, images.shape[-1]) for _ in range(self.config.batch)])[self._mine]
-        known = torch.from_numpy(~holes).to(images)
+        known = random_known(rng, self.config.batch, self._mine, images)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             z = self.encoder(visible(images, known).contiguous(memory_format=torch.channels_last))
         z = z.float()
@@ -189,9 +199,7 @@ class Amortisation:
             z = rng.standard_normal((config.batch, self.latent_size), dtype=np.float32)[self._mine]
             return to_unit(self.networks.generator(torch.from_numpy(z).to(self.device))[0]).contiguous()
         images = batch_of_step(self._there, config.seed, self.step, config.batch, self._mine, rng)
-        if not config.misaligned:
-            return images
-        return misaligned(images, rng.uniform(-1, 1, (4, config.batch))[:, self._mine]).contiguous()
+        return misaligned_by(rng, config.batch, self._mine, images) if config.misaligned else images
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all that a resumed run needs."""
@@ -227,6 +235,13 @@ def stretched(encoder: DCGANEncoder, by: float) -> DCGANEncoder:
     return copied
 
 
+def unstretched(model: Model) -> DCGANEncoder:
+    """Returns a copy of a model's encoder as it was before its own run's end; InputError where there is none."""
+    if model.encoder is None:
+        raise InputError("from: expected a model with an encoder, got one without")
+    return stretched(model.encoder, 1 / (model.config.encoder or {}).get("stretch", 1.0))
+
+
 def check_new(folder: Path) -> None:
     """Raises InputError if a run would overwrite a model's encoder that came from elsewhere: asked before the work."""
     if read_config(folder).encoder_width is not None and not (folder / "training" / "encoder" / STATE).exists():
@@ -252,10 +267,7 @@ def train_encoder(
     """
     encoder = None
     if begin is not None:
-        if (encoder := begin.encoder) is None:
-            raise InputError("from: expected a model with an encoder, got one without")
-        # as it was before its own run's end
-        encoder = stretched(encoder, 1 / (begin.config.encoder or {}).get("stretch", 1.0))
+        encoder = unstretched(begin)
         config = replace(config, origin=begin.config.sha256["encoder"])
     training = Amortisation(model, faces, config, device, encoder)
     return run(training, folder, folder / "training" / "encoder", **options)

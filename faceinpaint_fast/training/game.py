@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,12 +30,10 @@ from faceinpaint_fast.networks.protocols import to_signed, to_unit
 from faceinpaint_fast.training import ranks
 from faceinpaint_fast.training.augmentation import DRAWS, augmented
 from faceinpaint_fast.training.captured import Captured
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, lying, moved, run
+from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, learning, lying, moved, run
 
 LOOKS = 3  # of D in a step: at real images, at generated ones, and at these again for G's sake
 GRID = 8  # the sample grid is GRID x GRID faces
-
-M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +94,8 @@ class Game:
             found = {name: getattr(begin.config, name) for name in shape}
             if found != shape:
                 raise InputError(f"from: expected a model of {shape}, got one of {found}")
-            G, D = deepcopy(begin.generator), deepcopy(begin.discriminator)
-        self.G, self.D = self._placed(G), self._placed(D)
+            G, D = begin.generator, begin.discriminator
+        self.G, self.D = learning(G, device), learning(D, device)
         # before: the average is brought into use by one process alone
         self.average = AveragedModel(self.G, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         for network in (self.G, self.D):
@@ -112,10 +110,6 @@ class Game:
         # no message between processes is in a graph
         graphed = on_cuda and ranks.count() == 1
         self._exchanged: Callable[..., Tensor] = Captured(self._exchange) if graphed else self._exchange
-
-    def _placed(self, network: M) -> M:
-        # a model that was loaded is frozen
-        return network.train().requires_grad_(True).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def play(self, rate: float = 1.0) -> Tensor:
         """Does a step of D and one of G at this share of the learning rate; returns their losses, (2,).

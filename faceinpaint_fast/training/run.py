@@ -11,16 +11,17 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol, cast, get_args
+from typing import Any, Protocol, TypeVar, cast, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceinpaint_fast.checks import expect_number, expect_positive, whole
 from faceinpaint_fast.config import Precision
@@ -33,6 +34,8 @@ from faceinpaint_fast.training import ranks
 
 LOG_EVERY = 50  # steps between lines of the log
 STATE = "state.pt"  # the file that makes a folder a run's
+
+N = TypeVar("N", bound=nn.Module)
 
 
 class Training(Protocol):
@@ -120,6 +123,12 @@ def batch_of_step(faces: Tensor, seed: int, step: int, batch: int, mine: slice, 
 def lying(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Returns the faces where the training is, so that no step waits for them; on a CPU it is the same memory."""
     return torch.from_numpy(np.require(faces, requirements=["C", "W"])).to(device)
+
+
+def learning(network: N, device: torch.device) -> N:
+    """Returns a copy of a network, which may be frozen, that learns on the device, laid out as that is fastest."""
+    copied = deepcopy(network).train().requires_grad_(True)
+    return copied.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def moved(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -86,6 +86,7 @@ def test_python_runs_the_package_as_the_command(module):
             ],
         ),
         ("train-encoder", ["--images", "--cooldown", "--width", "--batch", "--learning-rate", "--precision", "--crop"]),
+        ("fine-tune", ["--out", "--images", "--cooldown", "--game", "--ema", "--misaligned", "--crop", "--device"]),
         ("parity", ["--device", "--model", "--seed", "--out"]),
         ("doctor", ["--model"]),
     ],

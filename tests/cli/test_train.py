@@ -23,8 +23,9 @@ from faceinpaint_fast.evaluation import protocol
 from faceinpaint_fast.faces import load_faces
 from faceinpaint_fast.framing import CELEBA_108, CELEBA_148
 from faceinpaint_fast.images import read_image, write_image
-from faceinpaint_fast.models import load_model, read_config, save_measured, save_model
-from faceinpaint_fast.training import calibration, encoder, frechet, run
+from faceinpaint_fast.models import load_model, read_config, save_encoder, save_measured, save_model
+from faceinpaint_fast.networks.dcgan import DCGANEncoder
+from faceinpaint_fast.training import calibration, encoder, fine_tuning, frechet, run
 from faceinpaint_fast.training import game as dcgan
 
 BOUNDS = {"s_min": 0.1, "s_max": 0.8, "c_min": 700.0, "c_max": 5000.0}
@@ -148,7 +149,7 @@ def test_train_calibrate_and_frechet_refuse_data_that_are_none(refused, model, f
         assert message in refused("frechet", model, source)
 
 
-@pytest.mark.parametrize("command", ["train", "train-encoder", "calibrate", "frechet", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "train-encoder", "fine-tune", "calibrate", "frechet", "evaluate"])
 def test_every_reader_of_faces_skips_what_fails_if_asked(
     faceinpaint, refused, faces, model, tmp_path, monkeypatch, command
 ):
@@ -161,6 +162,7 @@ def test_every_reader_of_faces_skips_what_fails_if_asked(
 
     monkeypatch.setattr(dcgan, "train", lambda data, *_, **__: remember(data))
     monkeypatch.setattr(encoder, "train_encoder", lambda _, __, data, *___, **____: remember(data))
+    monkeypatch.setattr(fine_tuning, "fine_tune", lambda _, data, *__, **___: remember(data))
     monkeypatch.setattr(calibration, "calibrate", lambda _, data, **__: remember(data, found))
     monkeypatch.setattr(frechet, "frechet", lambda _, data, **__: remember(data, {}))
     monkeypatch.setattr(protocol, "evaluate", lambda _, __, data, *___, **____: remember(data["faces"]))
@@ -173,6 +175,7 @@ def test_every_reader_of_faces_skips_what_fails_if_asked(
     (faces / "1.png").unlink()
     line = {
         "train": [faces, "--out", tmp_path / "new"],
+        "fine-tune": [model, faces, "--out", tmp_path / "new"],
         "evaluate": [faces, "--out", tmp_path / "out", "--model", model, "--methods", "harmonic"],
     }.get(command, [model, faces])
     message = refused(command, *line)
@@ -264,6 +267,42 @@ def test_train_encoder_passes_every_option_on(faceinpaint, faces, model, tmp_pat
         "device": torch.device("cpu"),
         "checkpoint_minutes": 7,
     }
+
+
+def test_fine_tune_makes_a_model_of_a_model(faceinpaint, refused, faces, taken, model, tmp_path):
+    new, line = tmp_path / "new", ["--images", 8, "--batch", 4, "--device", "cpu", "--precision", "fp32"]
+    assert "expected a model with an encoder, got one without" in refused(
+        "fine-tune", model, faces, "--out", new, *line
+    )
+    save_encoder(model, load_model(model), DCGANEncoder(width=2), training={})
+    assert "got a model alone; --from" in refused("fine-tune", model, faces, "--out", model, *line)
+    status, said, err = faceinpaint("fine-tune", model, faces, "--out", new, *line)
+    assert status == 0, err
+    assert taken in err
+    assert said == f"{new}: a model that has seen 8 images; next: faceinpaint calibrate {new} HELD_OUT\n"
+    described, given = read_config(new), read_config(model)
+    assert (described.training["images"], described.training["cooldown"]) == (8, 4)
+    assert described.training["origin"] == given.sha256["generator"]
+    assert not set(given.sha256.values()) & set(load_model(new).config.sha256.values())
+
+
+def test_fine_tune_passes_every_option_on(faceinpaint, faces, model, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(fine_tuning, "fine_tune", lambda *args, **options: calls.append((args, options)))
+    status, _, _ = faceinpaint(
+        *("fine-tune", model, faces, "--out", tmp_path / "new", "--images", 100, "--cooldown", 0, "--batch", 5),
+        *("--learning-rate", 0.01, "--game", 0.5, "--ema", 0.9, "--precision", "bf16", "--misaligned", "--seed", 9),
+        *("--checkpoint-minutes", 7, "--device", "cpu"),
+    )
+    assert status == 0
+    ((begin, shown, out, config), options) = calls[0]
+    assert begin.config == read_config(model)
+    assert (shown.shape, out) == ((8, 64, 64, 3), tmp_path / "new")
+    asked = {"batch": 5, "learning_rate": 0.01, "game": 0.5, "ema": 0.9, "precision": "bf16", "misaligned": True}
+    begun = {"origin": begin.config.sha256["generator"], "width": 4}
+    assert config == fine_tuning.FineTuningConfig(**begun, **asked, seed=9)
+    assert all(callable(options.pop(name)) for name in ("on_progress", "on_step", "stopped"))
+    assert options == {"images": 100, "cooldown": 0, "device": torch.device("cpu"), "checkpoint_minutes": 7}
 
 
 def test_train_draws_its_losses_now_and_whenever_it_is_asked(faceinpaint, faces, tmp_path, monkeypatch):

@@ -37,8 +37,8 @@ def folder(tmp_path_factory, draw_face, lively):
     """What one process does and what two do: both all of it, and either the second half of what the other began."""
     folder = begun_with(tmp_path_factory, draw_face, lively)
     run_all(folder, ["begun"])
-    run_by_two(folder, ["further", "double", "encoder", "begun"])
-    run_all(folder, ["double", "encoder"])
+    run_by_two(folder, ["further", "double", "encoder", "fine-tuning", "begun"])
+    run_all(folder, ["double", "encoder", "fine-tuning"])
     with one_line_a_step():
         play_in_double(folder, folder / "2" / "begun", 2 * HALF)
     return folder
@@ -59,6 +59,15 @@ def test_two_processes_train_the_encoder_of_one(folder):
     assert one.shape == (STEPS, 1)
     assert apart(two[:1], one[:1]) < 1e-6
     # in float32, of which Adam makes much
+    assert apart(two, one) < 1e-2
+
+
+def test_two_processes_fine_tune_the_model_of_one(folder):
+    one, two = (losses(folder / name / "fine-tuning") for name in "12")
+    assert one.shape == (STEPS, 2)
+    # the first losses are taken before the first step of all but D
+    assert apart(two[:1], one[:1]) < 1e-6
+    # in float32, of which three optimisers make much
     assert apart(two, one) < 1e-2
 
 

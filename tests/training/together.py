@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,8 +22,8 @@ import torch
 
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model, save_model
-from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from faceinpaint_fast.training import encoder, game, ranks, run
+from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from faceinpaint_fast.training import encoder, fine_tuning, game, ranks, run
 
 STEPS = 50
 HALF = 10  # steps of a run that others then go on with to twice as many
@@ -43,10 +44,10 @@ def begun_with(tmp_path_factory, draw_face, lively) -> Path:
 @contextmanager
 def in_double() -> Iterator[None]:
     """Computes what a step does in float64, where no order of sums matters to a log in float32."""
-    placed, latent = game.Game._placed, game.Game._latent
+    latent = game.Game._latent
     with (
         patch.object(torch.Tensor, "float", torch.Tensor.double),
-        patch.object(game.Game, "_placed", lambda self, network: placed(self, network).double()),
+        patch.object(game, "learning", lambda network, device: run.learning(network, device).double()),
         patch.object(game.Game, "_latent", lambda self, rng, count: latent(self, rng, count).double()),
         # a model folder has float16 and float32 alone
         patch.object(game.Game, "save", lambda *_: None),
@@ -68,6 +69,16 @@ def learn(folder: Path, out: Path, faces: np.ndarray | None) -> None:
     run.run(training, out, out / "training", images=STEPS * BATCH)
 
 
+def restore(folder: Path, out: Path) -> None:
+    """A generator and its encoder."""
+    model = load_model(folder / "model")
+    config = fine_tuning.FineTuningConfig(origin="", width=2, batch=BATCH, seed=5, misaligned=True)
+    model = replace(model, encoder=DCGANEncoder(size=32, width=2))
+    training = fine_tuning.FineTuning(model, np.load(folder / "faces.npy"), config, CPU)
+    training.save = lambda *_: None
+    run.run(training, out, out / "training", images=STEPS * BATCH)
+
+
 def play_in_double(folder: Path, out: Path, steps: int = STEPS) -> None:
     with in_double():
         play(folder, out, steps)
@@ -80,6 +91,7 @@ RUNS: dict[str, Callable[[Path, Path], None]] = {
     # what one process has begun
     "further": lambda folder, _: play_in_double(folder, folder / "1" / "begun", 2 * HALF),
     "encoder": lambda folder, out: learn(folder, out, np.load(folder / "faces.npy")),
+    "fine-tuning": restore,
     "samples": lambda folder, out: learn(folder, out, None),
 }
 
