@@ -18,8 +18,9 @@ COMPILED := CMakeLists.txt $(shell find csrc -type f)
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
 
+# by as many processes as there are cores, four at most, a file by one of them
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # without what tests/durations.json has as slow; it says which tests these are
 test-fast: $(READY)

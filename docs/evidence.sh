@@ -21,9 +21,14 @@ evaluate "$portraits" "$asian" --out evidence/evaluation --faces 100 --methods d
 evaluate "$portraits" "$asian" --out evidence/evaluation --faces 32 --methods TV,PatchMatch
 evaluate "$portraits" --out evidence/evaluation --faces 12 --methods paper,DIP
 
+evaluated() { faceinpaint evaluate "$@" --model faces128 --out evidence/evaluation128 > /dev/null; }
+# portraits in that model's framing
+if [ -f "$faces/portraits128-val.tar" ]; then
+    evaluated "$faces/portraits128-val.tar" --faces 38 --methods default,faces64-enlarged,harmonic,biharmonic
+fi
 # the larger model, in single precision, on celeba148-val.tar if that is there too
 if [ -f "$faces/celeba148-val.tar" ]; then
-    larger() { faceinpaint evaluate "$faces/celeba148-val.tar" --model faces128 --out evidence/evaluation128 "$@" > /dev/null; }
+    larger() { evaluated "$faces/celeba148-val.tar" "$@"; }
     larger --faces 16 --methods PatchMatch
     larger --faces 8 --masks centre --methods DIP
     larger --faces 500 --masks centre,left,right,top,bottom --methods default,faces64-enlarged,harmonic,biharmonic
