@@ -98,7 +98,7 @@ def restored(runs: Any, inpainter: Inpainter, faces: Any, tension: float) -> dic
             image = face / np.float32(255)
             planar = np.ascontiguousarray(image.transpose(2, 0, 1))[None]
             engine, expected = timed(lambda image=image, hole=hole: inpainter(image, hole).generated)
-            seconds, drawn = timed(lambda planar=planar, hole=hole: run(runs, planar, hole[None])[0])
+            seconds, drawn = timed(lambda planar=planar, hole=hole: run(runs, planar, hole[None])[0][0])
             drawn = drawn.transpose(1, 2, 0)
             again = inpainter((image * np.float32(1 + 1e-7)).clip(0, 1), hole).generated
             pictures = [tension_blend(face, np.float32(each), hole, tension=tension) for each in (expected, drawn)]

@@ -39,7 +39,7 @@ DURATIONS = Path(__file__).parent / "durations.json"
 RECORDED = 0.1  # seconds from which on they are written down
 SLOW = 0.15  # seconds beyond which `make test-fast` leaves a test out
 # fixtures that take seconds to make, whichever test is the first to ask for one
-LONG_MADE = {"exported", "blend_library", "blend_wasm", "site"}
+LONG_MADE = {"exported", "blending", "blend_library", "blend_wasm", "site"}
 SECONDS = pytest.StashKey[Counter[str]]()
 LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 

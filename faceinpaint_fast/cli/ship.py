@@ -30,6 +30,9 @@ def export(
     precision: Precision = "fp32",
     settings: Settings = None,
     device: Device = "auto",
+    blend: Annotated[
+        bool, typer.Option("--blend", help="In an .onnx file, blend what is found into the hole, too.")
+    ] = False,
 ) -> None:
     """Write the search for programs without Python: as ONNX for any runtime, or compiled for this machine's C++."""
     from faceinpaint_fast import models
@@ -49,9 +52,13 @@ def export(
         from faceinpaint_fast.export import onnx_file
 
         with ctrl_c_heeded():
-            onnx_file.export(models.load_model(model), out, config=chosen)
+            onnx_file.export(models.load_model(model), out, config=chosen, blend=blend)
         print(f"{out}: {steps} for any number of images a call; next: examples/onnx")
         return
+    if blend:
+        raise InputError(
+            f"blend: expected none for a package, whose T is left to the caller to blend, got {out} with one"
+        )
     from faceinpaint_fast.export import package
 
     with ctrl_c_heeded():
