@@ -210,3 +210,34 @@ class Plates:
         tolerance: float,
         reached: NDArray[np.float64],
     ) -> int: ...
+
+class Registration:
+    field: NDArray[np.float64]
+    gain: float
+    ring: float
+    yaw: float
+
+class Halves:
+    SIZE: int
+    FINE: int
+    PAD: int
+    def __init__(
+        self,
+        face: NDArray[np.float32],
+        lost: NDArray[np.float32],
+        frame: NDArray[np.float64],
+        height: int,
+        width: int,
+        axis: float,
+    ) -> None: ...
+    def registered(self, points: NDArray[np.float64], least: float) -> Registration | None: ...
+    def make_source(
+        self,
+        found: Registration,
+        restored: NDArray[np.float32],
+        missing: NDArray[np.bool_],
+        part: NDArray[np.bool_],
+        frame: NDArray[np.float64],
+        source: NDArray[np.float32],
+        trust: NDArray[np.float32],
+    ) -> float: ...

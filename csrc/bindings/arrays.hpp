@@ -74,6 +74,7 @@ void define_layers(py::module_& module);
 void define_poisson(py::module_& module);
 void define_plate(py::module_& module);
 void define_search(py::module_& module);
+void define_mirror(py::module_& module);
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

@@ -11,6 +11,7 @@ void define(py::module_& module) {
     define_poisson(module);
     define_plate(module);
     define_search(module);
+    define_mirror(module);
     // whether products of bfloat16 are no slower than those of float32
     module.attr("MULTIPLIES_BFLOAT16") = PAIRS || TILES;
 }

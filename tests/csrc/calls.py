@@ -29,6 +29,12 @@ SIXTEEN = LAYER | {"scale": zeros(1), "bias": zeros(1)}
 WINDOW = {"taps": np.full(3, 1 / 3, np.float32), "pad": 0, "threads": 1}
 PACKED, PACKED_BF16 = (kind(zeros(16, 3), False) for kind in (_cpu.PackedFloat32, _cpu.PackedBFloat16))
 IMAGES, HALF = zeros(1, 4, 4, 1), zeros(1, 2, 2, 3)
+# a face of 176 samples a side, a hole in it whose like is known, in a photograph of 9x8 pixels, and its points
+FACE, GONE, POINTS = zeros(176, 176, 3), zeros(176, 176), doubles(5, 2) + 32
+GONE[80:90, 50:60] = 1
+FRAME = np.array([[10.0, 0, -10], [0, 10, -10]])
+HALVES = _cpu.Halves(FACE, GONE, FRAME, 9, 8, 31.5)
+FOUND = HALVES.registered(POINTS, 0.1)
 # a plane of HOLE, and of the grid below it
 PLANE, COARSE_PLANE = (1, 11, 16), (1, 7, 16)
 
@@ -120,6 +126,13 @@ CALLS: dict[str, Call] = {
         | {name: zeros(4, 4) for name in ("down", "down_transposed")}
         | {name: zeros(4, 16) for name in ("across", "across_transposed", "inverse")}
         | {"reached": doubles(1)},
+    ),
+    "Halves": (_cpu.Halves, {"face": FACE, "lost": GONE, "frame": FRAME, "height": 9, "width": 8, "axis": 31.5}),
+    "registered": (HALVES.registered, {"points": POINTS, "least": 0.1}),
+    "make_source": (
+        HALVES.make_source,
+        {"found": FOUND, "restored": zeros(9, 8, 3), "missing": HOLE[0], "part": HOLE[0], "frame": FRAME}
+        | {"source": zeros(9, 8, 3), "trust": zeros(9, 8)},
     ),
     "Plates": (_cpu.Plates, {"missing": HOLES, "tension": 0.5}),
     "Plates.solve": (

@@ -26,6 +26,10 @@ ONCE = (
     "across",
     "across_transposed",
     "inverse",
+    "face",
+    "lost",
+    "frame",
+    "points",
 )
 
 

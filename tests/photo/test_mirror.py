@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from faceinpaint_fast import InputError
-from faceinpaint_fast.framing import CELEBA_108
-from faceinpaint_fast.photo import paste, registration
+from faceinpaint_fast._cpu import Halves
+from faceinpaint_fast.photo import paste
 from faceinpaint_fast.photo.frame import Frame, lattice
-from faceinpaint_fast.photo.mirror import COVER, RING, YAW, mirrored, refusal
-from faceinpaint_fast.photo.registration import AXIS, Halves, flipped, register
+from faceinpaint_fast.photo.mirror import AXIS, COVER, MEANS, RING, YAW, mirrored, refusal
+from tests.photo.plain_mirror import IN_MIRROR, SAMPLED, PlainMirror
 
-MEANS = CELEBA_108.detected_in(64)
-EVEN = np.stack([MEANS, flipped(MEANS)[[1, 0, 2, 4, 3]]]).mean(axis=0)  # whose mirror image they are themselves
+# whose mirror image they are themselves
+EVEN = np.stack([MEANS, (MEANS * (-1, 1) + (2 * AXIS, 0))[IN_MIRROR]]).mean(axis=0)
 SCALE, BORDER = 2.5, 60
 
 
@@ -45,9 +46,12 @@ class Symmetric:
     def hole(self, u=20.0, v=34.0, radius=8.0):
         return np.hypot(self.at[..., 0] - u, self.at[..., 1] - v) < radius
 
+    def restored(self, hole):
+        """The photograph with its hole filled smoothly."""
+        return paste.smooth(np.where(hole[..., None], 0, self.photo), hole)
+
     def mirrored(self, hole, mode="auto", points=None):
-        restored = paste.smooth(np.where(hole[..., None], 0, self.photo), hole)
-        return mirrored(restored, hole, hole, self.frame, self.points if points is None else points, mode)
+        return mirrored(self.restored(hole), hole, hole, self.frame, self.points if points is None else points, mode)
 
 
 def test_even_halves_fill_one_another():
@@ -57,7 +61,7 @@ def test_even_halves_fill_one_another():
     assert found.used
     assert (found.cover > 0.9, found.ring > 0.95, found.yaw < 0.1) == (True, True, True)
     assert psnr(found.restored, face.photo, hole) > 40
-    plain = paste.smooth(np.where(hole[..., None], 0, face.photo), hole)
+    plain = face.restored(hole)
     assert psnr(plain, face.photo, hole) < 30
     assert_array_equal(found.restored[~hole], face.photo[~hole])
 
@@ -69,21 +73,30 @@ def test_any_scale(scale):
     hole = face.hole()
     found = face.mirrored(hole)
     assert found.used
-    plain = paste.smooth(np.where(hole[..., None], 0, face.photo), hole)
+    plain = face.restored(hole)
     assert psnr(found.restored, face.photo, hole) > psnr(plain, face.photo, hole) + 6
 
 
+def halves_of(restored, hole, frame):
+    """The halves of a face, and the same plainly."""
+    fine = frame.finer(Halves.FINE, Halves.PAD)
+    made = fine.drawn(restored), fine.drawn(hole, Image.Resampling.BOX)
+    return Halves(*made, frame.matrix, *hole.shape, AXIS), PlainMirror(*made, frame, hole.shape, AXIS)
+
+
 @pytest.mark.parametrize("by", [(1.7, -1.2), (-2.5, 2.0)])
-def test_uneven_halves_are_registered(by, monkeypatch):
+def test_uneven_halves_are_registered(by):
     """The points say nothing of it: what is known around the hole does."""
     face = Symmetric(by)
     hole = face.hole()
     found = face.mirrored(hole)
     assert found.used
-    registered = psnr(found.restored, face.photo, hole)
-    monkeypatch.setattr(registration, "FAR", 0)
-    monkeypatch.setattr(registration, "STEPS", 0)
-    assert registered > psnr(face.mirrored(hole, "on").restored, face.photo, hole) + 10
+    assert psnr(found.restored, face.photo, hole) > psnr(face.restored(hole), face.photo, hole) + 10
+    halves, plain = halves_of(face.restored(hole), hole, face.frame)
+    plain.field = halves.registered(EVEN, COVER).field
+    d = (plain.displaced(SAMPLED) - SAMPLED)[plain.lost]
+    # but for what holds it near where it started
+    assert_allclose(d.mean(axis=0), (by[0], -by[1]), atol=0.4)
 
 
 def test_a_half_with_less_contrast_gets_more():
@@ -101,7 +114,7 @@ def test_the_hidden_right_half():
     found = face.mirrored(hole)
     assert found.used
     assert found.cover > 0.4
-    plain = paste.smooth(np.where(hole[..., None], 0, face.photo), hole)
+    plain = face.restored(hole)
     assert psnr(found.restored, face.photo, hole) > psnr(plain, face.photo, hole) + 1
 
 
@@ -139,9 +152,10 @@ def test_beyond_the_photograph_nothing_is_known():
     face = Symmetric()
     cut = round(BORDER + 30 * SCALE)
     photo, hole = face.photo[:, :cut], face.hole()[:, :cut]
-    halves = Halves.of(photo, hole, face.frame)
-    assert halves.unknown[:, : halves.unknown.shape[1] // 2 - 8].all()
-    assert register(halves, EVEN, COVER) is None
+    restored = paste.smooth(np.where(hole[..., None], 0, photo), hole)
+    assert mirrored(restored, hole, hole, face.frame, face.points, "auto").why == "the other half is hidden, too"
+    # as wide as it was, all of it is known
+    assert face.mirrored(face.hole()).cover > 0.9
 
 
 def test_another_colour_is_not_trusted():
@@ -181,6 +195,52 @@ def test_where_details_are_others_nearby_less_is_trusted():
     upper, lower = (hole & (sign * (face.at[..., 1] - 34) > 3) for sign in (-1, 1))
     assert after.trust[lower].mean() < 0.85 * before.trust[lower].mean()
     assert after.trust[upper].mean() > 0.95 * before.trust[upper].mean()
+
+
+def inclined(photo, points, disc):
+    """A portrait with an eye covered."""
+    hole = disc(photo.shape, points[0], 14)
+    restored = paste.smooth(np.where(hole[..., None], 0, photo / 255).astype(np.float32), hole)
+    return restored, hole, Frame.of(points, MEANS, 64), points
+
+
+def uneven(*_):
+    face = Symmetric((1.7, -1.2), gain=0.8, scale=1.4)
+    hole = face.hole()
+    return face.restored(hole), hole, face.frame, face.points
+
+
+def cut(*_):
+    """A photograph that ends within the face, of which a half is covered."""
+    face = Symmetric((-2.5, 2.0))
+    right = round(BORDER + 58 * SCALE)
+    hole = (face.at[..., 0] > AXIS) & (np.abs(face.at[..., 1] - 34) < 10)
+    return face.restored(hole)[:, :right].copy(), hole[:, :right].copy(), face.frame, face.points
+
+
+@pytest.mark.parametrize("made", [inclined, uneven, cut])
+def test_it_is_what_whole_matrices_make_of_it(made, photo, points, disc):
+    restored, hole, frame, points = made(photo, points, disc)
+    halves, plain = halves_of(restored, hole, frame)
+    found = halves.registered(frame.to_model(points), COVER)
+    plain.register(frame.to_model(points))
+    # its numbers are doubles, OpenCV's float32
+    expected = plain.displaced(SAMPLED)
+    assert_allclose([found.gain, found.ring], [plain.gain, plain.ring], atol=1e-5)
+    plain.field = found.field
+    assert_allclose(plain.displaced(SAMPLED), expected, atol=1e-3)
+    assert np.abs(expected - SAMPLED).max() > 0.5
+
+    source, trust = np.empty_like(restored), np.empty(hole.shape, np.float32)
+    cover = halves.make_source(found, restored, hole, hole, frame.matrix, source, trust)
+    assert cover == pytest.approx(trust[hole].mean(), abs=1e-6)
+    for image, wanted in zip((source, trust), plain.source(restored, hole), strict=True):
+        # what is known ends where a number is 0.02, and rounding may move it by a pixel
+        apart = np.abs(image - wanted)[hole]
+        assert np.quantile(apart, 0.999) < 1e-3
+        assert apart.mean() < 1e-4
+    assert 0.02 < cover < 0.99
+    assert_array_equal(source[~hole & (trust == 0)], restored[~hole & (trust == 0)])
 
 
 def test_the_restorer_asks_for_it(pretrained, photo, points, disc):
