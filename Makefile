@@ -101,7 +101,8 @@ bench: $(READY)
 CMAKE ?= $(shell test -x $(BIN)/cmake && echo $(BIN)/cmake || echo cmake)
 BLEND ?= build/blend
 WASM ?= build/wasm/faceinpaint_blend.wasm
-PLATE := csrc/c/blend.cpp csrc/blend/pixels.cpp csrc/blend/distance.cpp $(wildcard csrc/blend/plate*.cpp)
+OF_C := csrc/c/blend.cpp csrc/c/mirror.cpp csrc/blend/pixels.cpp csrc/blend/distance.cpp \
+	$(wildcard csrc/blend/plate*.cpp csrc/mirror/*.cpp)
 
 blend:
 	$(CMAKE) -S csrc/c -B $(BLEND)
@@ -109,10 +110,10 @@ blend:
 
 wasm: $(WASM)
 
-$(WASM): $(PLATE) $(wildcard csrc/*.hpp csrc/blend/*.hpp csrc/c/*.h)
+$(WASM): $(OF_C) $(wildcard csrc/*.hpp csrc/blend/*.hpp csrc/mirror/*.hpp csrc/c/*.h csrc/c/*.hpp)
 	mkdir -p $(dir $@)
-	em++ -std=c++17 -O3 -msimd128 -Icsrc $(PLATE) -sSTANDALONE_WASM --no-entry -sALLOW_MEMORY_GROWTH \
-		-sEXPORTED_FUNCTIONS=_faceinpaint_blend,_malloc,_free -o $@
+	em++ -std=c++17 -O3 -msimd128 -Icsrc $(OF_C) -sSTANDALONE_WASM --no-entry -sALLOW_MEMORY_GROWTH \
+		-sEXPORTED_FUNCTIONS=_faceinpaint_blend,_faceinpaint_mirror,_malloc,_free -o $@
 
 # the page without a server, whose parts are made first
 PAGE ?= out/page

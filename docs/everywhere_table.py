@@ -148,8 +148,8 @@ def doors(file: Path, found: dict[str, list[float]], size: int) -> str:
          f"{1000 * min(loads):.0f} ms", f"{1000 * min(found['onnx']):.0f} ms"],
         ["JavaScript, the file under onnxruntime-web", f"{bytes_of(file)}, the runtime {bytes_of(web)}",
          f"{in_node[0]:.0f} ms", f"{min(in_node[2:]):.0f} ms"],
-        ["the blend, shared object", bytes_of(ROOT / "build/blend/libfaceinpaint_blend.so"), "", ""],
-        ["the blend, wasm", bytes_of(ROOT / "build/wasm/faceinpaint_blend.wasm"), "", ""],
+        ["the blend and the mirror, shared object", bytes_of(ROOT / "build/blend/libfaceinpaint_blend.so"), "", ""],
+        ["the blend and the mirror, wasm", bytes_of(ROOT / "build/wasm/faceinpaint_blend.wasm"), "", ""],
     ]  # fmt: skip
     return markdown.table(["door", "size", "to load, at least", "a face without its blend, at least"], rows)
 

@@ -3,24 +3,13 @@
 #include <cstddef>
 #include <vector>
 
-#include "blend/pixels.hpp"
 #include "blend/plate.hpp"
 #include "c/faceinpaint_blend.h"
-
-namespace {
-
-using namespace faceinpaint;
-
-// (channels, height, width), one plane after the other
-template <class T>
-Pixels<T> planes(T* data, std::int64_t height, std::int64_t width) {
-    return {data, 0, width, 1, height * width};
-}
-
-}  // namespace
+#include "c/planes.hpp"
 
 int faceinpaint_blend(const float* image, const float* generated, const std::uint8_t* missing, int channels, int height,
                       int width, double tension, float* out) {
+    using namespace faceinpaint;
     if (channels < 1 || height < 1 || width < 1 || !(tension > 0) || !std::isfinite(tension)) return FACEINPAINT_NO_IMAGE;
     const std::size_t pixels = static_cast<std::size_t>(height) * width;
     // any byte but 0 is true

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from faceinpaint_fast._cpu import Halves
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.export import onnx_file
 from faceinpaint_fast.files import check_place, write_atomically, write_text
 from faceinpaint_fast.models import Model
-from faceinpaint_fast.photo import paste
+from faceinpaint_fast.photo import mirror, paste
 from faceinpaint_fast.photo.points import IN_BOX
 
 PACKAGE = files("faceinpaint_fast")
@@ -118,6 +119,14 @@ def facts(model: Model, config: InpaintConfig) -> str:
                 "fading": paste.FADING,
                 "near": paste.NEAR,
                 "steep": paste.STEEP,
+            },
+            "mirror": {
+                "size": Halves.SIZE,
+                "fine": Halves.FINE,
+                "pad": Halves.PAD,
+                "axis": mirror.AXIS,
+                "pull": mirror.PULL,
+                "least": {"cover": mirror.COVER, "ring": mirror.RING, "yaw": mirror.YAW},
             },
             "data": kind.data,
             "licence": kind.licence,

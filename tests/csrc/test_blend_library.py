@@ -170,5 +170,5 @@ def test_the_wasm_is_small_and_tells_what_cannot_be_blended(blend_wasm):
     image, content, hole = asked(16, 16)
     assert in_node(blend_wasm, image, content, hole | ~hole, 2.0)[0] == NOTHING_KNOWN
     assert in_node(blend_wasm, image[:, :0], content[:, :0], hole[:0], 2.0)[0] == NO_IMAGE
-    # 75 kB, of which the allocator is a part
-    assert blend_wasm.stat().st_size < 100_000
+    # 130 kB with the mirror and the allocator
+    assert blend_wasm.stat().st_size < 150_000

@@ -116,7 +116,7 @@ def test_a_photograph_is_painted_restored_compared_and_downloaded(alone, face, p
     alone.page.get_by_text("Options").click()
     for name in ("For programs", "Three variants", "Seed", "Iterations", "Other half of the face", "File"):
         seen = alone.page.locator(f"text='{name}' >> visible=true").count()
-        assert seen == (name == "File"), name
+        assert seen == (name in ("Other half of the face", "File")), name
     expect(alone.page.locator("#faces-found")).to_contain_text("Click both eyes")
     mark_eyes(alone)
     expect(alone.page.locator("#faces-found")).to_contain_text("The one that you marked")
@@ -156,11 +156,33 @@ def test_known_pixels_are_the_upload_s_and_the_rest_is_as_restorer_has_it(alone,
     found = pixels_of(restored(alone)[1])
     assert np.array_equal(found[~hole], np.asarray(face)[~hole])
     restorer = Restorer.of(load_model("faces64"), config=CONFIG, device="cpu")
-    expected = restorer(np.asarray(face), hole, faces=np.array([EYES], float), mirror="off").image
+    expected = restorer(np.asarray(face), hole, faces=np.array([EYES], float)).image
     apart = np.abs(found.astype(int) - expected)[hole]
     # clicks are whole pixels of the screen, not of the photograph
     assert apart.mean() <= 3, apart.mean()
     assert np.abs(expected.astype(int) - face)[hole].mean() > 5 * apart.mean()
+
+
+def test_the_other_half_is_taken_where_it_is_asked_for(alone, face, photo):
+    from faceinpaint_fast.photo.restorer import Restorer
+
+    hole = np.zeros((256, 256), bool)
+    hole[96:118, 128:152] = True
+    restorer = Restorer.of(load_model("faces64"), config=CONFIG, device="cpu")
+    found, expected = {}, {}
+    for mode, told in (("auto", "as the model draws it; the other half"), ("on", "its other half was taken")):
+        alone.open(photo)
+        mark_eyes(alone)
+        take(alone, hole)
+        alone.page.locator("#mirror").evaluate("(select, mode) => (select.value = mode)", mode)
+        found[mode] = pixels_of(restored(alone)[1]).astype(int)
+        expect(alone.page.locator("#notes")).to_contain_text(told)
+        expected[mode] = restorer(np.asarray(face), hole, faces=np.array([EYES], float), mirror=mode).image.astype(int)
+    differs = np.abs(expected["on"] - expected["auto"])[hole].mean()
+    for mode in found:
+        assert np.array_equal(found[mode][~hole], np.asarray(face)[~hole])
+        # clicks are whole pixels of the screen, not of the photograph
+        assert np.abs(found[mode] - expected[mode])[hole].mean() < differs / 2
 
 
 @pytest.mark.parametrize("name", ["left", "eyes"])

@@ -238,27 +238,28 @@ import { readFileSync } from "node:fs";
 import { blendOf } from "./blend.js";
 import { Frame } from "./frame.js";
 import { Hole } from "./hole.js";
+import { mirrorOf } from "./mirror.js";
 import { MODEL } from "./model.js";
 import { cut, planesOf, putInto } from "./planes.js";
 import { restoredFace, restoredPhotograph, windowOf } from "./restoration.js";
-const { pixels, width, height, missing, faces } = JSON.parse(readFileSync(process.argv[2]));
-const blend = blendOf(new WebAssembly.Module(readFileSync(process.argv[3])));
+const { pixels, width, height, missing, faces, mirror } = JSON.parse(readFileSync(process.argv[2]));
+const library = new WebAssembly.Module(readFileSync(process.argv[3]));
 // in place of a model, what draws each colour evenly in the hole
 const search = async (images, holes) =>
   images.map((value, i) => (holes[i % holes.length] ? [0.2, 0.5, 0.9][Math.floor(i / holes.length)] : value));
-const engine = { model: MODEL, search, blend };
+const engine = { model: MODEL, search, blend: blendOf(library), mirrored: mirrorOf(library, MODEL) };
 const hole = Object.assign(new Hole(width, height), { pixels: Uint8Array.from(missing) });
 const picture = { data: Uint8ClampedArray.from(pixels), width, height };
 if (faces) {
   const frames = faces.map((points) => Frame.of(points, MODEL.means, MODEL.size));
-  const box = windowOf(hole, frames, MODEL.paste.reach);
+  const box = windowOf(hole, frames, MODEL);
   const [across, down] = [box.right - box.left, box.bottom - box.top];
   const within = cut(hole.pixels, width, height, box);
   const area = width * height;
   const planes = cut(planesOf(picture), width, height, box);
-  const moved = frames.map((frame) => frame.moved([box.left, box.top]));
+  const moved = faces.map((points) => points.map(([x, y]) => [x - box.left, y - box.top]));
   const window = { planes, missing: within, width: across, height: down, area };
-  const done = await restoredPhotograph(window, moved, engine, () => {});
+  const done = await restoredPhotograph(window, moved, mirror, engine, () => {});
   const part = { data: new Uint8ClampedArray(4 * across * down), width: across, height: down };
   putInto(part, done.planes, within);
   for (let i = 0; i < within.length; i++) {
@@ -266,7 +267,7 @@ if (faces) {
     const at = (Math.floor(i / across) + box.top) * width + (i % across) + box.left;
     picture.data.set(part.data.subarray(4 * i, 4 * i + 4), 4 * at);
   }
-  console.log(JSON.stringify({ pixels: [...picture.data], searched: done.searched, remarks: done.remarks }));
+  console.log(JSON.stringify({ pixels: [...picture.data], faces: done.faces, remarks: done.remarks }));
 } else {
   putInto(picture, await restoredFace(planesOf(picture), hole.pixels, engine), hole.pixels);
   console.log(JSON.stringify({ pixels: [...picture.data] }));
@@ -281,11 +282,11 @@ def drawn_evenly(images, holes, *, seed):  # noqa: ARG001
     return SimpleNamespace(generated=generated, losses={})
 
 
-def restored(page, blend_wasm, photo, hole, faces):
+def restored(page, blend_wasm, photo, hole, faces, mirror="off"):
     height, width = hole.shape
     opaque = np.dstack([photo, np.full((height, width, 1), 255, np.uint8)])
     given = {"pixels": opaque.ravel().tolist(), "width": width, "height": height,
-             "missing": hole.ravel().astype(int).tolist(), "faces": faces}  # fmt: skip
+             "missing": hole.ravel().astype(int).tolist(), "faces": faces, "mirror": mirror}  # fmt: skip
     found = in_node(page, RESTORED, given, blend_wasm)
     return np.reshape(found.pop("pixels"), (height, width, 4))[..., :3], found
 
@@ -312,7 +313,9 @@ def test_a_photograph_is_restored_as_photo_restores_it(name, page, blend_wasm, r
     found, told = restored(page, blend_wasm, photo, hole, [EYES.tolist()])
     done = restorer(photo, hole, faces=EYES[None], mirror="off")
     assert (
-        len(told["searched"]) == sum(face.generated is not None for face in done.faces) == (name in ("mouth", "beyond"))
+        sum(face["restored"] for face in told["faces"])
+        == sum(face.generated is not None for face in done.faces)
+        == (name in ("mouth", "beyond"))
     )
     assert [each.rstrip(".").lower() for each in told["remarks"]] == [each.lower() for each in done.notes]
     np.testing.assert_array_equal(found[~hole], photo[~hole])
@@ -332,6 +335,41 @@ def test_faces_that_share_a_hole_are_restored_as_photo_does(page, blend_wasm, re
     apart = np.abs(found.astype(int) - done.image)[hole]
     assert apart.mean() <= MEAN, apart.mean()
     assert apart.max() <= MOST, apart.max()
+
+
+# of a hole, whether the face is even, and so whether its other half is taken
+HALVES = {
+    "an eye": (np.s_[96:118, 128:152], True, True),
+    "half": (np.s_[60:190, 121:200], True, True),
+    "both eyes": (np.s_[96:118, 84:154], True, False),
+    "an uneven eye": (np.s_[96:118, 128:152], False, False),
+    "half of a head that is turned": (np.s_[60:190, 118:200], False, False),
+}
+
+
+@pytest.mark.parametrize("mirror", ["auto", "on"])
+@pytest.mark.parametrize("name", HALVES)
+def test_the_other_half_is_taken_as_photo_takes_it(name, mirror, page, blend_wasm, restorer):
+    part, is_even, used = HALVES[name]
+    photo, face = data.astronaut()[:256, 110:366].copy(), EYES.copy()
+    if is_even:
+        photo[:, 119:238] = photo[:, 118::-1]
+        face[1] = 237 - face[0, 0], face[0, 1]
+    else:
+        # as she is, with her nose, and the corners of her mouth
+        face = np.array([*EYES, (113.0, 128.0), (103.0, 144.0), (139.0, 143.0)])
+    hole = np.zeros((256, 256), bool)
+    hole[part] = True
+    found, told = restored(page, blend_wasm, photo, hole, [face.tolist()], mirror)
+    done = restorer(photo, hole, faces=face[None], mirror=mirror)
+    expected = done.faces[0].mirror
+    assert told["faces"] == [{"restored": True, "mirror": {"used": expected.used, "why": expected.why}}]
+    apart = np.abs(found.astype(int) - done.image)[hole]
+    assert apart.mean() <= MEAN, apart.mean()
+    assert apart.max() <= MOST, apart.max()
+    assert expected.used is (used if mirror == "auto" else expected.trust is not None)
+    plain = restorer(photo, hole, faces=face[None], mirror="off").image
+    assert bool(np.abs(done.image.astype(int) - plain)[hole].mean() > 3) is expected.used
 
 
 def test_an_aligned_face_is_blended_as_inpainter_does(page, blend_wasm, faces):

@@ -52,16 +52,17 @@ export class Frame {
     return new Frame({ ...this, left, top }, this.size);
   }
 
-  /** The frame of a model that would draw the same square `factor` as fine. */
-  finer(factor) {
-    const shift = (offset) => factor * offset + (factor - 1) / 2;
-    const { re, im, left, top, size } = this;
-    return new Frame({ re: factor * re, im: factor * im, left: shift(left), top: shift(top) }, factor * size);
+  /** The frame of a model that would draw `margin` of its pixels more on all sides, `factor` as fine. */
+  finer(factor, margin = 0) {
+    const shift = (offset) => factor * (offset + margin) + (factor - 1) / 2;
+    const { re, im, left, top } = this;
+    const size = Math.round(factor * (this.size + 2 * margin));
+    return new Frame({ re: factor * re, im: factor * im, left: shift(left), top: shift(top) }, size);
   }
 
-  /** The corners of the square in the photograph. */
-  corners() {
-    const [low, high] = [-0.5, this.size - 0.5];
+  /** The corners of the square, with so many of the model's pixels around, in the photograph. */
+  corners(margin = 0) {
+    const [low, high] = [-0.5 - margin, this.size - 0.5 + margin];
     return [[low, low], [high, low], [high, high], [low, high]].map((corner) => this.toPhoto(corner)); // prettier-ignore
   }
 

@@ -26,6 +26,14 @@ export function planeOf(planes, channel, width, height) {
   return { width, height, pixels: planes.subarray(channel * area, (channel + 1) * area) };
 }
 
+/** Returns three planes, of each channel's pixels. */
+export function inPlanes(pixelsOf) {
+  const planes = [0, 1, 2].map(pixelsOf);
+  const all = new Float32Array(3 * planes[0].length);
+  planes.forEach((plane, channel) => all.set(plane, channel * plane.length));
+  return all;
+}
+
 /** Returns planes, one or several of width pixels across, of what lies in a box of them. */
 export function cut(planes, width, height, box) {
   const [across, down] = [box.right - box.left, box.bottom - box.top];

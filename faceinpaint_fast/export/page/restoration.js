@@ -1,24 +1,25 @@
 // A hole filled: that of an aligned face, or the parts of it that reach into the faces of a photograph, as photo/restorer.py
-// and photo/paste.py do it, whose numbers the model's facts bring along.
+// and photo/paste.py do it, whose numbers the model's facts bring along.  A region is {planes, width, height}.
 
 import { NOWHERE, intersection, isEmpty, union } from "./box.js";
-import { clipped, cut, paste, planeOf } from "./planes.js";
+import { Frame } from "./frame.js";
+import { clipped, cut, inPlanes, paste, planeOf } from "./planes.js";
 
 const HALF = 0.5; // of a model pixel missing, and it is missing
 
 /**
  * Returns the planes of an aligned face, filled where it is missing.
  *
- * engine  {model: its facts; search(images, holes): a promise of T; blend}
+ * engine  {model: its facts; search(images, holes): a promise of T; blend; mirrored}
  */
 export async function restoredFace(planes, missing, { model, search, blend }) {
   const generated = await search(planes, Float32Array.from(missing));
   return blend(planes, generated, missing, model.size, model.size, model.tension);
 }
 
-/** The box of a photograph that its hole and the frames of its faces take. */
-export function windowOf(hole, frames, reach) {
-  const corners = frames.flatMap((frame) => frame.corners());
+/** The box of a photograph that its hole takes, and the frames of its faces with what is of use around them. */
+export function windowOf(hole, frames, { paste: { reach }, mirror }) {
+  const corners = frames.flatMap((frame) => frame.corners(mirror.pad));
   const around = corners.length > 0 ? boxAround(corners, 2) : NOWHERE;
   // a face may lie beyond the photograph
   const seen = hole.within(around);
@@ -27,35 +28,33 @@ export function windowOf(hole, frames, reach) {
 }
 
 /**
- * Returns {planes, searched, remarks} of a window of a photograph, its hole filled: searched, which faces were, by index.
+ * Returns {planes, faces, remarks} of a window of a photograph, its hole filled: of each face whether it was restored, and
+ * mirror: null, or whether its other half was used, and why.
  *
  * window      {planes, missing, width, height, area: pixels of the whole photograph}
- * frames      of its faces, in the window
+ * faces       [points] of its faces, in the window: five, or the eyes
+ * mode        of the mirror: "auto", "on" or "off"
  * engine      as above
  * onSearched  hears of each face that was searched
  */
-export async function restoredPhotograph(window, frames, engine, onSearched) {
+export async function restoredPhotograph(window, faces, mode, engine, onSearched) {
   const { width, height, missing, area } = window;
-  const { model, search, blend } = engine;
-  const { smooth: tension, pull, gone, reach, fading, near, steep } = model.paste;
-  const fill = (planes, sourceOf, part, tension) => {
-    const box = windowAround(part, width, height, reach);
-    const [across, down] = [box.right - box.left, box.bottom - box.top];
-    const within = [planes, part].map((each) => cut(each, width, height, box));
-    return { box, planes: blend(within[0], sourceOf(box, across, down), within[1], across, down, tension).map(clipped) };
-  };
-
+  const { model, search } = engine;
+  const { smooth: tension, gone, fading, near, steep } = model.paste;
   const smooth = window.planes.slice();
-  const filled = fill(smooth, (_, across, down) => new Float32Array(3 * across * down), missing, tension / area);
+  const region = { planes: smooth, width, height };
+  const evenly = (_, across, down) => new Float32Array(3 * across * down);
+  const filled = blended(region, evenly, missing, tension / area, engine);
   paste(smooth, width, height, filled.box, filled.planes);
 
   const hole = { width, height, pixels: Float32Array.from(missing) };
   const remarks = [];
-  const searched = [];
+  const told = faces.map(() => ({ restored: false, mirror: null }));
   const sum = new Float32Array(smooth.length);
   const total = new Float32Array(width * height);
   let touched = 0;
-  for (const [index, frame] of frames.entries()) {
+  for (const [index, points] of faces.entries()) {
+    const frame = Frame.of(points, model.means, model.size);
     const part = partOf(missing, width, height, frame);
     if (!part.includes(1)) continue;
     touched++;
@@ -72,9 +71,14 @@ export async function restoredPhotograph(window, frames, engine, onSearched) {
         const there = frame.moved([box.left, box.top]);
         return inPlanes((channel) => there.enlarged(planeOf(generated, channel, model.size, model.size), across, down).pixels);
       };
-      face = fill(smooth, sourceOf, part, pull / frame.scale ** 2);
-      searched.push(index);
+      face = blended(region, sourceOf, part, model.paste.pull / frame.scale ** 2, engine);
       onSearched();
+      told[index] = { restored: true, mirror: null };
+      if (mode !== "off") {
+        const halved = withOtherHalf({ ...region, missing, part }, face, frame, points, mode, engine);
+        told[index].mirror = halved.mirror;
+        face = halved.face;
+      }
     }
     add(face, part, frame);
   }
@@ -102,14 +106,31 @@ export async function restoredPhotograph(window, frames, engine, onSearched) {
     const weight = total[i % (width * height)];
     return weight > 0 ? sum[i] / weight : value;
   });
-  return { planes, searched, remarks };
+  return { planes, faces: told, remarks };
 }
 
-function inPlanes(planeOfChannel) {
-  const planes = [0, 1, 2].map(planeOfChannel);
-  const all = new Float32Array(3 * planes[0].length);
-  planes.forEach((plane, channel) => all.set(plane, channel * plane.length));
-  return all;
+/** Returns {box, planes}: what a region has in and around a part that is filled by the blend of a source. */
+function blended({ planes, width, height }, sourceOf, part, tension, { model, blend }) {
+  const box = windowAround(part, width, height, model.paste.reach);
+  const [across, down] = [box.right - box.left, box.bottom - box.top];
+  const within = [planes, part].map((each) => cut(each, width, height, box));
+  return { box, planes: blend(within[0], sourceOf(box, across, down), within[1], across, down, tension).map(clipped) };
+}
+
+/** Returns {mirror, face}: what the other half of a face is worth, and the face with it, or else as it is: `plain`. */
+function withOtherHalf({ planes, missing, part, width, height }, plain, frame, points, mode, engine) {
+  const { means, mirror: facts, paste: numbers } = engine.model;
+  const box = intersection(union(boxAround(frame.corners(facts.pad), numbers.reach), plain.box), whole(width, height));
+  const [across, down] = [box.right - box.left, box.bottom - box.top];
+  const within = [planes, missing, part].map((each) => cut(each, width, height, box));
+  const view = { planes: within[0], missing: within[1], part: within[2], width: across, height: down };
+  paste(view.planes, across, down, moved(plain.box, -box.left, -box.top), plain.planes);
+  const five = points.length === means.length ? points : means.map((point) => frame.toPhoto(point));
+  const there = five.map(([x, y]) => [x - box.left, y - box.top]);
+  const { source, tension, ...mirror } = engine.mirrored(view, frame.moved([box.left, box.top]), there, mode);
+  if (!mirror.used) return { mirror, face: plain };
+  const filled = blended(view, (part) => cut(source, across, down, part), view.part, tension, engine);
+  return { mirror, face: { ...filled, box: moved(filled.box, box.left, box.top) } };
 }
 
 function valueIn({ box, planes }, channel, x, y) {
@@ -126,7 +147,7 @@ function partOf(missing, width, height, frame) {
     part[at] = 1;
     stack.push(at);
   };
-  const box = intersection(boxAround(frame.corners(), 1), { left: 0, top: 0, right: width, bottom: height });
+  const box = intersection(boxAround(frame.corners(), 1), whole(width, height));
   for (let y = box.top; y < box.bottom; y++) {
     for (let x = box.left; x < box.right; x++) {
       if (missing[y * width + x] && frame.depth([x, y]) < 1) take(y * width + x);
@@ -160,7 +181,7 @@ function windowAround(part, width, height, reach) {
     const left = row.indexOf(1);
     if (left >= 0) box = union(box, { left, top: y, right: row.lastIndexOf(1) + 1, bottom: y + 1 });
   }
-  return intersection(grown(box, reach), { left: 0, top: 0, right: width, bottom: height });
+  return intersection(grown(box, reach), whole(width, height));
 }
 
 function boxAround(points, margin) {
@@ -171,6 +192,14 @@ function boxAround(points, margin) {
     right: Math.ceil(Math.max(...along(0)) + margin) + 1,
     bottom: Math.ceil(Math.max(...along(1)) + margin) + 1,
   };
+}
+
+function whole(width, height) {
+  return { left: 0, top: 0, right: width, bottom: height };
+}
+
+function moved({ left, top, right, bottom }, x, y) {
+  return { left: left + x, top: top + y, right: right + x, bottom: bottom + y };
 }
 
 function grown({ left, top, right, bottom }, by) {

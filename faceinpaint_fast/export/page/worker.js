@@ -4,6 +4,7 @@ import { blendOf } from "./blend.js";
 import { Failure } from "./failure.js";
 import { Frame } from "./frame.js";
 import { Hole } from "./hole.js";
+import { mirrorOf } from "./mirror.js";
 import { MODEL } from "./model.js";
 import * as runtime from "./onnxruntime.js";
 import { decoded } from "./photograph.js";
@@ -30,12 +31,13 @@ onmessage = async ({ data: { begin, missing, ask } }) => {
 };
 
 /** Begins with what a search needs, as Blobs. */
-async function begun({ model, blend, runtime: library }) {
+async function begun({ model, blend, runtime: compiled }) {
   const { wasm } = runtime.env;
   wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
-  wasm.wasmBinary = await library.arrayBuffer();
+  wasm.wasmBinary = await compiled.arrayBuffer();
   const session = await runtime.InferenceSession.create(new Uint8Array(await model.arrayBuffer()));
-  return { model: MODEL, search: searchOf(session), blend: blendOf(await WebAssembly.compile(await blend.arrayBuffer())) };
+  const library = await WebAssembly.compile(await blend.arrayBuffer());
+  return { model: MODEL, search: searchOf(session), blend: blendOf(library), mirrored: mirrorOf(library, MODEL) };
 }
 
 function searchOf(session) {
@@ -49,8 +51,11 @@ function searchOf(session) {
   };
 }
 
-/** Returns {picture, faces, remarks, seconds}; what is asked for: a file, the bytes of its hole, points of faces, a format. */
-async function restored({ file, name, missing, faces, format }, engine) {
+/**
+ * Returns {picture, faces, remarks, seconds}; what is asked for: a file, the bytes of its hole, points of faces, a mode of the
+ * mirror, a format.
+ */
+async function restored({ file, name, missing, faces, mirror, format }, engine) {
   const began = performance.now();
   const bitmap = await decoded(file);
   const { width, height } = bitmap;
@@ -62,7 +67,7 @@ async function restored({ file, name, missing, faces, format }, engine) {
   const hole = Object.assign(new Hole(width, height), { pixels: missing });
   if (!missing.includes(0)) throw new Failure(`${name}: nothing of it is known.`, { status: 422, field: "hole" });
   const isAligned = faces.length === 0 && width === MODEL.size && height === MODEL.size;
-  const done = await (isAligned ? ofFace : ofPhotograph)(context, hole, faces, engine);
+  const done = await (isAligned ? ofFace : ofPhotograph)(context, hole, faces, mirror, engine);
   progress(SHARE.searched);
   const type = format === "png" ? "image/png" : file.type;
   const picture = await canvas.convertToBlob({ type, quality: QUALITY[type] });
@@ -72,7 +77,7 @@ async function restored({ file, name, missing, faces, format }, engine) {
 }
 
 /** Fills the hole of a canvas that shows an aligned face. */
-async function ofFace(context, hole, _, engine) {
+async function ofFace(context, hole, _faces, _mirror, engine) {
   const pixels = context.getImageData(0, 0, hole.width, hole.height);
   putInto(pixels, await restoredFace(planesOf(pixels), hole.pixels, engine), hole.pixels);
   context.putImageData(pixels, 0, 0);
@@ -80,25 +85,25 @@ async function ofFace(context, hole, _, engine) {
 }
 
 /** Fills the hole of a canvas that shows a photograph, of whose faces points are known. */
-async function ofPhotograph(context, hole, faces, engine) {
+async function ofPhotograph(context, hole, faces, mirror, engine) {
   if (faces.length === 0) {
     throw new Failure("No face is marked.", {
       advice: "Take the tool “Face”, click both eyes of the face, or draw a box around it, and restore again.",
     });
   }
   const frames = faces.map((points) => Frame.of(points, MODEL.means, MODEL.size));
-  const box = windowOf(hole, frames, MODEL.paste.reach);
+  const box = windowOf(hole, frames, MODEL);
   const [width, height] = [box.right - box.left, box.bottom - box.top];
   const pixels = context.getImageData(box.left, box.top, width, height);
   const missing = cut(hole.pixels, hole.width, hole.height, box);
   const window = { planes: planesOf(pixels), missing, width, height, area: hole.pixels.length };
-  const within = frames.map((frame) => frame.moved([box.left, box.top]));
+  const within = faces.map((points) => points.map(([x, y]) => [x - box.left, y - box.top]));
   let count = 0;
   const searched = () => progress(SHARE.read + ((SHARE.searched - SHARE.read) * ++count) / (frames.length + 1));
-  const done = await restoredPhotograph(window, within, engine, searched);
+  const done = await restoredPhotograph(window, within, mirror, engine, searched);
   putInto(pixels, done.planes, missing);
   context.putImageData(pixels, box.left, box.top);
-  return { faces: frames.map((_, i) => ({ restored: done.searched.includes(i), mirror: null })), remarks: done.remarks };
+  return { faces: done.faces, remarks: done.remarks };
 }
 
 function progress(done) {

@@ -13,7 +13,7 @@ const SUPPLIES = {
 const UNABLE = "The search cannot run in this browser. It needs WebAssembly with SIMD, and workers of modules.";
 
 export class WorkerEngine {
-  offers = ["alone"];
+  offers = ["alone", "mirror"];
   begins = "Reading";
   noFace = "Nobody looks for faces here. Click both eyes of each with the tool “Face”.";
   terms = `The model learnt from ${MODEL.data ?? "faces that it does not name"}. Its weights: ${MODEL.licence ?? "no licence is named"}.`;
@@ -37,8 +37,8 @@ export class WorkerEngine {
     return seen(frame, points.length === MODEL.means.length ? points : MODEL.means.map((point) => frame.toPhoto(point)));
   }
 
-  /** As HttpEngine's, of options without seed, spread, mirror and iterations: a search here begins at its best guess. */
-  async inpaint(picture, hole, { signal, marked, format }, onProgress) {
+  /** As HttpEngine's, of options without seed, spread and iterations: a search here begins at its best guess. */
+  async inpaint(picture, hole, { signal, marked, mirror, format }, onProgress) {
     signal.throwIfAborted();
     if (!this.#worker) this.#begin();
     const worker = this.#worker;
@@ -53,7 +53,7 @@ export class WorkerEngine {
         this.#heard = { progress: onProgress, result: resolve, failure: (told) => reject(new Failure(told.message, told)) };
         signal.addEventListener("abort", () => reject(signal.reason));
         const { file, name } = picture;
-        worker.postMessage({ ask: { file, name, missing: hole.pixels, faces: marked.map(pointsOf), format } });
+        worker.postMessage({ ask: { file, name, missing: hole.pixels, faces: marked.map(pointsOf), mirror, format } });
       });
     } finally {
       signal.removeEventListener("abort", stop);

@@ -376,7 +376,8 @@ function choose(index) {
 
 function sentenceOn({ mirror }, i, faces) {
   const who = faces.length > 1 ? `Face ${i + 1}` : "The face";
-  return mirror?.used ? `${who}: its other half was taken for the hole.` : `${who}: as the model draws it.`;
+  if (mirror?.used) return `${who}: its other half was taken for the hole.`;
+  return `${who}: as the model draws it${mirror ? `; ${mirror.why}` : ""}.`;
 }
 
 function sizeOf(bytes) {
