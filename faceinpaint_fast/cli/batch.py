@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.engine import Address, Engine, EngineName, Threads, Workers, crew_of
 from faceinpaint_fast.cli.options import (
     Config,
     ConfigName,
@@ -26,7 +26,6 @@ from faceinpaint_fast.cli.photograph import DetectorName, MirrorName
 from faceinpaint_fast.cli.photograph import Mode as MirrorMode
 from faceinpaint_fast.cli.signals import ending
 from faceinpaint_fast.errors import InputError, ModelError
-from faceinpaint_fast.extras import of_extra
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -38,13 +37,6 @@ if TYPE_CHECKING:
     from faceinpaint_fast.models import Model
 
 SOME_FAILED = 2  # exit status
-
-
-class EngineName(enum.StrEnum):
-    """Who does the work."""
-
-    local = "local"
-    ray = "ray"
 
 
 class NothingDoneError(InputError):
@@ -86,16 +78,10 @@ def batch(
     on_error: Annotated[
         OnErrorName, typer.Option(help="What a picture does that fails: skip, and the others go on, or fail.")
     ] = OnErrorName.skip,
-    engine: Annotated[
-        EngineName, typer.Option(help="This process, or many, here or on a cluster, by Ray: the extra cluster.")
-    ] = EngineName.local,
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster, as auto or HOST:6379; by default Ray is started here.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes on Ray; by default one a GPU, or one a core.")
-    ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Of each process on Ray without a GPU.")] = 1,
+    engine: Engine = EngineName.local,
+    address: Address = None,
+    workers: Workers = None,
+    threads: Threads = 1,
 ) -> None:
     """Restore a folder of pictures into another; the same command goes on where it was interrupted.
 
@@ -119,11 +105,7 @@ def batch(
             on_error=on_error.value,
             resume=resume,
         )
-        if engine == EngineName.local and (address, workers, threads) != (None, None, 1):
-            raise InputError("--address, --workers, --threads: expected --engine ray with them, got local")
-        if engine == EngineName.ray:
-            with of_extra("cluster"):
-                import ray  # noqa: F401 - it is missed here, and not behind all that comes before it
+        crew = crew_of(engine, address, workers, threads, device)
         check_free(out / LOCK, out)
         plan = Plan.of(task)
         if plan.passed:
@@ -142,20 +124,11 @@ def batch(
                 "on_done": shown.done,
                 "stopped": end.wanted,
             }
-            if engine == EngineName.ray:
+            if crew is not None:
                 from faceinpaint_fast.cluster.run import restore_on_ray
 
                 done = restore_on_ray(
-                    plan,
-                    loaded,
-                    config=chosen,
-                    address=address,
-                    workers=workers,
-                    threads=threads,
-                    device=device,
-                    detector=detector,
-                    mirror=mirror.value,
-                    **heard,
+                    plan, loaded, crew, config=chosen, detector=detector, mirror=mirror.value, **heard
                 )
             else:
                 done = _restored_here(plan, loaded, chosen, device, detector, mirror, heard)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from faceinpaint_fast.cli import console, framed, photographed, recognised
+from faceinpaint_fast.cli.engine import Address, Engine, EngineName, Threads, Workers, crew_of
 from faceinpaint_fast.cli.figures import Drawing, draw_chart
 from faceinpaint_fast.cli.options import (
     Config,
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
     import torch
 
+    from faceinpaint_fast.cluster.crew import Crew
     from faceinpaint_fast.config import Precision as ConfigPrecision
-    from faceinpaint_fast.evaluation.methods import Method
+    from faceinpaint_fast.evaluation.methods import Choice
     from faceinpaint_fast.evaluation.protocol import Evaluation
     from faceinpaint_fast.framing import Framing
     from faceinpaint_fast.models import Model
@@ -168,6 +170,10 @@ def evaluate(
     chart: Chart = None,
     photos: Photos = None,
     sheets: Sheets = None,
+    engine: Engine = EngineName.local,
+    address: Address = None,
+    workers: Workers = None,
+    threads: Threads = 1,
 ) -> None:
     """Measure methods on faces under the protocol's masks; kill it whenever you like, the same command goes on.
 
@@ -185,10 +191,14 @@ def evaluate(
         figures, figure, preset=config.value, settings={"precision": precision, **differing}, methods=chosen, seed=seed
     )
     photographed.check(photos, sheets)
+    crew = crew_of(engine, address, workers, threads, device)
+    if crew is not None and (drawing or photos):
+        raise InputError("--engine: expected local with --figures or --photos, got ray")
     if sheets is None:
         _check_outputs(out, update or [], drawing, chart)
     asked = Evaluation(masks=listed(masks) or recognised.masks(recognise), seed=seed, batch=batch)
-    place = pick_device(device)
+    # its own processes have the cluster's
+    place = pick_device(device if crew is None else "cpu")
     if photos is not None:
         photographed.run(photos, faces, out, sheets, place, load_model(model))
     elif data or drawing:
@@ -197,9 +207,9 @@ def evaluate(
             drawing.draw(data or [], shape, on_error, loaded, place)
         if data and out is not None:
             named, bounds = recognised.split(chosen, recognise)
-            restoring = _chosen(named, bounds, name, loaded, place, precision, differing)
-            run = _run if recognise is None else partial(recognised.run, recognise)
-            run(asked, restoring, data, shape, on_error, faces, out, place, loaded)
+            choice = _chosen(named, bool(bounds), name, loaded, precision, differing)
+            run = _run if recognise is None else partial(recognised.run, recognise, bounds)
+            run(asked, choice, crew, data, shape, on_error, faces, out, place)
     if out is not None:
         _report(out, update or [], chart, with_table1=table1)
 
@@ -222,46 +232,45 @@ def _check_outputs(out: Path | None, documents: list[Path], drawing: Drawing | N
 
 def _chosen(
     names: tuple[str, ...],
-    bounds: dict[str, Method],
+    bounded: bool,
     renamed: str | None,
     model: Model,
-    device: torch.device,
     precision: str,
     settings: Mapping[str, str],
-) -> dict[str, Method]:
-    """Returns the bounds and the methods of these names, the one that there is under another name if so asked.
+) -> Choice:
+    """Returns the methods of these names, the one that there is under another name if so asked.
 
     No names are all, unless there are bounds.
     """
-    from faceinpaint_fast.evaluation.methods import available, build
+    from faceinpaint_fast.evaluation.methods import Choice, available
 
-    found, notes = available(names, model) if names or not bounds else ([], [])
+    found, notes = available(names, model) if names or not bounded else ([], [])
     for note in notes:
         console.remark(note)
-    exact = cast("ConfigPrecision", precision)
-    methods = build(found, model=model, device=device, precision=exact, settings=settings)
+    called = dict(zip(found, found, strict=True))
     if renamed is not None:
-        if len(methods) != 1:
+        if len(found) != 1:
             raise InputError(f"--as: expected one method to be called {renamed!r}, got {found}")
-        methods = {renamed: methods[found[0]]}
-    return bounds | methods
+        called = {renamed: found[0]}
+    return Choice(names=called, model=model, precision=cast("ConfigPrecision", precision), settings=settings)
 
 
 def _run(
     asked: Evaluation,
-    methods: dict[str, Method],
+    choice: Choice,
+    crew: Crew | None,
     data: list[Path],
     shape: tuple[int, Framing],
     on_error: OnErrorName,
     limit: int | None,
     out: Path,
     device: torch.device,
-    model: Model,
 ) -> None:
     """Runs the methods on the first faces of each data set, and shows how it goes on."""
     from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.evaluation import protocol
 
+    methods = choice.built(device)
     protocol.check(methods, data, out)
     with console.counting_bar() as bar:
         reading = bar.add_task("reading", total=None)
@@ -276,9 +285,11 @@ def _run(
                 on_error=on_error.value,
             )
         bar.update(reading, visible=False)
-        framed.remark_on(sets, model, device)
+        framed.remark_on(sets, choice.model, device)
+        through = None if crew is None else partial(crew.in_order, protocol.Judging(choice, sets, asked.seed))
         progress = console.restoring(bar, sum(map(len, sets.values())) * len(methods) * len(asked.masks))
-        protocol.evaluate(asked, methods, sets, out, machine=machine(device), progress=progress)
+        where = machine(device)
+        protocol.evaluate(asked, methods, sets, out, machine=where, progress=progress, through=through)
 
 
 def _report(out: Path, documents: list[Path], chart: Path | None, *, with_table1: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ from faceinpaint_fast.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from faceinpaint_fast.evaluation.methods import Method
+    from faceinpaint_fast.cluster.crew import Crew
+    from faceinpaint_fast.evaluation.methods import Choice, Method
     from faceinpaint_fast.evaluation.protocol import Evaluation
     from faceinpaint_fast.framing import Framing
-    from faceinpaint_fast.models import Model
 
 METHODS = ("damaged", "undamaged", "default", "harmonic", "biharmonic")  # unless others are named
 
@@ -41,15 +42,16 @@ def split(names: tuple[str, ...], identities: Path | None) -> tuple[tuple[str, .
 
 def run(
     identities: Path,
+    bounds: Mapping[str, Method],
     asked: Evaluation,
-    methods: Mapping[str, Method],
+    choice: Choice,
+    crew: Crew | None,
     data: list[Path],
     shape: tuple[int, Framing],
     on_error: OnErrorName,
     limit: int | None,
     out: Path,
     device: torch.device,
-    model: Model,
 ) -> None:
     """Measures who is recognised among the first people of each data set, and shows how it goes on.
 
@@ -61,6 +63,7 @@ def run(
 
     if on_error is not OnErrorName.fail:
         raise InputError(f"--on-error: expected fail with --recognise, got {on_error.value}")
+    methods = {**bounds, **choice.built(device)}
     protocol.check(methods, data, out)
     describe, known = recogniser.load(*shape), read_identities(identities)
     with console.warnings_as_remarks():
@@ -68,12 +71,17 @@ def run(
             name: load_people(part, known, size=shape[0], framing=shape[1], limit=limit)
             for name, part in protocol.parts(data).items()
         }
-    framed.remark_on({name: each.probes for name, each in people.items()}, model, device)
+    probes = {name: each.probes for name, each in people.items()}
+    framed.remark_on(probes, choice.model, device)
+    describing = recognition.Describing(choice, probes, asked.seed, *shape)
+    through = None if crew is None else partial(crew.in_order, describing)
     count = sum(len(recognition.masks_of(name, asked.masks)) for name in methods)
     with console.counting_bar() as bar:
         progress = console.restoring(bar, count * sum(map(len, people.values())))
         where = machine(device)
-        recognition.recognise(asked, methods, people, out, recogniser=describe, machine=where, progress=progress)
+        recognition.recognise(
+            asked, methods, people, out, recogniser=describe, machine=where, progress=progress, through=through
+        )
 
 
 def tables(out: Path) -> dict[str, str]:

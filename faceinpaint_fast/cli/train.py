@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from faceinpaint_fast.cli import console
+from faceinpaint_fast.cli.engine import Address, Engine, EngineName, Threads, Workers, crew_of
 from faceinpaint_fast.cli.options import HELD_OUT, Crop, Device, OnError, OnErrorName, Seed, Size, geometry
 from faceinpaint_fast.cli.shown import run_shown
 from faceinpaint_fast.errors import InputError
@@ -246,6 +248,10 @@ def calibrate(
     plot: Scatter = None,
     seed: Seed = 0,
     device: Device = "auto",
+    engine: Engine = EngineName.local,
+    address: Address = None,
+    workers: Workers = None,
+    threads: Threads = 1,
 ) -> None:
     """Find the bounds of Eq. 5 and 6 for a model: SSIM and L1 between held-out and generated images."""
     from faceinpaint_fast.training import calibration
@@ -254,7 +260,10 @@ def calibrate(
         from faceinpaint_fast.pictures import plots
 
     _check_plot(plot)
-    loaded, found = _compared(calibration.calibrate, model, data, images, size, crop, on_error, samples, seed, device)
+    crew = crew_of(engine, address, workers, threads, device)
+    measure = partial(calibration.calibrate, through=None if crew is None else crew.in_order)
+    here = device if crew is None else "cpu"
+    loaded, found = _compared(measure, model, data, images, size, crop, on_error, samples, seed, here)
     _keep(model, loaded, "calibration", found.describe())
     if plot is not None:
         plots.draw_scatter(found, plot)

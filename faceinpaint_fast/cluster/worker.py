@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.folders import photographs
@@ -28,6 +20,23 @@ TRIES = 4  # beginnings with a piece; then its pictures are done one at a time: 
 ENDED = "its process ended while it was restored"
 
 
+Piece = tuple[int, Sequence[tuple[Item, str]]]  # its number, and pictures with the keys of their lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What came of a piece of the work: its lines are in its part of the manifest.
+
+    piece  its number
+    full   what said that nothing more can be written; None: nothing did
+    told   what there is to tell, a line each
+    """
+
+    piece: int
+    full: str | None
+    told: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What every process makes its engine of.
@@ -35,52 +44,38 @@ class Recipe:
     task      what is asked of the pictures
     model     on the CPU
     config    of the search
-    device    that it runs on, one process a device
-    threads   of a CPU
     detector  that finds faces in photographs, as `photo.detect.detector_of` has it; None: the one that comes along
     mirror    when a photograph's other half takes the place of what is missing
-    folder    in which relative paths are meant
     parts     where each piece has its part of the manifest
     """
 
     task: Task
     model: Model
     config: InpaintConfig
-    device: str
-    threads: int
     detector: str | None
     mirror: Mode
-    folder: Path
     parts: Path
+
+    def made(self, device: str) -> Worker:
+        """Returns what restores pieces on a device."""
+        return Worker(self, device)
 
 
 class Worker:
-    """Restores pieces; Ray makes one a process."""
+    """Restores pieces, in a process of its own."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        # a node that lacks the folder has absolute paths alone
-        with suppress(OSError):
-            os.chdir(recipe.folder)
-        torch.set_num_threads(recipe.threads)
+    def __init__(self, recipe: Recipe, device: str) -> None:
         self._task, self._parts, self._told = recipe.task, recipe.parts, list[str]()
-        inpainter = Inpainter.of(recipe.model, config=recipe.config, device=recipe.device)
+        inpainter = Inpainter.of(recipe.model, config=recipe.config, device=device)
         whole = photographs.of(inpainter, recipe.model.config.framing, recipe.detector, recipe.mirror)
         self._engine = Engine(inpainter, whole, recipe.task.batch, self._told.append)
 
-    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Restores a piece, but for what an earlier beginning with it has done; the lines go into its part.
-
-        Returns the piece's number; why nothing more can be written, or ""; what there is to tell, and what was warned
-        of, lists as JSON has them.
-        """
-        piece = int(row["piece"])
-        pictures: Sequence[tuple[Item, str]] = pickle.loads(row["pictures"])
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            full = self._through(piece, {item.name: key for item, key in pictures}, [item for item, _ in pictures])
+    def __call__(self, piece: Piece) -> Done:
+        """Restores a piece, but for what an earlier beginning with it has done; the lines go into its part."""
+        number, pictures = piece
+        full = self._through(number, {item.name: key for item, key in pictures}, [item for item, _ in pictures])
         told, self._told[:] = [*self._told], []
-        warned = [*dict.fromkeys(str(warning.message) for warning in caught)]
-        return {"piece": piece, "full": full or "", "told": json.dumps(told), "warned": json.dumps(warned)}
+        return Done(piece=number, full=full, told=told)
 
     def _through(self, piece: int, keys: Mapping[Path, str], items: Sequence[Item]) -> str | None:
         """Restores the pictures of a piece; returns why nothing more can be written, if that is so."""

@@ -90,6 +90,27 @@ def build(
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Methods that were asked for, and what `build` makes them of; another process can make them, too.
+
+    names      of them, by what they are called
+    model      on the CPU
+    precision  and settings: as of `build`
+    """
+
+    names: Mapping[str, str]
+    model: Model
+    precision: Precision
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def built(self, device: torch.device) -> dict[str, Method]:
+        """Returns the methods by what they are called; InputError as of `build`."""
+        names = [*self.names.values()]
+        found = build(names, model=self.model, device=device, precision=self.precision, settings=self.settings)
+        return {called: found[name] for called, name in self.names.items()}
+
+
 def _engine(config: InpaintConfig, model: Model, device: torch.device, *, alone: bool) -> Method:
     """Returns the engine as a method; `alone`: what is judged is G(z^), known pixels too, and no restored image."""
     inpainter = Inpainter.of(model, config=config, device=device)

@@ -3,7 +3,8 @@
 All methods get the same holes.  A face's seed, of its hole and of the start of a search, is a function of the
 evaluation's seed and of the face's place in its data set; so holes of random pixels grow from drop-20 to drop-80.
 Results are judged as a user gets them, rounded to 8 bits.  Methods restore a batch at a time, and `seconds` is the
-batch's time over its size.  A batch's records are written at once: an interruption costs no more than one batch.
+batch's time over its size.  A batch's records are written at once: an interruption costs no more than one batch, or,
+with several processes, those that are at work and those that wait for one before them.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from faceinpaint_fast import masks
 from faceinpaint_fast.errors import InputError, ModelError
-from faceinpaint_fast.evaluation.methods import Method
+from faceinpaint_fast.evaluation.methods import Choice, Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
 from faceinpaint_fast.evaluation.results import Log, Record, check_writable, digest, slug, to_itself
 from faceinpaint_fast.faces import OnError, is_picture, load_faces, matched
@@ -52,6 +56,10 @@ class Evaluation:
         for name in self.masks:
             if not 0 < masks.draw(name, SMALLEST).mean() < 1:
                 raise InputError(f"masks: expected a hole with missing and with known pixels, got {name}")
+
+    def batches(self, count: int) -> list[range]:
+        """Returns so many faces by their numbers, a batch at a time."""
+        return [range(first, min(first + self.batch, count)) for first in range(0, count, self.batch)]
 
 
 def parts(sources: Sequence[Path]) -> dict[str, list[Path]]:
@@ -97,6 +105,59 @@ def seed_of(seed: int, face: int) -> int:
     return int(np.random.SeedSequence([seed, face]).generate_state(1)[0])
 
 
+class Piece(NamedTuple):
+    """A batch of a data set's faces, to be restored by a method under a mask; `where` records of them go."""
+
+    data: str
+    method: str
+    mask: str
+    batch: range
+    where: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge:
+    """Restores batches of the faces (N, H, W, 3) of data sets, and judges what comes of them."""
+
+    methods: Mapping[str, Method]
+    data: Mapping[str, NDArray[np.uint8]]
+    seed: int
+
+    def __call__(self, piece: Piece) -> list[Record]:
+        """Returns the records of a batch; ModelError for what is not finite."""
+        batch, faces = piece.batch, self.data[piece.data]
+        seeds = [seed_of(self.seed, face) for face in batch]
+        truths = faces[batch.start : batch.stop] / 255
+        holes = np.stack([masks.draw(piece.mask, truths.shape[1:3], each) for each in seeds])
+        start = time.perf_counter()
+        restored = self.methods[piece.method].restore(np.where(holes[..., None], 0, truths), holes, seeds)
+        seconds = float(f"{(time.perf_counter() - start) / len(batch):.3g}")
+        images = as_handed_over(restored, f"{piece.where}: expected finite images under {piece.mask}", batch) / 255
+        return [
+            {"mask": piece.mask, "face": face, "pixels": digest(faces[face])}
+            | _rounded(quality(image, truth, hole))
+            | {"seconds": seconds}
+            for face, image, truth, hole in zip(batch, images, truths, holes, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judging:
+    """What a `Judge` is made of by another process."""
+
+    choice: Choice
+    data: Mapping[str, NDArray[np.uint8]]
+    seed: int
+
+    def made(self, device: str) -> Judge:
+        """Returns one on a device."""
+        return Judge(self.choice.built(torch.device(device)), self.data, self.seed)
+
+
+# has pieces judged, in their order
+Through = Callable[[Sequence[Piece]], Iterable[list[Record]]]
+
+
 def evaluate(
     asked: Evaluation,
     methods: Mapping[str, Method],
@@ -105,27 +166,33 @@ def evaluate(
     *,
     machine: Mapping[str, str],
     progress: Callable[[str, int], None] = lambda *_: None,
+    through: Through | None = None,
 ) -> None:
     """Restores the faces (N, H, W, 3) of every data set by every method, but for what is in `out` already.
 
-    `machine` goes into the headers; `progress` hears what was done, and to how many faces.  A file of results is this
-    process's alone while it may write to it.  Raises InputError, before any work, if `out` cannot be written to, holds
-    results of another evaluation or is being written to, and for two methods of one slug.
+    machine   goes into the headers
+    progress  hears what was done, and to how many faces
+    through   has batches restored and judged in their order, wherever; None: here, one after the other
+
+    A file of results is this process's alone while it may write to it.  Raises InputError, before any work, if `out`
+    cannot be written to, holds results of another evaluation or is being written to, and for two methods of one slug.
     """
     first_faces = {name: hashlib.sha256(faces[0].tobytes()).hexdigest() for name, faces in data.items()}
     sets = {name: (faces, {"first_face": first_faces[name]}) for name, faces in data.items()}
+    judged = through or partial(map, Judge(methods, data, asked.seed))
     with opened(asked, methods, sets, out, machine) as logs:
-        for (set_name, method_name), log in logs.items():
-            faces, method = data[set_name], methods[method_name]
-            for mask in asked.masks:
-                for first in range(0, len(faces), asked.batch):
-                    batch = range(first, min(first + asked.batch, len(faces)))
-                    missing = [face for face in batch if (mask, face) not in log.done]
-                    if missing:
-                        # the whole batch once more: with fewer neighbours the last bits of a search may differ
-                        records = _restored(method, faces, mask, batch, asked.seed, str(log.path))
-                        log.append([record for record in records if record["face"] in missing])
-                    progress(f"{set_name} {method_name} {mask}", len(batch))
+        missing = {
+            Piece(set_name, name, mask, batch, str(log.path)): [i for i in batch if (mask, i) not in log.done]
+            for (set_name, name), log in logs.items()
+            for mask in asked.masks
+            for batch in asked.batches(len(data[set_name]))
+        }
+        # a whole batch once more where one face is missing: with fewer neighbours the last bits of a search may differ
+        found = iter(judged([piece for piece, faces in missing.items() if faces]))
+        for piece, faces in missing.items():
+            if faces:
+                logs[piece.data, piece.method].append([each for each in next(found) if each["face"] in faces])
+            progress(f"{piece.data} {piece.method} {piece.mask}", len(piece.batch))
 
 
 def files(methods: Iterable[str], data: Iterable[str], out: Path) -> dict[tuple[str, str], Path]:
@@ -174,22 +241,6 @@ def opened(
             stack.enter_context(to_itself(path))
             logs[set_name, method_name] = Log(path, header, list(map(digest, faces)))
         yield logs
-
-
-def _restored(
-    method: Method, faces: NDArray[np.uint8], mask: str, batch: range, seed: int, name: str
-) -> Iterator[Record]:
-    """Yields the records of a batch, once all of it is restored."""
-    seeds = [seed_of(seed, face) for face in batch]
-    truths = faces[batch.start : batch.stop] / 255
-    holes = np.stack([masks.draw(mask, truths.shape[1:3], each) for each in seeds])
-    start = time.perf_counter()
-    restored = method.restore(np.where(holes[..., None], 0, truths), holes, seeds)
-    seconds = (time.perf_counter() - start) / len(batch)
-    images = as_handed_over(restored, f"{name}: expected finite images under {mask}", batch) / 255
-    for face, image, truth, hole in zip(batch, images, truths, holes, strict=True):
-        figures = _rounded(quality(image, truth, hole))
-        yield {"mask": mask, "face": face, "pixels": digest(faces[face]), **figures, "seconds": float(f"{seconds:.3g}")}
 
 
 def as_handed_over(restored: NDArray[np.float64], expected: str, batch: range) -> NDArray[np.uint8]:

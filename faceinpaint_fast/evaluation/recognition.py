@@ -18,19 +18,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from faceinpaint_fast import masks
 from faceinpaint_fast.evaluation.identities import People
-from faceinpaint_fast.evaluation.methods import Method
-from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, as_handed_over, opened, seed_of
-from faceinpaint_fast.evaluation.recogniser import NAME, Recogniser
+from faceinpaint_fast.evaluation.methods import Choice, Method
+from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, Piece, as_handed_over, opened, seed_of
+from faceinpaint_fast.evaluation.recogniser import NAME, Recogniser, load
 from faceinpaint_fast.evaluation.results import RECOGNITION, Record, digest
+from faceinpaint_fast.framing import Framing
 
 DAMAGED, UNDAMAGED = "damaged", "undamaged"
 NO_HOLE = "none"  # the mask of what is undamaged
@@ -50,6 +53,46 @@ BOUNDS: Mapping[str, Method] = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Describer:
+    """Describes batches of people, damaged and restored: of each data set the faces (N, H, W, 3)."""
+
+    methods: Mapping[str, Method]
+    probes: Mapping[str, NDArray[np.uint8]]
+    recogniser: Recogniser
+    seed: int
+
+    def __call__(self, piece: Piece) -> NDArray[np.float64]:
+        """Returns descriptors (B, 128); ModelError for what is not finite."""
+        batch, faces = piece.batch, self.probes[piece.data][piece.batch.start : piece.batch.stop]
+        shape = (faces.shape[1], faces.shape[2])
+        seeds = [seed_of(self.seed, face) for face in batch]
+        none = piece.mask == NO_HOLE
+        holes = np.stack([np.zeros(shape, bool) if none else masks.draw(piece.mask, shape, s) for s in seeds])
+        restored = self.methods[piece.method].restore(np.where(holes[..., None], 0, faces / 255), holes, seeds)
+        return self.recogniser(as_handed_over(restored, f"recognise: expected finite images under {piece.mask}", batch))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Describing:
+    """What a `Describer` is made of by another process; size and framing are the faces'."""
+
+    choice: Choice
+    probes: Mapping[str, NDArray[np.uint8]]
+    seed: int
+    size: int
+    framing: Framing
+
+    def made(self, device: str) -> Describer:
+        """Returns one on a device."""
+        methods = {**BOUNDS, **self.choice.built(torch.device(device))}
+        return Describer(methods, self.probes, load(self.size, self.framing), self.seed)
+
+
+# has people described, in the order of the pieces
+Through = Callable[[Sequence[Piece]], Iterable[NDArray[np.float64]]]
+
+
 def recognise(
     asked: Evaluation,
     methods: Mapping[str, Method],
@@ -59,26 +102,45 @@ def recognise(
     recogniser: Recogniser,
     machine: Mapping[str, str],
     progress: Callable[[str, int], None] = lambda *_: None,
+    through: Through | None = None,
 ) -> None:
     """Measures every method on the people of every data set, but for what is in `out` already, a mask at a time.
 
-    `machine` goes into the headers; `progress` hears what was done, and to how many people.  Raises InputError, before
-    any work, if `out` cannot be written to or holds results of another kind, of other people or settings.
+    machine   goes into the headers
+    progress  hears what was done, and to how many people
+    through   has batches restored and described in their order, wherever; None: here, one after the other
+
+    Raises InputError, before any work, if `out` cannot be written to or holds results of another kind, of other people
+    or settings.
     """
     sets = {name: (those.probes, _said_of(those)) for name, those in people.items()}
+    probes = {name: those.probes for name, those in people.items()}
     galleries: dict[str, NDArray[np.float64]] = {}
+    described = through or partial(map, Describer(methods, probes, recogniser, asked.seed))
     with opened(asked, methods, sets, out, machine) as logs:
+        missing = {
+            (data, name, mask): [
+                Piece(data, name, mask, batch, str(log.path)) for batch in asked.batches(len(people[data]))
+            ]
+            for (data, name), log in logs.items()
+            for mask in masks_of(name, asked.masks)
+            if any((mask, i) not in log.done for i in range(len(people[data])))
+        }
+        found = iter(described([piece for pieces in missing.values() for piece in pieces]))
         for (data, name), log in logs.items():
             those = people[data]
             for mask in masks_of(name, asked.masks):
                 heard = partial(progress, f"{data} {name} {mask}")
-                if all((mask, i) in log.done for i in range(len(those))):
+                if (data, name, mask) not in missing:
                     heard(len(those))
                     continue
                 if data not in galleries:
                     galleries[data] = recogniser(those.gallery)
-                found = _described(asked, methods[name], mask, those.probes, recogniser, heard)
-                log.append(list(_records(mask, those, galleries[data], found)))
+                descriptors = []
+                for piece in missing[data, name, mask]:
+                    descriptors.append(next(found))
+                    heard(len(piece.batch))
+                log.append(list(_records(mask, those, galleries[data], np.concatenate(descriptors))))
 
 
 def masks_of(method: str, asked: Iterable[str]) -> tuple[str, ...]:
@@ -95,27 +157,6 @@ def _said_of(people: People) -> Record:
         "pictures": hashlib.sha256(pixels).hexdigest(),
         "recogniser": NAME,
     }
-
-
-def _described(
-    asked: Evaluation,
-    method: Method,
-    mask: str,
-    faces: NDArray[np.uint8],
-    recogniser: Recogniser,
-    progress: Callable[[int], None],
-) -> NDArray[np.float64]:
-    """Returns the descriptors (N, 128) of all faces, damaged under a mask and restored, a batch at a time."""
-    found = []
-    shape = (faces.shape[1], faces.shape[2])
-    for first in range(0, len(faces), asked.batch):
-        batch = range(first, min(first + asked.batch, len(faces)))
-        seeds = [seed_of(asked.seed, face) for face in batch]
-        holes = np.stack([np.zeros(shape, bool) if mask == NO_HOLE else masks.draw(mask, shape, s) for s in seeds])
-        restored = method.restore(np.where(holes[..., None], 0, faces[first : batch.stop] / 255), holes, seeds)
-        found.append(recogniser(as_handed_over(restored, f"recognise: expected finite images under {mask}", batch)))
-        progress(len(batch))
-    return np.concatenate(found)
 
 
 def _records(mask: str, people: People, gallery: NDArray[np.float64], found: NDArray[np.float64]) -> Iterable[Record]:

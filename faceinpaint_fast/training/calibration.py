@@ -5,7 +5,7 @@ s_min, s_max = mean -+ 3 std of SSIM, c_min, c_max the same of L1, over all pair
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -16,8 +16,11 @@ from torch import Tensor
 from faceinpaint_fast.config import Normalization
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.networks.dcgan import DCGANGenerator
+from faceinpaint_fast.networks.protocols import frozen, to_unit
 from faceinpaint_fast.ops import ssim
-from faceinpaint_fast.training.samples import samples_of
+from faceinpaint_fast.training.samples import codes_of
+
+Pairs = tuple[NDArray[np.float32], NDArray[np.float32]]  # SSIM and L1, each (images, samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,38 @@ class Calibration:
         return {"images": images, "samples": samples, "seed": self.seed} | figures | asdict(self.normalization)
 
 
-@torch.no_grad()
+class Comparison:
+    """Holds held-out images against the samples of codes."""
+
+    def __init__(self, generator: DCGANGenerator, images: NDArray[np.uint8], device: torch.device) -> None:
+        self._G, self._device = frozen(generator, device), device
+        self._held_out = torch.from_numpy(images).to(device).movedim(-1, 1).float() / 255
+
+    @torch.no_grad()
+    def __call__(self, codes: Tensor) -> Pairs:
+        """Returns SSIM and L1 of every pair, each (images, B): of codes (B, n)."""
+        drawn = to_unit(self._G(codes.to(self._device)))
+        similarities = torch.stack([ssim(drawn, image.expand_as(drawn)) for image in self._held_out])
+        distances = torch.cdist(self._held_out.flatten(1), drawn.flatten(1), p=1)
+        return similarities.cpu().numpy(), distances.cpu().numpy()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparing:
+    """What a `Comparison` is made of, by this process or by another: G on the CPU, and held-out images (N, H, W, 3)."""
+
+    generator: DCGANGenerator
+    images: NDArray[np.uint8]
+
+    def made(self, device: str | torch.device) -> Comparison:
+        """Returns one on a device."""
+        return Comparison(self.generator, self.images, torch.device(device))
+
+
+# has images compared with the samples of codes, batches (B, n) in their order
+Through = Callable[[Comparing, Sequence[Tensor]], Iterable[Pairs]]
+
+
 def calibrate(
     generator: DCGANGenerator,
     images: NDArray[np.uint8],
@@ -60,20 +94,19 @@ def calibrate(
     seed: int = 0,
     device: torch.device,
     progress: Callable[[int], None] = lambda _: None,
+    through: Through | None = None,
 ) -> Calibration:
-    """Compares held-out images (N, H, W, 3) with samples of G; `progress` hears how many samples are done."""
+    """Compares held-out images (N, H, W, 3) with samples of G.
+
+    progress  hears how many samples are done
+    through   has them compared, wherever; None: here, on the device
+    """
     if samples < 1:
         raise InputError(f"samples: expected >= 1, got {samples}")
-    held_out = torch.from_numpy(images).to(device).movedim(-1, 1).float() / 255
-    similarities, distances = [], []
-    done = 0
-    for drawn in samples_of(generator, samples, seed, device):
-        similarities.append(torch.stack([_against(image, drawn) for image in held_out]).cpu())
-        distances.append(torch.cdist(held_out.flatten(1), drawn.flatten(1), p=1).cpu())
-        done += len(drawn)
-        progress(done)
-    return Calibration(torch.cat(similarities, dim=1).numpy(), torch.cat(distances, dim=1).numpy(), seed)
-
-
-def _against(image: Tensor, drawn: Tensor) -> Tensor:
-    return ssim(drawn, image.expand_as(drawn))
+    comparing, codes = Comparing(generator, images), [*codes_of(generator.latent_size, samples, seed)]
+    found: list[Pairs] = []
+    for pairs in map(comparing.made(device), codes) if through is None else through(comparing, codes):
+        found.append(pairs)
+        progress(sum(distances.shape[1] for _, distances in found))
+    similarities, distances = zip(*found, strict=True)
+    return Calibration(np.concatenate(similarities, axis=1), np.concatenate(distances, axis=1), seed)

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from faceinpaint_fast import InpaintConfig, Inpainter
+from faceinpaint_fast.cluster.crew import Crew
 from faceinpaint_fast.cluster.run import restore_on_ray
+from faceinpaint_fast.folders import photographs
 from faceinpaint_fast.folders.plan import Plan, Task
 from faceinpaint_fast.folders.run import restore_folder
 from faceinpaint_fast.models import load_model
@@ -74,7 +76,9 @@ def restore(plan, small_model, config):
         if here:
             inpainter = Inpainter.of(model, config=chosen, device="cpu")
             settings = {"detector": None, "mirror": "auto"}
-            return restore_folder(plan(**asked), inpainter, settings=settings, **(heard or {}))
-        return restore_on_ray(plan(**asked), model, config=chosen, workers=workers, device="cpu", **(heard or {}))
+            whole = photographs.of(inpainter, model.config.framing, **settings)
+            return restore_folder(plan(**asked), inpainter, photographs=whole, settings=settings, **(heard or {}))
+        crew = Crew(workers=workers, device="cpu")
+        return restore_on_ray(plan(**asked), model, crew, config=chosen, **(heard or {}))
 
     return restore_it

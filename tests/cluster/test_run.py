@@ -9,12 +9,13 @@ import tarfile
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
-from faceinpaint_fast import InputError, ModelError
+from faceinpaint_fast import ModelError
 from faceinpaint_fast.cli.main import main
 from faceinpaint_fast.cluster import run
 from faceinpaint_fast.folders.manifest import PARTS, Part
-from faceinpaint_fast.models import load_model
+from faceinpaint_fast.images import write_image
 
 # iterations, with which a picture takes long beside what Ray takes to tell of it: its process goes on meanwhile
 SLOW = 200
@@ -39,28 +40,29 @@ def counted(summary):
 
 
 def test_the_bits_and_the_lines_are_those_of_one_process(images, restore, tmp_path):
-    """Broken pictures and one of another size among them; what is finished is so for both."""
-    broken = [images / "bad.png", images / "sub" / "empty.jpg", images / "large.png"]
+    """Broken pictures among them, and photographs with a face and without; what is finished is so for both."""
+    write_image(images / "photo.png", data.astronaut()[:260, 110:340])
+    broken = [images / "bad.png", images / "sub" / "empty.jpg", images / "grey.png"]
     broken[0].write_bytes(b"words")
     broken[1].touch()
     Image.fromarray(np.full((65, 64), 9, np.uint8)).save(broken[2])
     begun, heard = [], []
     hearing = {"on_begin": lambda *counts: begun.append(counts), "on_done": heard.append}
-    assert counted(restore(out="ray", workers=2, heard=hearing)) == (12, 0, 3, 0)
-    assert counted(restore(out="alone", here=True)) == (12, 0, 3, 0)
+    assert counted(restore(out="ray", workers=2, heard=hearing)) == (13, 0, 3, 0)
+    assert counted(restore(out="alone", here=True)) == (13, 0, 3, 0)
     ray, here = lines(tmp_path / "ray"), lines(tmp_path / "alone")
-    assert begun == [(15, 0)]
+    assert begun == [(16, 0)]
     assert sorted(line["output"] for line in heard) == sorted(ray)
-    # there is a Restorer on Ray, and none was given here
-    assert ray.pop("large.png")["error"] != here.pop("large.png")["error"]
     assert ray == here
+    assert ray["photo.png"]["faces"] == 1
+    assert {name for name, line in ray.items() if line["error"]} == {"bad.png", "grey.png", "sub/empty.png"}
     assert written(tmp_path / "ray") == written(tmp_path / "alone")
     assert [*(tmp_path / "ray").glob(".*")] == []
     for path in broken:
         path.unlink()
-    assert counted(restore(out="ray")) == (0, 12, 0, 0)
-    assert counted(restore(out="ray", here=True)) == (0, 12, 0, 0)
-    assert counted(restore(out="alone")) == (0, 12, 0, 0)
+    assert counted(restore(out="ray")) == (0, 13, 0, 0)
+    assert counted(restore(out="ray", here=True)) == (0, 13, 0, 0)
+    assert counted(restore(out="alone")) == (0, 13, 0, 0)
 
 
 def test_the_command_reads_tar_files_where_they_lie(images, restore, tmp_path, small_model, monkeypatch, capsys):
@@ -119,34 +121,21 @@ def test_what_a_command_that_was_killed_left_is_taken_in(restore, tmp_path, engi
     assert not (out / PARTS).exists()
 
 
-def test_a_process_that_cannot_make_its_engine_is_an_error_in_a_line(restore, monkeypatch):
-    class NoWorker:
+def test_a_process_that_cannot_make_its_engine_is_an_error_in_a_line(restore, tmp_path, monkeypatch):
+    class NoRecipe:
         """One that goes to other processes as it is, as they could not import it."""
 
-        def __init__(self, _recipe):
+        def __init__(self, **_):
+            pass
+
+        def made(self, _device):
             raise ValueError("no such weights")
 
-        def __call__(self, row):
-            return row
-
-    monkeypatch.setattr(run, "Worker", NoWorker)
-    expected = r"^ray: expected processes that restore, got one that cannot: ValueError: no such weights$"
+    monkeypatch.setattr(run, "Recipe", NoRecipe)
+    expected = r"^ray: expected processes that do the work, got one that cannot: ValueError: no such weights$"
     with pytest.raises(ModelError, match=expected):
         restore()
-
-
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ({"device": "tpu"}, "device: expected auto, cpu or cuda on a cluster, got 'tpu'"),
-        ({"device": "cuda"}, "device: expected a cluster with a GPU, got one without"),
-        ({"threads": 0}, "threads: expected an integer >= 1, got 0"),
-        ({"workers": 0}, "workers: expected an integer >= 1, got 0"),
-    ],
-)
-def test_what_is_asked_is_checked(plan, small_model, config, asked, message):
-    with pytest.raises(InputError, match=message):
-        run.restore_on_ray(plan(), load_model(small_model), config=config, **asked)
+    assert not (tmp_path / "out" / PARTS).exists()
 
 
 @pytest.mark.parametrize(("count", "workers", "sizes"), [(0, 2, []), (9, 1, [4, 4, 1]), (9, 9, [2, 2, 2, 2, 1])])

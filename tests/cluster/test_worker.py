@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import pickle
-
 import pytest
 
-from faceinpaint_fast.cluster.worker import ENDED, TRIES, Recipe, Worker
+from faceinpaint_fast.cluster.worker import ENDED, TRIES, Done, Recipe
 from faceinpaint_fast.folders import engine
 from faceinpaint_fast.folders.manifest import PARTS, Manifest, Part
 from faceinpaint_fast.models import load_model
@@ -21,10 +18,9 @@ def work(plan, small_model, config, tmp_path):
     (tmp_path / "out" / ".lock").touch()
     parts = Part.prepare(tmp_path / "out")
     recipe = Recipe(
-        task=planned.task, model=load_model(small_model), config=config, device="cpu", threads=1, detector=None,
-        mirror="auto", folder=tmp_path, parts=parts,
-    )  # fmt: skip
-    return Worker(recipe), planned.items, {"piece": 3, "pictures": pickle.dumps([(i, "key") for i in planned.items])}
+        task=planned.task, model=load_model(small_model), config=config, detector=None, mirror="auto", parts=parts
+    )
+    return recipe.made("cpu"), planned.items, (3, [(item, "key") for item in planned.items])
 
 
 @pytest.fixture
@@ -47,7 +43,7 @@ def taken(tmp_path, place):
 
 def test_a_piece_is_restored_and_has_its_lines(work, taken, place, tmp_path):
     worker, items, piece = work
-    assert worker(piece) == {"piece": 3, "full": "", "told": "[]", "warned": "[]"}
+    assert worker(piece) == Done(piece=3, full=None, told=[])
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
     assert len(written) == 12
     # begun with again, there is nothing to do
@@ -63,7 +59,7 @@ def test_a_piece_is_restored_and_has_its_lines(work, taken, place, tmp_path):
 
 def test_what_is_to_be_told_is_told_once(work, monkeypatch):
     """A batch that memory is too small for, and metadata that cannot be read."""
-    worker, _, piece = work
+    worker, _, (number, pictures) = work
     faces = engine.Engine._faces
 
     def scarce(self, damaged):
@@ -72,9 +68,8 @@ def test_what_is_to_be_told_is_told_once(work, monkeypatch):
         return faces(self, damaged)
 
     monkeypatch.setattr(engine.Engine, "_faces", scarce)
-    found = worker(piece)
-    assert json.loads(found["told"]) == ["out of memory with 2 pictures at a time: 1 from now on"]
-    assert json.loads(worker({**piece, "piece": 4})["told"]) == []
+    assert worker((number, pictures)).told == ["out of memory with 2 pictures at a time: 1 from now on"]
+    assert worker((4, pictures)).told == []
 
 
 def test_a_picture_that_ends_processes_is_found_and_costs_no_other(work, taken, monkeypatch):
@@ -90,7 +85,7 @@ def test_a_picture_that_ends_processes_is_found_and_costs_no_other(work, taken, 
     for _ in range(TRIES + 1):
         with pytest.raises(SystemExit):
             worker(piece)
-    assert worker(piece)["full"] == ""
+    assert worker(piece).full is None
     found = taken()
     assert len(found) == 12
     assert {name: line["error"] for name, line in found.items() if line["error"]} == {str(items[5].output): ENDED}
@@ -99,8 +94,8 @@ def test_a_picture_that_ends_processes_is_found_and_costs_no_other(work, taken, 
 def test_a_folder_that_is_not_there_is_told(work, place, tmp_path):
     worker, _, piece = work
     (tmp_path / "out" / ".lock").unlink()
-    assert worker(piece)["full"].startswith(f"{tmp_path}/out: expected a folder that every process sees, on every")
+    assert worker(piece).full.startswith(f"{tmp_path}/out: expected a folder that every process sees, on every")
     (tmp_path / "out" / ".lock").touch()
     place().rmdir()
-    assert "No such file" in worker(piece)["full"]
+    assert "No such file" in worker(piece).full
     assert [*(tmp_path / "out").rglob("*.png")] == []

@@ -5,22 +5,25 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import pickle
 import re
 import shutil
 import tarfile
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 
 from faceinpaint_fast import InputError, ModelError, masks
 from faceinpaint_fast.evaluation import protocol
-from faceinpaint_fast.evaluation.methods import Method
+from faceinpaint_fast.evaluation.methods import Choice, Method
 from faceinpaint_fast.evaluation.metrics import Quality, quality
-from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, data_sets, evaluate, seed_of
+from faceinpaint_fast.evaluation.protocol import MASKS, Evaluation, Judging, data_sets, evaluate, seed_of
 from faceinpaint_fast.evaluation.results import read
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import write_image
+from faceinpaint_fast.models import load_model, save_model
 
 ASKED = Evaluation(masks=("left", "drop-80"), seed=5, batch=2)
 MACHINE = {"python": "3"}
@@ -87,6 +90,41 @@ def test_every_method_gets_the_same_holes_a_batch_at_a_time(faces, tmp_path):
     expected = [(f"heads one {mask}", count) for mask in ASKED.masks for count in (2, 2, 1)]
     assert heard[: len(expected)] == expected
     assert sum(count for _, count in heard) == 20
+
+
+def test_another_process_can_judge_what_it_is_handed(generator, discriminator, faces, tmp_path):
+    """Pickled with its networks, and the records those of methods that were built here, in their order."""
+    save_model(tmp_path / "model", generator, discriminator, framing=CELEBA_108, training={})
+    choice = Choice(
+        names={"ours": "over-z", "harmonic": "harmonic"},
+        model=load_model(tmp_path / "model"),
+        precision="fp32",
+        settings={"iterations": "2"},
+    )
+    data, methods = {"heads": faces[:3]}, choice.built(torch.device("cpu"))
+    assert [*methods] == ["ours", "harmonic"]
+    assert methods["ours"].config["iterations"] == 2
+    judging = pickle.dumps(Judging(choice, data, ASKED.seed))
+    handed = []
+
+    def through(pieces):
+        judge = pickle.loads(judging).made("cpu")
+        for piece in pieces:
+            handed.append(pickle.loads(pickle.dumps(piece)))
+            yield judge(handed[-1])
+
+    evaluate(ASKED, methods, data, tmp_path / "there", machine=MACHINE, through=through)
+    assert [(piece.method, piece.mask, piece.batch) for piece in handed] == [
+        (name, mask, batch) for name in methods for mask in ASKED.masks for batch in (range(2), range(2, 3))
+    ]
+    evaluate(ASKED, methods, data, tmp_path / "here", machine=MACHINE)
+    for name in methods:
+        found = [lines(tmp_path / where / "heads" / f"{name}.jsonl") for where in ("there", "here")]
+        assert found[0] == found[1]
+        assert len(found[0]) == 1 + 2 * 3
+    # nothing is handed out that is there already
+    evaluate(ASKED, methods, data, tmp_path / "there", machine=MACHINE, through=through)
+    assert len(handed) == 8
 
 
 def test_holes_differ_from_face_to_face_and_grow_with_the_share_dropped():

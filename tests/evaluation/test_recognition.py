@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from faceinpaint_fast import InputError, ModelError, masks
 from faceinpaint_fast.evaluation import recognition
 from faceinpaint_fast.evaluation.identities import People
-from faceinpaint_fast.evaluation.methods import Method
+from faceinpaint_fast.evaluation.methods import Choice, Method
 from faceinpaint_fast.evaluation.protocol import Evaluation, seed_of
-from faceinpaint_fast.evaluation.recognition import BOUNDS, RECOGNISED, masks_of, recognise
+from faceinpaint_fast.evaluation.recognition import BOUNDS, RECOGNISED, Describing, masks_of, recognise
 from faceinpaint_fast.evaluation.results import digest, read
+from faceinpaint_fast.framing import CELEBA_108
+from faceinpaint_fast.models import load_model, save_model
 
 ASKED = Evaluation(masks=("left", "drop-80"), seed=5, batch=3)
 N = 8
@@ -66,6 +70,28 @@ def test_distances_and_ranks_by_hand(people, tmp_path):
         *((f"heads damaged {mask}", count) for mask in ASKED.masks for count in (3, 3, 2)),
         *(("heads undamaged none", count) for count in (3, 3, 2)),
     ]
+
+
+def test_another_process_can_describe_what_it_is_handed(people, tmp_path, generator, discriminator, monkeypatch):
+    monkeypatch.setattr(recognition, "load", lambda size, framing: (size, framing) == (64, CELEBA_108) and describe)
+    save_model(tmp_path / "model", generator, discriminator, framing=CELEBA_108, training={})
+    choice = Choice(names={"flat": "harmonic"}, model=load_model(tmp_path / "model"), precision="fp32")
+    methods = {**BOUNDS, **choice.built(torch.device("cpu"))}
+    describing = pickle.dumps(Describing(choice, {"heads": people.probes}, ASKED.seed, 64, CELEBA_108))
+    handed = []
+
+    def through(pieces):
+        describer = pickle.loads(describing).made("cpu")
+        for piece in pieces:
+            handed.append(piece)
+            yield describer(piece)
+
+    found = measured(people, tmp_path / "there", methods, through=through)
+    assert found == measured(people, tmp_path / "here", methods)
+    # eight people in threes, under two masks, the undamaged under none
+    assert len(handed) == 3 * (2 + 1 + 2)
+    assert measured(people, tmp_path / "there", methods, through=through) == found
+    assert len(handed) == 15
 
 
 def test_a_method_sees_no_more_than_the_known_pixels(people, tmp_path):

@@ -254,3 +254,50 @@ def two_machines():
     finally:
         if machines is not None:
             machines.end()
+
+
+class Nodes:
+    """A Ray cluster on this machine: a node that restores nothing, and two that have a processor each."""
+
+    def __init__(self):
+        from ray.cluster_utils import Cluster
+
+        memory = {"object_store_memory": 2**27}
+        self._cluster = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **memory}
+        )
+        self._asked = {"num_cpus": 1, "wait": False, **memory}
+        self.raylets = [self._add() for _ in range(WORKERS)]
+        self.address = self._cluster.address
+
+    def restoring(self):
+        """Returns those whose processes restore, by the numbers of their raylets."""
+        return [
+            number
+            for number in self.raylets
+            if any(name.startswith("ray::MapWorker") for _, name in descendants(number))
+        ]
+
+    def replace(self, number):
+        """Kills a node's raylet, without which all that it has started ends; another node takes its place."""
+        kill(number)
+        self.raylets[self.raylets.index(number)] = self._add()
+
+    def end(self):
+        for number in self.raylets:
+            for each, _ in [*descendants(number), (number, "")]:
+                kill(each)
+        self._cluster.shutdown()
+
+    def _add(self):
+        return self._cluster.add_node(**self._asked).all_processes["raylet"][0].process.pid
+
+
+@pytest.fixture
+def nodes(monkeypatch):
+    pytest.importorskip("ray", reason="ray is not installed")
+    for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness"):
+        monkeypatch.setenv(name, ENVIRONMENT[name])
+    nodes = Nodes()
+    yield nodes
+    nodes.end()

@@ -24,8 +24,17 @@ def wait_for(what, seconds=300):
         time.sleep(0.02)
 
 
+def check_all_are_done(run, disk, size):
+    """A run ends well: every picture has one line, and can be read."""
+    assert run.wait() == 0, run.said
+    found = disk.lines(run.out)
+    assert len(found) == size.pictures
+    assert {line["error"] for line in found.values()} == {None}
+    assert disk.readable(run.out).keys() == found.keys()
+    assert [*run.out.glob(".*")] == []
+
+
 def test_processes_that_restore_are_killed_20_times(album, batch, disk, size):
-    """Every picture has one line, and can be read."""
     rng, run, killed = random.Random(1), batch(album), 0
     for done in sorted(rng.sample(range(1, size.pictures * 7 // 8), size.kills)):
         # they come back before the next one is killed
@@ -33,13 +42,20 @@ def test_processes_that_restore_are_killed_20_times(album, batch, disk, size):
         assert run.running(), run.said
         disk.kill(rng.choice(run.workers()))
         killed += 1
-    assert run.wait() == 0, run.said
     assert killed == size.kills
-    found = disk.lines(run.out)
-    assert len(found) == size.pictures
-    assert {line["error"] for line in found.values()} == {None}
-    assert disk.readable(run.out).keys() == found.keys()
-    assert [*run.out.glob(".*")] == []
+    check_all_are_done(run, disk, size)
+
+
+def test_nodes_are_killed_20_times(album, batch, disk, size, nodes):
+    """Two of a cluster, each with a process that restores; another comes in the place of the one that is killed."""
+    rng, run, killed = random.Random(4), batch(album, "--address", nodes.address), 0
+    for done in sorted(rng.sample(range(1, size.pictures * 7 // 8), size.kills)):
+        wait_for(lambda done=done: not run.running() or (len(disk.told(run.out)) >= done and nodes.restoring()))
+        assert run.running(), run.said
+        nodes.replace(rng.choice(nodes.restoring()))
+        killed += 1
+    assert killed == size.kills
+    check_all_are_done(run, disk, size)
 
 
 def test_the_driver_is_killed_at_10_moments(album, batch, disk, size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -114,6 +115,22 @@ def test_a_generator_in_training_is_used_in_eval_mode_and_left_in_training(gener
     assert generator.training
     assert all(parameter.requires_grad for parameter in generator.parameters())
     assert torch.equal(generator.layers[1].running_mean, statistics)
+
+
+def test_another_process_can_compare_what_it_is_handed(generator, images):
+    handed = []
+
+    def through(comparing, codes):
+        comparison = pickle.loads(pickle.dumps(comparing)).made("cpu")
+        handed.extend(codes)
+        return map(comparison, codes)
+
+    here = calibrate(generator, images, samples=130, seed=3, device=CPU)
+    there = calibrate(generator, images, samples=130, seed=3, device=torch.device("meta"), through=through)
+    assert [len(codes) for codes in handed] == [64, 64, 2]
+    assert_array_equal(there.ssim, here.ssim)
+    assert_array_equal(there.l1, here.l1)
+    assert there.seed == 3
 
 
 def test_too_few_to_spread(generator, images):
