@@ -13,7 +13,7 @@ LEVELS ?=
 COMMA := ,
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many sanitize durations docs lint bench blend wasm page gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many test-offline sanitize durations docs lint bench blend wasm page gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -55,6 +55,11 @@ test-load: $(READY)
 # calls of the compiled functions: half an hour; as root there are more of them
 test-faults: $(READY)
 	$(BIN)/python -m pytest tests/faults --share $(SHARE)
+
+# the tests in a network of their own, which has a loopback and no route to anywhere: Linux
+OF ?= tests
+test-offline: $(READY)
+	unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest $(OF)
 
 # memory of a folder restored on Ray, on 100,000 faces
 test-many: $(READY)
