@@ -128,8 +128,11 @@ class Pool:
                 yield found
         except RayError as error:
             # the last line of the trace that it comes with
-            said = str(error).strip().splitlines()[-1]
-            raise ModelError(f"ray: expected processes that do the work, got one that cannot: {said}") from error
+            raise _unable(str(error).strip().splitlines()[-1]) from error
+
+
+def _unable(said: str) -> ModelError:
+    return ModelError(f"ray: expected processes that do the work, got one that cannot: {said}")
 
 
 class Member:
@@ -146,15 +149,19 @@ class Member:
         self._does = recipe.made(device)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what comes of a piece, or its error if that is one of ours, and what was warned of."""
+        """Returns what comes of a piece, or its error, and what was warned of.
+
+        Errors are values: of one that is raised here Ray would tell as of one of its own.
+        """
         found: Any
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
                 found = self._does(pickle.loads(row["piece"]))
             except (InputError, ModelError) as error:
-                # as a value: what is raised here Ray would wrap, and would try again elsewhere
                 found = error.with_traceback(None)
+            except Exception as error:
+                found = _unable(f"{type(error).__name__}: {error}")
         return {"done": pickle.dumps((found, [*dict.fromkeys(str(warning.message) for warning in caught)]))}
 
 
