@@ -50,7 +50,8 @@ class Stored:
     def open(self) -> BytesIO:
         """Returns its content, which is read from the file at once, and nothing else of it."""
         files, path = _reached(self.address)
-        return BytesIO(files.cat_file(path, self.start, self.start + self.size))
+        # by name: s3fs has the version of a file in the place where others have the first byte
+        return BytesIO(files.cat_file(path, start=self.start, end=self.start + self.size))
 
 
 Where = Path | Stored
