@@ -100,7 +100,7 @@ class _Course:
         """Takes the lines of pieces that were begun with."""
         for piece in [*self._left]:
             self._take(piece)
-        Part.clear(self._parts)
+        Part.clear(self._parts, needed=self.restored + self.failed < len(self._folder.todo))
 
     def _hear(self, done: Done) -> None:
         # as one process would have told it

@@ -150,10 +150,16 @@ class Part:
         return place
 
     @staticmethod
-    def clear(place: Path) -> None:
-        """Removes the place of parts, unless there is still one to be taken in."""
+    def clear(place: Path, *, needed: bool) -> None:
+        """Removes the place of parts; where they are needed, unless there is still one to be taken in.
+
+        They are not once each picture has its line: what is left then is of processes that were taken for dead.
+        """
+        if not needed:
+            shutil.rmtree(place, ignore_errors=True)
         with suppress(OSError):
             place.rmdir()
+        with suppress(OSError):
             place.parent.rmdir()
 
     @staticmethod

@@ -53,7 +53,7 @@ def test_a_piece_is_restored_and_has_its_lines(work, taken, place, tmp_path):
     assert found.keys() == {str(item.output) for item in items}
     assert {line["error"] for line in found.values()} == {None}
     assert [*place().iterdir()] == []
-    Part.clear(place())
+    Part.clear(place(), needed=True)
     assert not (tmp_path / "out" / PARTS).exists()
 
 

@@ -137,7 +137,7 @@ def test_parts_are_taken_in_one_line_a_picture(items, out):
     assert {line["input"] for line in Part.taken(place, 1, found)} == {"a.png", "b.png"}
     assert len(found.path.read_text().splitlines()) == 2
     # of another piece, and not taken in yet
-    Part.clear(place)
+    Part.clear(place, needed=True)
     assert [path.name.partition("-")[0] for path in place.iterdir()] == ["11"]
 
 
@@ -155,7 +155,21 @@ def test_what_is_left_in_parts_counts_and_a_run_that_died_adds_no_more(items, ma
     with pytest.raises(FileNotFoundError):
         part.add(record_of(items[1], "key"))
     assert [*place.iterdir()] == []
-    Part.clear(place)
+    Part.clear(place, needed=True)
+    assert not (out / PARTS).exists()
+
+
+def test_what_a_process_that_was_taken_for_dead_leaves_is_cleared_once_nobody_needs_it(out):
+    place = Part.prepare(out)
+    late = Part(place, 1)
+    Part.clear(place, needed=True)
+    assert [*place.iterdir()] != []
+    Part.clear(place, needed=False)
+    assert not (out / PARTS).exists()
+    with pytest.raises(FileNotFoundError):
+        late.add({"output": "a.png"})
+    with pytest.raises(FileNotFoundError):
+        Part(place, 1)
     assert not (out / PARTS).exists()
 
 
