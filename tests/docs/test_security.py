@@ -30,7 +30,7 @@ CONNECTS = {
 }
 SERVES = {"service", "cluster"}
 # the first looks whether there is a Ray before what takes time
-ASK = {Path("cli/batch.py"), Path("folders/sources.py")}
+ASK = {Path("cli/engine.py"), Path("folders/sources.py")}
 
 
 def imported(text):
