@@ -39,6 +39,7 @@ OVERVIEW = "an overview: each command has its own test in tests/cli, and its opt
 MINUTES = "takes minutes: tests/export/test_package.py exports a small model, builds examples/cpp as told, and runs it"
 DATA = "needs photographs of people, which are not the project's to hand on"
 EXAMPLES = "exports a model, compiles and installs: tests/test_examples_onnx.py does, with a small model"
+RAY = "starts Ray: tests/cluster/test_commands.py does"
 PROCESSES = "starts as many processes as there are GPUs: tests/training/test_ranks.py starts two"
 PAGE = "compiles to wasm and exports a model, as tests/e2e/test_page_alone.py does"
 HOURS = "takes hours, and thousands of faces"
@@ -73,6 +74,7 @@ NOT_RUN = {
     ("docs/tutorials/training.md", "python -m pip install '.[cli,photo,train]'"): INSTALLS,
     ("docs/how-to/several-processes.md", "torchrun --nproc-per-node 8 -m faceinpaint_fast.training train faces/ "
      "--out model --batch 512"): PROCESSES,
+    ("docs/how-to/several-processes.md", "faceinpaint evaluate FACES... --out RESULTS --engine ray"): RAY,
     ("docs/tutorials/training.md", "faceinpaint train faces/ --out model --images 900000 --plot losses.png"): HOURS,
     ("docs/tutorials/training.md", "faceinpaint train faces/ --out model --from faces64 --images 100000"): HOURS,
     ("docs/tutorials/cpp.md", "faceinpaint export faces64 -o inpaint.pt2"): MINUTES,
