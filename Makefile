@@ -19,8 +19,9 @@ demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
 
 # by as many processes as there are cores, four at most, a file by one of them
+SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(SPREAD)
 
 # without what tests/durations.json has as slow; it says which tests these are
 test-fast: $(READY)
@@ -59,7 +60,7 @@ test-faults: $(READY)
 # the tests in a network of their own, which has a loopback and no route to anywhere: Linux
 OF ?= tests
 test-offline: $(READY)
-	unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest $(OF)
+	unshare --map-root-user --net sh -c 'ip link set lo up && exec "$$@"' - $(BIN)/python -m pytest $(SPREAD) $(OF)
 
 # memory of a folder restored on Ray, on 100,000 faces
 test-many: $(READY)
