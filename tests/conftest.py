@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -112,6 +113,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         told = {name: before[name] for name in before if _file(name) not in ran and (root / _file(name)).exists()}
         told |= {name: round(taken, 1) for name, taken in seconds.items() if taken >= RECORDED}
         DURATIONS.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+
+
+@pytest.fixture
+def faceinpaint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line: (exit status, stdout, stderr)."""
+
+    # it is no part of what most tests need
+    from faceinpaint_fast.cli.main import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["faceinpaint", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return exit_.value.code or 0, out, err
+
+    return run
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -12,27 +11,12 @@ from PIL import Image
 from skimage import data, transform
 
 from faceinpaint_fast import InpaintConfig, Inpainter
-from faceinpaint_fast.cli.main import main
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.images import write_image
 from faceinpaint_fast.models import save_model
 
 # what is said of a first picture of the tests' faces
 TAKEN = r"faceinpaint: .*/\d\.png: 64x64 pixels, taken as they are"
-
-
-@pytest.fixture
-def faceinpaint(monkeypatch, capsys):
-    """Run the command line: (exit status, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["faceinpaint", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = capsys.readouterr()
-        return exit_.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture
