@@ -145,7 +145,11 @@ def test_a_new_file_has_the_rights_of_any_other(tmp_path):
 def test_a_file_keeps_its_owner(tmp_path):
     path = tmp_path / "theirs"
     path.write_bytes(b"old")
-    os.chown(path, 12345, 54321)
+    try:
+        os.chown(path, 12345, 54321)
+    except OSError as error:
+        # root of a namespace that knows no other users
+        pytest.skip(f"files are not given away here: {error}")
     put(path, b"new")
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)
 
