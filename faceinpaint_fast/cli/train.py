@@ -213,6 +213,7 @@ def fine_tune(
     from faceinpaint_fast.training import fine_tuning
 
     with _joined(device) as place:
+        _check_model_places(out, "encoder.safetensors")
         begin = load_model(model)
         config = fine_tuning.FineTuningConfig(
             origin=begin.config.sha256["generator"],
@@ -225,7 +226,6 @@ def fine_tune(
             precision=_precision(precision, place),
             seed=seed,
         )
-        _check_model_places(out, "encoder.safetensors")
         asked = geometry(begin.config, size, crop)
         with run_shown(images, out / "training" / "log.jsonl") as (bar, heard):
             faces = _read_faces(bar, data, *asked, on_error)

@@ -117,10 +117,10 @@ class Frame:
         )
 
 
-def lattice(shape: Sequence[int], step: int = 1) -> NDArray[np.float64]:
-    """Returns the (x, y) of every pixel of a picture (H, W), or of every so many: (H, W, 2)."""
+def lattice(shape: Sequence[int]) -> NDArray[np.float64]:
+    """Returns the (x, y) of every pixel of a picture (H, W): (H, W, 2)."""
     height, width = shape[:2]
-    return np.stack(np.meshgrid(np.arange(0, width, step), np.arange(0, height, step)), axis=-1).astype(np.float64)
+    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
 
 
 def window_around(points: Floats, margin: float, shape: Sequence[int]) -> Window:

@@ -32,7 +32,16 @@ from faceinpaint_fast.networks.protocols import frozen, to_unit, visible
 from faceinpaint_fast.search.networks import Networks
 from faceinpaint_fast.training import ranks
 from faceinpaint_fast.training.offset import met
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, learning, lying, run
+from faceinpaint_fast.training.run import (
+    STATE,
+    autocast,
+    batch_of_step,
+    check_config,
+    check_faces,
+    learning,
+    lying,
+    run,
+)
 
 SIDES = get_args(masks.Side)
 # how often a hole is the centre, a half, beyond a line, a rectangle, strokes, lone pixels: halves hide the most
@@ -178,7 +187,7 @@ class Amortisation:
         rng = np.random.default_rng((self.config.seed, 0, self.step))
         images = self._images(rng)
         known = random_known(rng, self.config.batch, self._mine, images)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+        with autocast(self.device, self.config.precision):
             z = self.encoder(visible(images, known).contiguous(memory_format=torch.channels_last))
         z = z.float()
         x, pull = self.networks.generator(z.detach())

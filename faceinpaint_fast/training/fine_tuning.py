@@ -12,7 +12,6 @@ VAE/GAN, which is its GAN's generator (Larsen et al. 2016).
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from faceinpaint_fast.checks import expect_number, expect_positive
@@ -31,8 +29,17 @@ from faceinpaint_fast.networks.dcgan import DCGANEncoder, DCGANGenerator
 from faceinpaint_fast.networks.protocols import to_signed, to_unit, visible
 from faceinpaint_fast.training import ranks
 from faceinpaint_fast.training.encoder import loss_of, misaligned_by, random_known, stretched, unstretched
-from faceinpaint_fast.training.game import check_new
-from faceinpaint_fast.training.run import batch_of_step, check_config, check_faces, learning, lying, moved, run
+from faceinpaint_fast.training.game import check_new, loss_of_d, loss_of_g
+from faceinpaint_fast.training.run import (
+    autocast,
+    batch_of_step,
+    check_config,
+    check_faces,
+    learning,
+    lying,
+    moved,
+    run,
+)
 
 PERIOD = 3  # steps of which one shows D what G draws of random codes, the others what is restored
 FASTER = 4  # times the rate of G and D is the encoder's
@@ -115,7 +122,7 @@ class FineTuning:
         if config.misaligned:
             images = misaligned_by(rng, config.batch, self._mine, images)
         known = random_known(rng, config.batch, self._mine, images)
-        with self._autocast():
+        with autocast(self.device, self.config.precision):
             z = self.encoder(visible(images, known).contiguous(memory_format=torch.channels_last))
             generated = self.G(z.float())
         restored = loss_of(to_unit(generated.float()), images, known).mean()
@@ -124,13 +131,13 @@ class FineTuning:
             drawn = generated
             if self.step % PERIOD == 0:
                 codes = rng.standard_normal((config.batch, self.G.latent_size), dtype=np.float32)
-                with self._autocast():
+                with autocast(self.device, self.config.precision):
                     drawn = self.G(moved(codes[self._mine], self.device))
             loss_d = self._told_apart(to_signed(images), drawn.detach())
             self.D.requires_grad_(False)
-            with self._autocast():
+            with autocast(self.device, self.config.precision):
                 on_drawn = self.D(drawn)
-            loss = restored + config.game * softplus(-on_drawn.float()).mean()
+            loss = restored + config.game * loss_of_g(on_drawn)
             self.D.requires_grad_(True)
         self._descend(loss, {self.G: self.adam_G, self.encoder: self.adam_encoder})
         self.average_G.update_parameters(self.G)
@@ -140,10 +147,9 @@ class FineTuning:
 
     def _told_apart(self, real: Tensor, drawn: Tensor) -> Tensor:
         """Does a step of D, Eq. 1; returns its loss."""
-        with self._autocast():
+        with autocast(self.device, self.config.precision):
             on_real, on_drawn = self.D(real), self.D(drawn)
-        # -log D(x) - log(1 - D(T)), of logits
-        loss = (softplus(-on_real.float()) + softplus(on_drawn.float())).mean()
+        loss = loss_of_d(on_real, on_drawn)
         self._descend(loss, {self.D: self.adam_D})
         return loss.detach()
 
@@ -158,9 +164,6 @@ class FineTuning:
     def _rates(self) -> list[tuple[torch.optim.Optimizer, float]]:
         rate = self.config.learning_rate
         return [(self.adam_G, rate), (self.adam_D, rate), (self.adam_encoder, FASTER * rate)]
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         names = ("G", "D", "encoder", "average_G", "average_encoder", "adam_G", "adam_D", "adam_encoder")

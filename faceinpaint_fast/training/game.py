@@ -7,7 +7,6 @@ point, with a gradient that does not vanish early on.  What is kept is a moving 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +29,17 @@ from faceinpaint_fast.networks.protocols import to_signed, to_unit
 from faceinpaint_fast.training import ranks
 from faceinpaint_fast.training.augmentation import DRAWS, augmented
 from faceinpaint_fast.training.captured import Captured
-from faceinpaint_fast.training.run import STATE, batch_of_step, check_config, check_faces, learning, lying, moved, run
+from faceinpaint_fast.training.run import (
+    STATE,
+    autocast,
+    batch_of_step,
+    check_config,
+    check_faces,
+    learning,
+    lying,
+    moved,
+    run,
+)
 
 LOOKS = 3  # of D in a step: at real images, at generated ones, and at these again for G's sake
 GRID = 8  # the sample grid is GRID x GRID faces
@@ -137,20 +146,19 @@ class Game:
     def _exchange(self, real: Tensor, z: Tensor, draws: Tensor | None = None) -> Tensor:
         """Does both steps with real images (B, 3, H, W), codes, and draws (LOOKS, B, DRAWS) of augmentation."""
         of_real, of_fake, again = (None,) * LOOKS if draws is None else draws.unbind()
-        with self._autocast():
+        with autocast(self.device, self.config.precision):
             fake = self.G(z)
             on_real, on_fake = self.D(seen(real, of_real)), self.D(seen(fake.detach(), of_fake))
-        # -log D(x) - log(1 - D(G(z))), of logits
-        loss_d = (softplus(-on_real.float()) + softplus(on_fake.float())).mean()
+        loss_d = loss_of_d(on_real, on_fake)
         self.adam_D.zero_grad()
         loss_d.backward()
         ranks.average_gradients(self.D)
         self.adam_D.step()
 
         self.D.requires_grad_(False)
-        with self._autocast():
+        with autocast(self.device, self.config.precision):
             on_fake = self.D(seen(fake, again))
-        loss_g = softplus(-on_fake.float()).mean()
+        loss_g = loss_of_g(on_fake)
         self.adam_G.zero_grad()
         loss_g.backward()
         ranks.average_gradients(self.G)
@@ -165,9 +173,6 @@ class Game:
 
     def _latent(self, rng: np.random.Generator, count: int) -> Tensor:
         return moved(rng.standard_normal((count, self.G.latent_size), dtype=np.float32), self.device)
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def averaged_generator(self) -> DCGANGenerator:
         """Returns G with the averaged weights and BatchNorm statistics that belong to them, in eval mode."""
@@ -214,6 +219,16 @@ class Game:
         run = {name: value for name, value in described.items() if name not in ("size", "framing")}
         save_model(out, G, self.D, framing=self.config.framing, training=run | {"faces": len(self.faces)})
         write_image(out / "training" / "samples" / f"{described['images']:09d}.png", self.sample_grid(G))
+
+
+def loss_of_d(on_real: Tensor, on_fake: Tensor) -> Tensor:
+    """Returns the mean of -log D(x) - log(1 - D(G(z))), (), of the logits (B,) of real images and of generated ones."""
+    return (softplus(-on_real.float()) + softplus(on_fake.float())).mean()
+
+
+def loss_of_g(on_fake: Tensor) -> Tensor:
+    """Returns the mean of -log D(G(z)), (), of the logits (B,) of generated images."""
+    return softplus(-on_fake.float()).mean()
 
 
 def seen(x: Tensor, draws: Tensor | None) -> Tensor:

@@ -131,6 +131,11 @@ def learning(network: N, device: torch.device) -> N:
     return copied.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Runs convolutions in bfloat16 within, if that is the precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
 def moved(array: NDArray[Any], device: torch.device) -> Tensor:
     """Returns an array as a tensor on the device, without waiting for what that is doing."""
     return torch.from_numpy(array).to(device, non_blocking=True)
