@@ -23,6 +23,7 @@ from faceinpaint_fast.export import page_folder
 from faceinpaint_fast.framing import CELEBA_108
 from faceinpaint_fast.models import load_model
 from faceinpaint_fast.photo.frame import Frame
+from faceinpaint_fast.photo.mirror import refusal
 from faceinpaint_fast.photo.restorer import Restorer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -370,6 +371,24 @@ def test_the_other_half_is_taken_as_photo_takes_it(name, mirror, page, blend_was
     assert expected.used is (used if mirror == "auto" else expected.trust is not None)
     plain = restorer(photo, hole, faces=face[None], mirror="off").image
     assert bool(np.abs(done.image.astype(int) - plain)[hole].mean() > 3) is expected.used
+
+
+REFUSALS = """
+import { readFileSync } from "node:fs";
+import { refusal } from "./mirror.js";
+import { MODEL } from "./model.js";
+const { least, size } = MODEL.mirror;
+const given = JSON.parse(readFileSync(process.argv[2]));
+console.log(JSON.stringify(given.map(([cover, ring, yaw]) => refusal(cover, ring ?? NaN, yaw, least, size))));
+"""
+
+
+def test_the_other_half_is_refused_in_the_words_of_photo(page):
+    """Worth is the share of the hole, the correlation around it, if there is one, and the turn of the head."""
+    worth = [(0.04, 0.9, 0.0), (0.5, 0.42, 0.0), (0.5, 0.9, 2.25), (0.5, None, 0.3), (0.5, 0.71, 1.4)]
+    found = in_node(page, REFUSALS, worth)
+    assert found == [refusal(cover, np.nan if ring is None else ring, yaw) for cover, ring, yaw in worth]
+    assert [why is None for why in found] == [False, False, False, True, True]
 
 
 def test_an_aligned_face_is_blended_as_inpainter_does(page, blend_wasm, faces):

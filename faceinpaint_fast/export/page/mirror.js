@@ -37,7 +37,7 @@ export function mirrorOf(module, model) {
 }
 
 /** Why a mirror is not to be trusted; null if it is. */
-function refusal(cover, ring, yaw, least, size) {
+export function refusal(cover, ring, yaw, least, size) {
   if (cover < least.cover) return `the other half covers ${(100 * cover).toFixed(0)}% of the hole`;
   // NaN: nothing is known around it that could tell
   if (ring < least.ring) return `the other half is another around the hole, with a correlation of ${ring.toFixed(2)}`;
