@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from faceinpaint_fast.cli import judge
-from faceinpaint_fast.evaluation import recogniser, recognition_tables, results
+from faceinpaint_fast.cluster.crew import Crew
+from faceinpaint_fast.evaluation import recogniser, recognition, recognition_tables, results
 from faceinpaint_fast.evaluation.recognition import RECOGNISED
 from faceinpaint_fast.images import read_image
 
@@ -80,6 +81,38 @@ def test_what_is_measured_unless_it_is_named(faceinpaint, faces, who, described,
     assert set(found) == {"damaged", "undamaged", "default", "harmonic", "biharmonic"}
     assert {record["mask"] for record in found["default"]} == set(RECOGNISED)
     assert len(described) == 1 + 1 + 4 * len(RECOGNISED)
+
+
+def test_people_are_described_by_a_crew_if_so_asked(faceinpaint, faces, who, described, tmp_path, monkeypatch):
+    """Of which this process does the work here: what Ray makes of it is shown in tests/cluster."""
+    handed = []
+
+    def in_order(_, recipe, pieces):
+        handed.extend(pieces)
+        return map(recipe.made("cpu"), pieces)
+
+    monkeypatch.setattr(Crew, "in_order", in_order)
+    monkeypatch.setattr(recognition, "load", recogniser.load)
+    line = [
+        "evaluate",
+        faces,
+        "--recognise",
+        who,
+        "--masks",
+        "eyes,left",
+        "--batch",
+        3,
+        "--methods",
+        "damaged,harmonic",
+    ]
+    for out, options in (("here", []), ("crew", ["--engine", "ray"])):
+        assert not handed
+        assert faceinpaint(*line, "--out", tmp_path / out, *options)[0] == 0
+    assert described
+    # two methods, two masks, four people in threes
+    assert len(handed) == 2 * 2 * 2
+    here, crew = (results.read_all(tmp_path / out, results.RECOGNITION) for out in ("here", "crew"))
+    assert crew == here
 
 
 def test_the_bounds_are_no_methods_without_people(refused, faces, tmp_path):
