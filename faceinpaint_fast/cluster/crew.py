@@ -60,7 +60,7 @@ class Crew:
             whole(self.workers, "workers", least=1)
 
     def in_order(self, recipe: Recipe[P, R], pieces: Sequence[P]) -> Iterator[R]:
-        """Yields what comes of each piece, in the order of the pieces; without any Ray is not asked.
+        """Yields what comes of each piece, in the order of the pieces; if there are none, Ray is not asked.
 
         Raises what a piece raises of `InputError` and `ModelError`, and as `at_work` and `Pool.through` do.
         """

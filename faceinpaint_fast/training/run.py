@@ -126,13 +126,13 @@ def lying(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 
 def learning(network: N, device: torch.device) -> N:
-    """Returns a copy of a network, which may be frozen, that learns on the device, laid out as that is fastest."""
+    """Returns a copy of a network, which may be frozen, that learns on the device, in its convolutions' fastest layout."""
     copied = deepcopy(network).train().requires_grad_(True)
     return copied.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Runs convolutions in bfloat16 within, if that is the precision."""
+    """Returns a context in which convolutions run in bfloat16, if that is the precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
