@@ -126,7 +126,7 @@ def lying(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 
 def learning(network: N, device: torch.device) -> N:
-    """Returns a copy of a network, which may be frozen, that learns on the device, in its convolutions' fastest layout."""
+    """Returns a copy of a network, frozen or not, that learns on the device, in its convolutions' fastest layout."""
     copied = deepcopy(network).train().requires_grad_(True)
     return copied.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
