@@ -19,6 +19,16 @@ constexpr int VECTOR_BYTES = 32;
 constexpr int VECTOR_BYTES = 16;
 #endif
 
+// how many there are, at least: WebAssembly has those of whatever it runs on
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int REGISTERS = 32;
+#else
+constexpr int REGISTERS = 16;
+#endif
+
+// whether a product is bound by what it computes, not by what it reads: 16 small registers
+constexpr bool NARROW = VECTOR_BYTES == 16 && REGISTERS == 16;
+
 // whether there are instructions for numbers of half precision
 #if defined(__F16C__)
 constexpr bool HALVES = true;

@@ -14,13 +14,13 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from faceinpaint_fast import InpaintConfig, Inpainter, masks
+from faceinpaint_fast._cpu import WINOGRAD_IMAGES
 from faceinpaint_fast.export.package import traced
 from faceinpaint_fast.faces import astronaut
 from faceinpaint_fast.framing import CELEBA_148
 from faceinpaint_fast.models import Model, ModelConfig, load_model, save_measured
 from faceinpaint_fast.networks.adjoint import differentiable
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
-from faceinpaint_fast.networks.products import WINOGRAD_IMAGES
 from faceinpaint_fast.networks.protocols import frozen
 from faceinpaint_fast.parity import engine
 from faceinpaint_fast.parity.check import NETWORK, PULLBACK, compare

@@ -157,6 +157,10 @@ void define_layers(py::module_& module) {
     define_winograd<WinogradDoubling>(
         module, "WinogradDoubling", "half", "images", [](Images in, Images out) { return halving_of(out, in); },
         "(B, H, W, D) -> (B, 2H, 2W, C), H and W even, weights (D, 16 C): winograd.hpp");
+    module.def("winograd_pays", &winograd_pays, py::arg("images"), py::arg("height"), py::arg("width"),
+               py::arg("channels"), "Whether they can be used for so many images, whose halves are of that size, and pay");
+    module.attr("WINOGRAD_IMAGES") = WINOGRAD_IMAGES;
+    module.attr("WINOGRAD_CHANNELS") = WINOGRAD_CHANNELS;
 }
 
 }  // namespace FACEINPAINT_LEVEL

@@ -15,8 +15,9 @@
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
-// Columns of C are computed this many at a time, and a row of C is as long as whole panels.
-constexpr std::int64_t PANEL = 32;
+// Columns of C are computed this many at a time, and a row of C is as long as whole panels.  Where registers are few and
+// small, the sums of 32 in one row would fill them, and each number of B be read for one product.
+constexpr std::int64_t PANEL = NARROW ? 8 : 32;
 constexpr std::int64_t in_panels(std::int64_t columns) { return (columns + PANEL - 1) / PANEL * PANEL; }
 
 // B (k, n), with columns of zeros up to whole panels.

@@ -12,8 +12,9 @@
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
-// rows of a block, such that its sums fit the registers: 32 of 64 bytes, 16 of 32, or of 16
-constexpr int ROWS = VECTOR_BYTES == 64 ? 8 : VECTOR_BYTES == 32 ? 3 : 1;
+// rows of a block, such that its sums fit the registers beside what they are made of: 32 of 64 bytes, 16 of 32, or of 16,
+// where a panel is narrower, or 32 of 16
+constexpr int ROWS = VECTOR_BYTES == 64 ? 8 : VECTOR_BYTES == 32 ? 3 : NARROW ? 4 : 1;
 // rows of a panel that fit an L1 cache beside their rows of A
 constexpr std::int64_t DEPTH = 256;
 constexpr std::size_t LINE = 64;

@@ -20,6 +20,17 @@
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
+// It reads 2.25 times the weights: it pays from so many images on, or with one of so many pixels; always, where computing
+// takes longer than reading.  With fewer channels, as at the ends of a network, its sums of pixels cost more than the
+// products they save.
+constexpr std::int64_t WINOGRAD_IMAGES = 8, WINOGRAD_PIXELS = NARROW ? 4 : 256, WINOGRAD_CHANNELS = 16;
+
+// Whether it can be done for so many images of so many channels, whose halves are of that size, and pays.
+constexpr bool winograd_pays(std::int64_t images, std::int64_t height, std::int64_t width, std::int64_t channels) {
+    const bool fits = height % 2 == 0 && width % 2 == 0;
+    return fits && channels >= WINOGRAD_CHANNELS && (images >= WINOGRAD_IMAGES || height * width >= WINOGRAD_PIXELS);
+}
+
 // The half has an even height and width.
 class WinogradHalving {
 public:

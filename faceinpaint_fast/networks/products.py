@@ -18,10 +18,6 @@ from faceinpaint_fast.networks.layers import Finish, Layer
 
 # at least: with fewer a thread costs more than it brings
 IMAGES_A_THREAD = {torch.float32: 4, torch.bfloat16: 8}
-# Winograd's filtering reads 2.25 times the weights: it pays from so many images on, or with one of so many pixels
-WINOGRAD_IMAGES, WINOGRAD_PIXELS = 8, 256
-# with fewer, as at the ends of a network, its sums of pixels cost more than the products they save
-WINOGRAD_CHANNELS = 16
 
 
 class Product(ABC):
@@ -104,10 +100,9 @@ class PackedProduct(Product):
 
     def _filters(self, count: int, height: int, width: int) -> bool:
         """Whether Winograd's filtering pays, for so many images whose halves have so many pixels."""
-        fits = self.dtype == torch.float32 and height % 2 == 0 and width % 2 == 0
-        many = count >= WINOGRAD_IMAGES and not self.batch_invariant
-        pays = many or height * width >= WINOGRAD_PIXELS
-        return fits and pays and self.channels >= WINOGRAD_CHANNELS
+        # one way for any number of images: that of one
+        images = 1 if self.batch_invariant else count
+        return self.dtype == torch.float32 and _cpu.winograd_pays(images, height, width, self.channels)
 
     # packed with the first batch that wants them: they take 3.5 times the memory of weights in half precision
     @cached_property

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from faceinpaint_fast._cpu import WINOGRAD_IMAGES
 from faceinpaint_fast.networks.adjoint import AdjointNetwork, TapedNetwork, differentiable
 from faceinpaint_fast.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from faceinpaint_fast.networks.products import WINOGRAD_IMAGES, MatrixProduct, PackedProduct, TorchProduct
+from faceinpaint_fast.networks.products import MatrixProduct, PackedProduct, TorchProduct
 from faceinpaint_fast.networks.protocols import frozen
 
 CPU = torch.device("cpu")

@@ -7,10 +7,9 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from faceinpaint_fast._cpu import WINOGRAD_CHANNELS, WINOGRAD_IMAGES
 from faceinpaint_fast.networks.layers import Finish, Layer
 from faceinpaint_fast.networks.products import (
-    WINOGRAD_CHANNELS,
-    WINOGRAD_IMAGES,
     MatrixProduct,
     PackedProduct,
     TorchProduct,
