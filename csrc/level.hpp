@@ -7,6 +7,23 @@
 #define FACEINPAINT_LEVEL own
 #endif
 
+// as below, for what cannot be compiled elsewhere
+#ifdef __F16C__
+#define FACEINPAINT_HALVES 1
+#else
+#define FACEINPAINT_HALVES 0
+#endif
+#ifdef __AVX512BF16__
+#define FACEINPAINT_PAIRS 1
+#else
+#define FACEINPAINT_PAIRS 0
+#endif
+#ifdef __AMX_BF16__
+#define FACEINPAINT_TILES 1
+#else
+#define FACEINPAINT_TILES 0
+#endif
+
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 
@@ -29,26 +46,9 @@ constexpr int REGISTERS = 16;
 // whether a product is bound by what it computes, not by what it reads: 16 small registers
 constexpr bool NARROW = VECTOR_BYTES == 16 && REGISTERS == 16;
 
-// whether there are instructions for numbers of half precision
-#if defined(__F16C__)
-constexpr bool HALVES = true;
-#else
-constexpr bool HALVES = false;
-#endif
-
-// whether there are those that multiply pairs of bfloat16
-#if defined(__AVX512BF16__)
-constexpr bool PAIRS = true;
-#else
-constexpr bool PAIRS = false;
-#endif
-
-// whether there are those for matrix tiles of bfloat16
-#if defined(__AMX_BF16__)
-constexpr bool TILES = true;
-#else
-constexpr bool TILES = false;
-#endif
+// whether there are instructions for numbers of half precision, those that multiply pairs of bfloat16, and those for matrix
+// tiles of them
+constexpr bool HALVES = FACEINPAINT_HALVES, PAIRS = FACEINPAINT_PAIRS, TILES = FACEINPAINT_TILES;
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint

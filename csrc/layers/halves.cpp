@@ -1,3 +1,7 @@
+#include "level.hpp"
+
+#if FACEINPAINT_HALVES
+
 #include <immintrin.h>
 
 #include <algorithm>
@@ -27,3 +31,5 @@ void to_floats(const Half* from, std::int64_t count, float* to) {
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint
+
+#endif

@@ -1,5 +1,7 @@
 #include "layers/pairs.hpp"
 
+#if FACEINPAINT_PAIRS
+
 #include <immintrin.h>
 
 #include <cstring>
@@ -53,3 +55,5 @@ void multiply_pairs(const BFloat16* a, const BFloat16* b, std::int64_t m, std::i
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint
+
+#endif

@@ -1,5 +1,7 @@
 #include "layers/tiles.hpp"
 
+#if FACEINPAINT_TILES
+
 #include <immintrin.h>
 
 #include <algorithm>
@@ -101,3 +103,5 @@ void multiply_tiles(const BFloat16* a, const BFloat16* b, std::int64_t m, std::i
 
 }  // namespace FACEINPAINT_LEVEL
 }  // namespace faceinpaint
+
+#endif
