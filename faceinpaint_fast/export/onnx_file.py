@@ -7,7 +7,7 @@ does on all.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from faceinpaint_fast import __version__, masks
 from faceinpaint_fast.blend.doors import tension_blend
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError, ModelError
+from faceinpaint_fast.export.facts import facts_of
 from faceinpaint_fast.export.graph import IR, OPSET, graph_of
 from faceinpaint_fast.export.pieces import Pieces
 from faceinpaint_fast.extras import of_extra
@@ -48,8 +49,7 @@ def export(model: Model, out: Path, *, config: InpaintConfig = InpaintConfig(), 
 
     Inputs are images (N, C, H, W) float32 in [0, 1], whatever the hole holds, and holes (N, 1, H, W) float32, missing
     where >= 0.5; the output is generated, T (N, C, H, W) in [0, 1], and with a blend restored, F, likewise, whose known
-    pixels are those of the images.  The metadata has size, channels, tension, framing, search, data, licence and
-    sha256, the last ones as in a model's config.json.
+    pixels are those of the images.  The metadata are `facts_of` the model.
 
     Raises InputError, before any work, for an `out` that cannot be written to, for a config that is not a search beyond
     z alone in float32 with one start, and for another blend than tension where one is asked for; ModelError, with
@@ -74,17 +74,6 @@ def export(model: Model, out: Path, *, config: InpaintConfig = InpaintConfig(), 
 
 def described(graph: Any, model: Model, config: InpaintConfig) -> Any:
     """Returns a graph as an onnx.ModelProto that says what is in it."""
-    kind = model.config
-    told: dict[str, Any] = {
-        "size": kind.size,
-        "channels": kind.channels,
-        "tension": config.at_size(kind.size).tension,
-        "framing": asdict(kind.framing),
-        "search": config.settings(),
-        "data": kind.data,
-        "licence": kind.licence,
-        "sha256": dict(kind.sha256),
-    }
     file = onnx.helper.make_model(
         graph,
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -93,8 +82,8 @@ def described(graph: Any, model: Model, config: InpaintConfig) -> Any:
         producer_version=__version__,
         doc_string="Restores faces: images and holes, white = fill, to what a generator draws there.",
     )
-    known = {name: each for name, each in told.items() if each is not None}
-    texts = {name: each if isinstance(each, str) else json.dumps(each) for name, each in known.items()}
+    facts = facts_of(model, config)
+    texts = {name: each if isinstance(each, str) else json.dumps(each) for name, each in facts.items()}
     onnx.helper.set_model_props(file, texts)
     return file
 
