@@ -13,7 +13,7 @@ LEVELS ?=
 COMMA := ,
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many test-offline sanitize durations docs lint bench blend wasm page gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many test-offline sanitize durations docs lint bench blend search wasm page gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -72,6 +72,7 @@ test-many: $(READY)
 SANITIZED := build/sanitize
 WATCHED = tests/csrc/test_bindings.py tests/csrc/test_convolution.py tests/csrc/test_losses.py tests/csrc/test_winograd.py \
 	tests/blend/test_plate.py tests/blend/test_rectangle.py tests/test_weight_map.py
+LIBRARIES = $(wildcard tests/csrc/test_*_library.py)
 UNDER = env PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 SANITIZED=$(SANITIZED)/$(1) \
 	LD_PRELOAD="$(foreach library,$(2),$$($(CXX) -print-file-name=lib$(library).so))" $(BIN)/python
 sanitize: $(READY)
@@ -83,6 +84,8 @@ sanitize: $(READY)
 	done
 	$(call UNDER,address$(COMMA)undefined,asan ubsan) -m pytest -p tests.sanitized $(WATCHED)
 	$(call UNDER,address$(COMMA)undefined,asan ubsan) -m tests.sanitized tests.csrc.fuzz 5000 1 $(SANITIZED)/call
+	CXXFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+		$(call UNDER,address$(COMMA)undefined,asan ubsan) -m pytest $(LIBRARIES) -k "not wasm and not static"
 	setarch -R $(call UNDER,thread,tsan) -m tests.sanitized tests.csrc.threads
 
 # all tests, and what each of them takes, for test-fast to go by
@@ -102,24 +105,30 @@ lint: $(READY)
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks
 
-# The blend for programs in other languages, behind csrc/c/faceinpaint_blend.h: shared and static, and with emscripten
-# (Debian's package has it) as wasm.
+# The blend and the search for programs in other languages, behind the headers in csrc/c: shared and static, and with
+# emscripten (Debian's package has it) as wasm.
 CMAKE ?= $(shell test -x $(BIN)/cmake && echo $(BIN)/cmake || echo cmake)
-BLEND ?= build/blend
-WASM ?= build/wasm/faceinpaint_blend.wasm
-OF_C := csrc/c/blend.cpp csrc/c/mirror.cpp csrc/blend/pixels.cpp csrc/blend/distance.cpp \
+BUILD ?= build
+WASM := $(BUILD)/wasm
+BLEND := csrc/c/blend.cpp csrc/c/mirror.cpp csrc/blend/pixels.cpp csrc/blend/distance.cpp \
 	$(wildcard csrc/blend/plate*.cpp csrc/mirror/*.cpp)
+SEARCH := csrc/c/search.cpp csrc/weight_map.cpp csrc/losses/ssim_l1.cpp $(wildcard csrc/search/*.cpp csrc/layers/*.cpp)
+HEADERS := $(wildcard csrc/*.hpp csrc/*/*.hpp csrc/c/*.h csrc/c/*.hpp)
+EMXX := em++ -std=c++17 -O3 -msimd128 -Icsrc -sSTANDALONE_WASM --no-entry -sALLOW_MEMORY_GROWTH
 
-blend:
-	$(CMAKE) -S csrc/c -B $(BLEND)
-	$(CMAKE) --build $(BLEND)
+blend search:
+	$(CMAKE) -S csrc/c -B $(BUILD)/$@
+	$(CMAKE) --build $(BUILD)/$@ --target faceinpaint_$@ faceinpaint_$@_static
 
-wasm: $(WASM)
+wasm: $(WASM)/faceinpaint_blend.wasm $(WASM)/faceinpaint_search.wasm
 
-$(WASM): $(OF_C) $(wildcard csrc/*.hpp csrc/blend/*.hpp csrc/mirror/*.hpp csrc/c/*.h csrc/c/*.hpp)
-	mkdir -p $(dir $@)
-	em++ -std=c++17 -O3 -msimd128 -Icsrc $(OF_C) -sSTANDALONE_WASM --no-entry -sALLOW_MEMORY_GROWTH \
-		-sEXPORTED_FUNCTIONS=_faceinpaint_blend,_faceinpaint_mirror,_malloc,_free -o $@
+$(WASM)/faceinpaint_blend.wasm: $(BLEND) $(HEADERS)
+	mkdir -p $(WASM)
+	$(EMXX) $(BLEND) -sEXPORTED_FUNCTIONS=_faceinpaint_blend,_faceinpaint_mirror,_malloc,_free -o $@
+
+$(WASM)/faceinpaint_search.wasm: $(SEARCH) $(HEADERS)
+	mkdir -p $(WASM)
+	$(EMXX) $(SEARCH) -sEXPORTED_FUNCTIONS=_faceinpaint_search_open,_faceinpaint_search_run,_malloc,_free -o $@
 
 # the page without a server, whose parts are made first
 PAGE ?= out/page

@@ -1,6 +1,7 @@
 """Measures the doors of docs/everywhere.md and writes its tables.
 
-    make blend wasm; faceinpaint export faces64 -o F.onnx --config fast
+    make blend search wasm; CXXFLAGS=-march=native make search BUILD=build/native
+    faceinpaint export faces64 -o F.onnx --config fast
     python docs/everywhere_table.py --onnx F.onnx --faces FOLDER-OR-TAR
 
     python docs/everywhere_table.py --page FOLDER    # which `make page` wrote: that table alone, in a Chromium
@@ -12,6 +13,7 @@ processor's, which other programs on the machine change least; of a browser they
 from __future__ import annotations
 
 import argparse
+import ctypes
 import dataclasses
 import functools
 import gzip
@@ -19,6 +21,7 @@ import io
 import json
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -34,31 +37,43 @@ from PIL import Image
 
 from faceinpaint_fast import Inpainter, config, doctor, markdown, masks, tension_blend
 from faceinpaint_fast.evaluation.metrics import quality
+from faceinpaint_fast.export import search_file
 from faceinpaint_fast.export.onnx_file import HOLES, run, session
 from faceinpaint_fast.faces import load_faces
-from faceinpaint_fast.models import load_model
+from faceinpaint_fast.models import Model, load_model
 
 ROOT = Path(__file__).resolve().parents[1]
 SAME = 1e-4  # mean difference of T that counts as the same
-# of a face in the browser's runtime: loading, and each of several runs after the first, in milliseconds
+# of a face in Node: loading, and each of several runs after the first, in milliseconds
 IN_NODE = """
-import * as ort from 'onnxruntime-web';
 import { readFileSync } from 'node:fs';
-ort.env.wasm.numThreads = 1;
-const size = Number(process.argv[2]), area = size * size;
+const [file, side] = process.argv.slice(1), size = Number(side), area = size * size;
 const now = () => process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000;
 const began = now();
-const session = await ort.InferenceSession.create(readFileSync(process.argv[1]));
+%s
 const times = [now() - began];
-const hole = Float32Array.from({ length: area }, (_, i) => (i % size > size / 2 ? 1 : 0));
-const image = Float32Array.from({ length: 3 * area }, (_, i) => (i % 97) / 97);
+const missing = Uint8Array.from({ length: area }, (_, i) => (i %% size > size / 2 ? 1 : 0));
+const image = Float32Array.from({ length: 3 * area }, (_, i) => (i %% 97) / 97);
 for (let run = 0; run < 8; ++run) {
     const start = now();
-    await session.run({ images: new ort.Tensor('float32', image, [1, 3, size, size]),
-                        holes: new ort.Tensor('float32', hole, [1, 1, size, size]) });
+    await search(image, missing);
     times.push(now() - start);
 }
 console.log(JSON.stringify(times));
+"""
+OF_RUNTIME = """
+const ort = await import('onnxruntime-web');
+ort.env.wasm.numThreads = 1;
+const session = await ort.InferenceSession.create(readFileSync(file));
+const search = (image, missing) =>
+    session.run({ images: new ort.Tensor('float32', image, [1, 3, size, size]),
+                  holes: new ort.Tensor('float32', Float32Array.from(missing), [1, 1, size, size]) });
+"""
+OF_LIBRARY = """
+const page = readFileSync('../../faceinpaint_fast/export/page/search.js');
+const { searchOf } = await import('data:text/javascript;base64,' + page.toString('base64'));
+const module = new WebAssembly.Module(readFileSync('../../build/wasm/faceinpaint_search.wasm'));
+const search = await searchOf(module, readFileSync(file));
 """
 
 # of the page's engine: to its first answer, and each of several behind it, in seconds, for a picture and a hole of it
@@ -129,28 +144,68 @@ def agreement(found: dict[str, list[float]], faces: int) -> str:
     return markdown.table(["", "onnxruntime beside `Inpainter`"], rows)
 
 
-def doors(file: Path, found: dict[str, list[float]], size: int) -> str:
-    loads = [timed(lambda: session(onnx.load(file)))[0] for _ in range(5)]
-    line = ["node", "--input-type=module", "-e", IN_NODE, file.resolve(), str(size)]
+def in_node(search: str, file: Path, size: int) -> list[float]:
+    """What a search takes in Node, in milliseconds: to load it, and a face, at least."""
+    line = ["node", "--input-type=module", "-e", IN_NODE % search, file.resolve(), str(size)]
     cwd = ROOT / "examples/onnx"
-    in_node = json.loads(subprocess.run(line, check=True, capture_output=True, text=True, cwd=cwd).stdout)
-    engine = 1000 * min(found["engine"])
+    first, _, *later = json.loads(subprocess.run(line, check=True, capture_output=True, text=True, cwd=cwd).stdout)
+    return [first, min(later)]
 
-    def bytes_of(*paths: Path) -> str:
-        return f"{sum(path.stat().st_size for path in paths) / 1e6:.2f} MB"
+
+def in_library(library: Path, file: Path, size: int) -> list[float]:
+    """What a search takes in libfaceinpaint_search, in milliseconds: to load it, and a face, at least."""
+    search = ctypes.CDLL(str(library))
+    search.faceinpaint_search_open.restype = ctypes.c_void_p
+    image = np.random.default_rng(0).random((3, size, size), np.float32)
+    drawn, missing = np.empty_like(image), masks.draw("left", (size, size)).astype(np.uint8)
+    arguments = [ctypes.c_void_p(each.ctypes.data) for each in (image, missing, drawn)]
+    arguments[2:2] = [ctypes.c_int(1)]
+    content = file.read_bytes()
+    found: list[list[float]] = [[], []]
+    for _ in range(5):
+        seconds, opened = timed(lambda: search.faceinpaint_search_open(content, ctypes.c_size_t(len(content))))
+        assert opened
+        found[0].append(1000 * seconds)
+        for _ in range(3):
+            seconds, outcome = timed(lambda: search.faceinpaint_search_run(ctypes.c_void_p(opened), *arguments))  # noqa: B023
+            assert outcome == 0
+            found[1].append(1000 * seconds)
+        search.faceinpaint_search_close(ctypes.c_void_p(opened))
+    return [min(each) for each in found]
+
+
+def doors(file: Path, found: dict[str, list[float]], model: Model, chosen: config.InpaintConfig) -> str:
+    loads = [timed(lambda: session(onnx.load(file)))[0] for _ in range(5)]
+    size, build = model.config.size, ROOT / "build"
+
+    def row(door: str, of: str, *parts: Path, times: list[float]) -> list[str]:
+        sizes = [f"{part.stat().st_size / 1e6:.2f} MB" for part in parts]
+        named = [sizes[0], *(of + each for each in sizes[1:])]
+        return [door, ", ".join(named), *(f"{each:.0f} ms" for each in times), *[""] * (2 - len(times))]
 
     runtime = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so*"))
-    node = ROOT / "examples/onnx/node_modules/onnxruntime-web/dist"
-    web = node / "ort-wasm-simd-threaded.wasm"
-    rows = [
-        ["Python, `Inpainter`", "the package", "", f"{engine:.0f} ms"],
-        ["any language, the file under onnxruntime", f"{bytes_of(file)}, the runtime {bytes_of(runtime)}",
-         f"{1000 * min(loads):.0f} ms", f"{1000 * min(found['onnx']):.0f} ms"],
-        ["JavaScript, the file under onnxruntime-web", f"{bytes_of(file)}, the runtime {bytes_of(web)}",
-         f"{in_node[0]:.0f} ms", f"{min(in_node[2:]):.0f} ms"],
-        ["the blend and the mirror, shared object", bytes_of(ROOT / "build/blend/libfaceinpaint_blend.so"), "", ""],
-        ["the blend and the mirror, wasm", bytes_of(ROOT / "build/wasm/faceinpaint_blend.wasm"), "", ""],
-    ]  # fmt: skip
+    web = ROOT / "examples/onnx/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm"
+    with tempfile.TemporaryDirectory() as folder:
+        ours = Path(folder) / "faces.search"
+        search_file.export(model, ours, config=chosen)
+        libraries = {
+            "any of its kind of processor": build / "search/libfaceinpaint_search.so",
+            "this very processor (`CXXFLAGS=-march=native`)": build / "native/search/libfaceinpaint_search.so",
+        }
+        wasm = build / "wasm/faceinpaint_search.wasm"
+        rows = [
+            ["Python, `Inpainter`", "the package", "", f"{1000 * min(found['engine']):.0f} ms"],
+            row("any language, the file under onnxruntime", "the runtime ", file, runtime,
+                times=[1000 * min(loads), 1000 * min(found["onnx"])]),
+            row("JavaScript, the file under onnxruntime-web", "the runtime ", file, web,
+                times=in_node(OF_RUNTIME, file, size)),
+            *(row(f"C, the search's library, compiled for {of}", "the library ", ours, library,
+                  times=in_library(library, ours, size)) for of, library in libraries.items()),
+            row("JavaScript, the search's library as wasm", "the library ", ours, wasm,
+                times=in_node(OF_LIBRARY, ours, size)),
+            row("the blend and the mirror, shared object", "", build / "blend/libfaceinpaint_blend.so", times=[]),
+            row("the blend and the mirror, wasm", "", build / "wasm/faceinpaint_blend.wasm", times=[]),
+        ]  # fmt: skip
     return markdown.table(["door", "size", "to load, at least", "a face without its blend, at least"], rows)
 
 
@@ -227,7 +282,9 @@ def main() -> None:
     faces = load_faces([asked.faces], size=size, framing=framing, limit=asked.count)
     found = restored(session(onnx.load(asked.onnx)), inpainter, faces, chosen.at_size(size).tension)
     told = {f"everywhere agreement {name}": agreement(found, len(faces))}
-    told[f"everywhere doors {name}"] = markdown.page(doors(asked.onnx, found, size), doctor.machine(inpainter.device))
+    told[f"everywhere doors {name}"] = markdown.page(
+        doors(asked.onnx, found, model, chosen), doctor.machine(inpainter.device)
+    )
     tell(told, asked.update)
 
 

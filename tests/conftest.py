@@ -40,7 +40,7 @@ DURATIONS = Path(__file__).parent / "durations.json"
 RECORDED = 0.1  # seconds from which on they are written down
 SLOW = 0.15  # seconds beyond which `make test-fast` leaves a test out
 # fixtures that take seconds to make, whichever test is the first to ask for one
-LONG_MADE = {"exported", "blending", "blend_library", "blend_wasm", "site"}
+LONG_MADE = {"exported", "blending", "blend_library", "blend_wasm", "search_library", "search_wasm", "site"}
 SECONDS = pytest.StashKey[Counter[str]]()
 LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
 
@@ -240,20 +240,41 @@ def _made(target: str, **variables: Path | str) -> None:
 @pytest.fixture(scope="session")
 def blend_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which libfaceinpaint_blend lies, shared and static."""
-    import cmake
+    return _library("blend", tmp_path_factory)
 
-    folder = tmp_path_factory.mktemp("blend")
-    _made("blend", BLEND=folder, CMAKE=Path(cmake.CMAKE_BIN_DIR) / "cmake")
-    return folder
+
+@pytest.fixture(scope="session")
+def search_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which libfaceinpaint_search lies, shared and static."""
+    return _library("search", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def blend_wasm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The blend as wasm."""
+    return _wasm("faceinpaint_blend.wasm", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def search_wasm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The search as wasm."""
+    return _wasm("faceinpaint_search.wasm", tmp_path_factory)
+
+
+def _library(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import cmake
+
+    build = tmp_path_factory.mktemp("libraries")
+    _made(name, BUILD=build, CMAKE=Path(cmake.CMAKE_BIN_DIR) / "cmake")
+    return build / name
+
+
+def _wasm(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("em++"):
         pytest.skip("no em++, emscripten's compiler")
-    made = tmp_path_factory.mktemp("wasm") / "faceinpaint_blend.wasm"
-    _made("wasm", WASM=made)
+    build = tmp_path_factory.mktemp("modules")
+    made = build / "wasm" / name
+    _made(str(made), BUILD=build)
     return made
 
 

@@ -23,7 +23,7 @@ from faceinpaint_fast.cli.signals import ctrl_c_heeded
 
 def export(
     model: Annotated[Path, typer.Argument(help="Model folder, or name of a model that is installed.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write it: .onnx, or the package .pt2.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write it: .onnx, .search, or the package .pt2.")],
     batch: Annotated[int, typer.Option(min=1, help="Images a call of a package; .onnx takes any number.")] = 1,
     config: Config = ConfigName.default,
     iterations: Iterations = None,
@@ -34,7 +34,7 @@ def export(
         bool, typer.Option("--blend", help="In an .onnx file, blend what is found into the hole, too.")
     ] = False,
 ) -> None:
-    """Write the search for programs without Python: as ONNX for any runtime, or compiled for this machine's C++."""
+    """Write the search for programs without Python: as ONNX, for our C library, or compiled for this machine's C++."""
     from faceinpaint_fast import models
     from faceinpaint_fast.config import PRESETS
     from faceinpaint_fast.config import Precision as Words
@@ -46,6 +46,16 @@ def export(
     if iterations is not None:
         chosen = dataclasses.replace(chosen, iterations=iterations)
     steps = f"{chosen.steps} steps"
+    if out.suffix == ".search":
+        if batch != 1 or blend:
+            given = "--blend" if blend else f"--batch {batch}"
+            raise InputError(f"{out}: expected neither --batch nor --blend for a .search file, got {given}")
+        from faceinpaint_fast.export import search_file
+
+        with ctrl_c_heeded():
+            search_file.export(models.load_model(model), out, config=chosen)
+        print(f"{out}: {steps} for any number of images a call; next: csrc/c/faceinpaint_search.h")
+        return
     if out.suffix == ".onnx":
         if batch != 1:
             raise InputError(f"batch: expected none for an .onnx file, which takes any number of images, got {batch}")
@@ -74,12 +84,8 @@ def page(
     single: Annotated[Path | None, typer.Option(help="File that is the whole page, to be opened from a disk.")] = None,
     config: Config = ConfigName.fast,
     settings: Settings = None,
-    blend: Annotated[
-        Path | None, typer.Option(help="The blend as wasm, as `make wasm` made it; by default in build/wasm.")
-    ] = None,
-    runtime: Annotated[
-        Path | None,
-        typer.Option(help="Folder of npm's onnxruntime-web; by default in examples/onnx/node_modules."),
+    wasm: Annotated[
+        Path | None, typer.Option(help="Folder of what `make wasm` made: blend and search; by default build/wasm.")
     ] = None,
 ) -> None:
     """Write the page without a server: it restores faces in the browser that opens it, and sends nothing anywhere."""
@@ -89,10 +95,9 @@ def page(
 
     chosen = PRESETS[config].with_settings(settings_of(settings))
     page_folder.check(out, single)
-    parts = page_folder.Parts(blend or page_folder.BLEND, runtime or page_folder.RUNTIME).read()
+    compiled = page_folder.modules(wasm or page_folder.WASM)
     with ctrl_c_heeded():
-        loaded = models.load_model(model)
-        made = page_folder.contents(loaded, page_folder.searched(loaded, chosen), parts, chosen)
+        made = page_folder.contents(models.load_model(model), chosen, compiled)
     if out is not None:
         page_folder.write(out, made)
         print(f"{out}: {len(made)} files, to be served by anything, such as python -m http.server -d {out}")

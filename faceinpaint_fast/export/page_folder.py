@@ -1,8 +1,7 @@
 """The page without a server: a folder of static files, or one file, that restore faces in whatever browser opens them.
 
-It is the page of the service with another engine: `export/page/` lies over `service/page/`.  The search is an
-ONNX file under onnxruntime-web, the blend the project's C++ as wasm; the numbers of `photo` stand in a module that is
-written here.
+It is the page of the service with another engine: `export/page/` lies over `service/page/`.  The search and the blend
+are the project's C++ as wasm; the numbers of `photo` stand in a module that is written here.
 """
 
 from __future__ import annotations
@@ -12,30 +11,23 @@ import gzip
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from faceinpaint_fast._cpu import Halves
 from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
-from faceinpaint_fast.export import onnx_file
+from faceinpaint_fast.export import search_file
+from faceinpaint_fast.export.facts import facts_of
 from faceinpaint_fast.files import check_place, write_atomically, write_text
 from faceinpaint_fast.models import Model
 from faceinpaint_fast.photo import mirror, paste
 from faceinpaint_fast.photo.points import IN_BOX
 
 PACKAGE = files("faceinpaint_fast")
-BLEND = Path("build/wasm/faceinpaint_blend.wasm")
-RUNTIME = Path("examples/onnx/node_modules/onnxruntime-web")
-VERSION = "1.30.0"  # of onnxruntime-web, as examples/onnx/package.json has it
-# of that package, and what they are called in the page
-OF_RUNTIME = {
-    "dist/ort.wasm.bundle.min.mjs": "page/onnxruntime.js",
-    "dist/ort-wasm-simd-threaded.wasm": "engine/ort-wasm-simd-threaded.wasm",
-}
+WASM = Path("build/wasm")
+MODULES = ("faceinpaint_blend.wasm", "faceinpaint_search.wasm")
 ICON, STYLE, MAIN, WORKER, PLACES = (
     f"page/{name}" for name in ("icon.svg", "style.css", "main.js", "worker.js", "places.js")
 )
@@ -52,45 +44,23 @@ POLICY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What was built elsewhere.
-
-    blend    the blend as wasm, which `make wasm` makes
-    runtime  the folder of npm's package onnxruntime-web
-    """
-
-    blend: Path = BLEND
-    runtime: Path = RUNTIME
-
-    def read(self) -> dict[str, bytes]:
-        """Returns their files by their names in the page; InputError, which says where they come from, without them."""
-        if not self.blend.is_file():
+def modules(folder: Path = WASM) -> dict[str, bytes]:
+    """Returns what `make wasm` made in a folder, by its names in the page; InputError, which says so, without it."""
+    for name in MODULES:
+        if not (folder / name).is_file():
             how = "`make wasm` makes it, with emscripten (apt install emscripten)"
-            raise InputError(f"{self.blend}: expected the blend as wasm, got no such file: {how}")
-        found = {"engine/faceinpaint_blend.wasm": self.blend.read_bytes()}
-        for file, name in OF_RUNTIME.items():
-            if not (self.runtime / file).is_file():
-                how = f"`npm ci --prefix examples/onnx` brings it, or `npm install onnxruntime-web@{VERSION}` anywhere"
-                raise InputError(f"{self.runtime}: expected npm's onnxruntime-web, got no {file} there: {how}")
-            found[name] = (self.runtime / file).read_bytes()
-        return found
+            raise InputError(f"{folder}: expected the blend and the search as wasm, got no {name} there: {how}")
+    return {f"engine/{name}": (folder / name).read_bytes() for name in MODULES}
 
 
-def searched(model: Model, config: InpaintConfig) -> bytes:
-    """Returns a model's search as an ONNX file; raises what `onnx_file.export` does."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "inpaint.onnx"
-        onnx_file.export(model, out, config=config)
-        return out.read_bytes()
-
-
-def contents(model: Model, search: bytes, parts: Mapping[str, bytes], config: InpaintConfig) -> dict[str, bytes]:
+def contents(model: Model, config: InpaintConfig, compiled: Mapping[str, bytes]) -> dict[str, bytes]:
     """Returns all files of the page by their names, but for those that tell of the others.
 
-    search  a model's search, an ONNX file; config: that which it was exported with
-    parts   as `Parts.read` returns them
+    compiled  as `modules` returns it
+
+    Raises InputError for a config that `search_file.searched` refuses.
     """
+    search = search_file.searched(model, config)
     found = {}
     for folder in ("service", "export"):
         for each in sorted((PACKAGE / folder / "page").iterdir(), key=lambda each: each.name):
@@ -99,7 +69,7 @@ def contents(model: Model, search: bytes, parts: Mapping[str, bytes], config: In
     page = {f"page/{name}": content for name, content in found.items() if name not in UNUSED}
     about = "// The model, and the numbers that photo/ restores photographs by."
     told = f"{about}\n\nexport const MODEL = {facts(model, config)};\n"
-    return {**ours, **page, "page/model.js": told.encode(), "engine/inpaint.onnx": search, **parts}
+    return {**ours, **page, "page/model.js": told.encode(), "engine/inpaint.search": search, **compiled}
 
 
 def facts(model: Model, config: InpaintConfig) -> str:
@@ -107,8 +77,7 @@ def facts(model: Model, config: InpaintConfig) -> str:
     kind = model.config
     return json.dumps(
         {
-            "size": kind.size,
-            "tension": config.at_size(kind.size).tension,
+            **facts_of(model, config),
             "means": kind.framing.detected_in(kind.size).tolist(),
             "inBox": IN_BOX.tolist(),
             "paste": {
@@ -128,9 +97,6 @@ def facts(model: Model, config: InpaintConfig) -> str:
                 "pull": mirror.PULL,
                 "least": {"cover": mirror.COVER, "ring": mirror.RING, "yaw": mirror.YAW},
             },
-            "data": kind.data,
-            "licence": kind.licence,
-            "sha256": dict(kind.sha256),
         },
         indent=2,
     )

@@ -59,20 +59,19 @@ class Pieces:
         return images, (images[:, :1] * 7 % 1 > 0.5).float()
 
 
-def expect_beyond_z(config: InpaintConfig) -> None:
-    """Raises InputError for a search that is none of loops of Adam from an encoder's guess to T."""
+def expect_beyond_z(config: InpaintConfig, where: str = "an .onnx file") -> None:
+    """Raises InputError for a search that is none of loops of Adam from an encoder's guess to T, as that has it."""
     if config.iterations or not config.stages:
-        raise InputError(
-            "iterations: expected 0 and stages, from an encoder's guess, in an .onnx file, got a search of z"
-        )
+        expected = f"0 and stages, from an encoder's guess, in {where}"
+        raise InputError(f"iterations: expected {expected}, got a search of z")
     if config.restarts != 1:
-        raise InputError(f"restarts: expected 1 in an .onnx file, got {config.restarts}")
+        raise InputError(f"restarts: expected 1 in {where}, got {config.restarts}")
     if config.flips:
-        raise InputError("flips: expected False in an .onnx file, to which the mirrored image is another one, got True")
+        raise InputError(f"flips: expected False in {where}, to which the mirrored image is another one, got True")
     if config.symmetry:
-        raise InputError("symmetry: expected False in an .onnx file, which ends with T, got True")
+        raise InputError(f"symmetry: expected False in {where}, which ends with T, got True")
     if config.precision != "fp32":
-        raise InputError(f"precision: expected fp32 in an .onnx file, as runtimes compute, got {config.precision}")
+        raise InputError(f"precision: expected fp32 in {where}, as runtimes compute, got {config.precision}")
 
 
 class Begin(nn.Module):

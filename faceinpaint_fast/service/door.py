@@ -36,12 +36,8 @@ OF_DOCUMENTS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline';"
     " style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 }
-# that page has a policy in itself, and takes threads where it is isolated
-OF_ALONE = {
-    "content-security-policy": "frame-ancestors 'none'",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-embedder-policy": "require-corp",
-}
+# that page has a policy in itself
+OF_ALONE = {"content-security-policy": "frame-ancestors 'none'"}
 
 
 class Door:

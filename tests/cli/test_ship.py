@@ -89,25 +89,33 @@ def test_graphs_are_measured_where_they_are_captured(refused, monkeypatch):
     assert told == "batches of 1: 1 MiB more, batches of 64: 64 MiB more"
 
 
-def test_the_page_is_written_as_a_folder_and_as_a_file(faceinpaint, refused, monkeypatch, tmp_path):
-    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
-    from faceinpaint_fast.export import page_folder
+def test_the_page_is_written_as_a_folder_and_as_a_file(faceinpaint, refused, tmp_path):
+    from faceinpaint_fast.export import page_folder, search_file
 
-    asked = []
-    monkeypatch.setattr(page_folder, "searched", lambda _, config: asked.append(config) or b"a search")
     assert "expected a folder, or --single a file" in refused("page", "faces64")
-    blend, runtime = tmp_path / "blend.wasm", tmp_path / "onnxruntime-web"
-    parts = ("--blend", blend, "--runtime", runtime)
-    assert "make wasm" in refused("page", "faces64", "-o", tmp_path / "page", *parts)
-    blend.write_bytes(b"\0asm")
-    assert "npm ci" in refused("page", "faces64", "-o", tmp_path / "page", *parts)
-    for file in page_folder.OF_RUNTIME:
-        (runtime / file).parent.mkdir(parents=True, exist_ok=True)
-        (runtime / file).write_bytes(b"")
+    wasm = tmp_path / "wasm"
+    assert "make wasm" in refused("page", "faces64", "-o", tmp_path / "page", "--wasm", wasm)
+    wasm.mkdir()
+    for name in page_folder.MODULES:
+        (wasm / name).write_bytes(b"\0asm")
     single = tmp_path / "page.html"
-    status, said, err = faceinpaint("page", "faces64", "-o", tmp_path / "page", "--single", single, *parts)
+    status, said, err = faceinpaint("page", "faces64", "-o", tmp_path / "page", "--single", single, "--wasm", wasm)
     assert (status, err) == (0, "")
     assert "python -m http.server" in said
-    assert asked == [InpaintConfig.fast()]
-    assert (tmp_path / "page" / "engine" / "inpaint.onnx").read_bytes() == b"a search"
+    search = search_file.searched(load_model("faces64"), InpaintConfig.fast())
+    assert (tmp_path / "page" / "engine" / "inpaint.search").read_bytes() == search
     assert "<title>faceinpaint" in single.read_text()
+
+
+def test_a_search_is_written_as_a_file_for_the_library(faceinpaint, refused, small_model, tmp_path):
+    from faceinpaint_fast.export import search_file
+
+    out = tmp_path / "new" / "faces.search"
+    status, said, err = faceinpaint("export", small_model, "-o", out, "--config", "fast")
+    assert (status, err) == (0, "")
+    assert said == f"{out}: 20 steps for any number of images a call; next: csrc/c/faceinpaint_search.h\n"
+    assert out.read_bytes() == search_file.searched(load_model(small_model), InpaintConfig.fast())
+    for given in (["--blend"], ["--batch", "2"]):
+        assert f"neither --batch nor --blend for a .search file, got {' '.join(given)}" in refused(
+            "export", small_model, "-o", out, *given
+        )

@@ -34,14 +34,13 @@ MEAN, MOST = 0.25, 4
 
 
 @pytest.fixture(scope="module")
-def parts():
-    runtime = dict.fromkeys(page_folder.OF_RUNTIME.values(), b"export const env = {};")
-    return {"engine/faceinpaint_blend.wasm": b"\0asm", **runtime}
+def compiled():
+    return {f"engine/{name}": b"\0asm" for name in page_folder.MODULES}
 
 
 @pytest.fixture(scope="module")
-def made(small_model, parts):
-    return page_folder.contents(load_model(small_model), b"a search", parts, CONFIG)
+def made(small_model, compiled):
+    return page_folder.contents(load_model(small_model), CONFIG, compiled)
 
 
 def imported_by(text):
@@ -79,7 +78,7 @@ def test_it_keeps_to_a_policy_whoever_serves_it(made, tmp_path):
 
 def test_what_is_kept_without_a_network_is_all_of_it_and_another_copy_is_another_version(made, tmp_path):
     page_folder.write(tmp_path / "one", made)
-    page_folder.write(tmp_path / "two", {**made, "engine/inpaint.onnx": b"another"})
+    page_folder.write(tmp_path / "two", {**made, "engine/inpaint.search": b"another"})
     page_folder.write(tmp_path / "same", made)
     told = {}
     for name in ("one", "two", "same"):
@@ -96,7 +95,7 @@ def test_one_file_has_all_of_it_modules_behind_what_they_import(made, tmp_path):
     text = (tmp_path / "page.html").read_text()
     packed = dict(re.findall(r'<script type="text/plain" data-name="([^"]+)">([^<]*)</script>', text))
     files = {name: gzip.decompress(base64.b64decode(content)) for name, content in packed.items()}
-    assert files["engine/inpaint.onnx"] == b"a search"
+    assert files["engine/inpaint.search"] == made["engine/inpaint.search"]
     before = set()
     for name, content in files.items():
         if name.endswith(".js"):
@@ -104,7 +103,7 @@ def test_one_file_has_all_of_it_modules_behind_what_they_import(made, tmp_path):
         before.add(name)
     names = list(files)
     # it tells where the worker is, and what that needs
-    assert names.index("page/places.js") > names.index("page/worker.js") > names.index("engine/inpaint.onnx")
+    assert names.index("page/places.js") > names.index("page/worker.js") > names.index("engine/inpaint.search")
     assert not re.search(r'(?:href|src)="(?!#|\./|docs|data:)', text)
     [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
     for tag in ('script type="module"', "style"):
@@ -115,29 +114,19 @@ def test_one_file_has_all_of_it_modules_behind_what_they_import(made, tmp_path):
 
 
 def test_what_is_missing_is_told_by_name(tmp_path):
-    parts = page_folder.Parts(tmp_path / "blend.wasm", tmp_path)
-    with pytest.raises(InputError, match=r"blend\.wasm: expected the blend as wasm.*make wasm"):
-        parts.read()
-    parts.blend.write_bytes(b"\0asm")
-    with pytest.raises(InputError, match=r"onnxruntime-web.*npm ci --prefix examples/onnx.*onnxruntime-web@1\."):
-        parts.read()
-    for file in page_folder.OF_RUNTIME:
-        (tmp_path / file).parent.mkdir(exist_ok=True)
-        (tmp_path / file).write_bytes(file.encode())
-    assert set(parts.read()) == {"engine/faceinpaint_blend.wasm", *page_folder.OF_RUNTIME.values()}
+    for name in page_folder.MODULES:
+        with pytest.raises(InputError, match=rf"the search as wasm, got no {name} there: `make wasm` makes it"):
+            page_folder.modules(tmp_path)
+        (tmp_path / name).write_bytes(name.encode())
+    assert page_folder.modules(tmp_path) == {f"engine/{name}": name.encode() for name in page_folder.MODULES}
 
 
-def test_the_runtime_is_the_one_that_is_pinned():
-    package = json.loads((ROOT / "examples" / "onnx" / "package.json").read_text())
-    assert package["dependencies"]["onnxruntime-web"] == page_folder.VERSION
-
-
-def test_the_model_tells_what_its_licence_allows(small_model):
-    model = load_model(small_model)
-    told = json.loads(page_folder.facts(model, CONFIG))
-    assert {"data", "licence", "size", "means"} <= told.keys()
+def test_the_model_tells_what_its_licence_allows():
     shipped = load_model("faces64")
-    assert json.loads(page_folder.facts(shipped, CONFIG))["licence"] == shipped.config.licence != None  # noqa: E711
+    told = json.loads(page_folder.facts(shipped, CONFIG))
+    assert told["licence"] == shipped.config.licence != None  # noqa: E711
+    assert told["data"] == shipped.config.data
+    assert {"size", "tension", "means", "paste", "mirror"} <= told.keys()
 
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
@@ -246,7 +235,7 @@ import { restoredFace, restoredPhotograph, windowOf } from "./restoration.js";
 const { pixels, width, height, missing, faces, mirror } = JSON.parse(readFileSync(process.argv[2]));
 const library = new WebAssembly.Module(readFileSync(process.argv[3]));
 // in place of a model, what draws each colour evenly in the hole
-const search = async (images, holes) =>
+const search = (images, holes) =>
   images.map((value, i) => (holes[i % holes.length] ? [0.2, 0.5, 0.9][Math.floor(i / holes.length)] : value));
 const engine = { model: MODEL, search, blend: blendOf(library), mirrored: mirrorOf(library, MODEL) };
 const hole = Object.assign(new Hole(width, height), { pixels: Uint8Array.from(missing) });

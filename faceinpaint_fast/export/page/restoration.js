@@ -10,11 +10,10 @@ const HALF = 0.5; // of a model pixel missing, and it is missing
 /**
  * Returns the planes of an aligned face, filled where it is missing.
  *
- * engine  {model: its facts; search(images, holes): a promise of T; blend; mirrored}
+ * engine  {model: its facts; search(image, missing): T; blend; mirrored}
  */
-export async function restoredFace(planes, missing, { model, search, blend }) {
-  const generated = await search(planes, Float32Array.from(missing));
-  return blend(planes, generated, missing, model.size, model.size, model.tension);
+export function restoredFace(planes, missing, { model, search, blend }) {
+  return blend(planes, search(planes, missing), missing, model.size, model.size, model.tension);
 }
 
 /** The box of a photograph that its hole takes, and the frames of its faces with what is of use around them. */
@@ -37,7 +36,7 @@ export function windowOf(hole, frames, { paste: { reach }, mirror }) {
  * engine      as above
  * onSearched  hears of each face that was searched
  */
-export async function restoredPhotograph(window, faces, mode, engine, onSearched) {
+export function restoredPhotograph(window, faces, mode, engine, onSearched) {
   const { width, height, missing, area } = window;
   const { model, search } = engine;
   const { smooth: tension, gone, fading, near, steep } = model.paste;
@@ -60,13 +59,13 @@ export async function restoredPhotograph(window, faces, mode, engine, onSearched
     touched++;
     const shares = frame.drawn(hole, "box").pixels;
     const isThin = !hasWholeNeighbourhood(shares.map((share) => (share > gone ? 1 : 0)), model.size);
-    const holes = shares.map((share) => (share >= HALF ? 1 : 0));
+    const holes = Uint8Array.from(shares, (share) => (share >= HALF ? 1 : 0));
     if (isThin) remarks.push("A face: the hole is thin, and the blend alone, which fills it, as good.");
     else if (!holes.includes(0)) remarks.push("A face: nothing of it is known, the hole is filled by the blend alone.");
     let face = null;
     if (!isThin && holes.includes(0)) {
       const drawn = inPlanes((channel) => frame.drawn(planeOf(smooth, channel, width, height)).pixels.map(clipped));
-      const generated = await search(drawn, holes);
+      const generated = search(drawn, holes);
       const sourceOf = (box, across, down) => {
         const there = frame.moved([box.left, box.top]);
         return inPlanes((channel) => there.enlarged(planeOf(generated, channel, model.size, model.size), across, down).pixels);

@@ -6,12 +6,11 @@ import { Frame } from "./frame.js";
 import { Hole } from "./hole.js";
 import { mirrorOf } from "./mirror.js";
 import { MODEL } from "./model.js";
-import * as runtime from "./onnxruntime.js";
 import { decoded } from "./photograph.js";
 import { cut, planesOf, putInto } from "./planes.js";
 import { restoredFace, restoredPhotograph, windowOf } from "./restoration.js";
+import { searchOf } from "./search.js";
 
-const MOST_THREADS = 4; // of a search; a small model has no work for more
 // how a canvas writes each format that it may: a WebP of quality 1 is without loss where a browser knows how
 const QUALITY = { "image/jpeg": 0.95, "image/webp": 1 };
 const SHARE = { read: 0.1, searched: 0.9 }; // of the work, that is done then
@@ -30,25 +29,11 @@ onmessage = async ({ data: { begin, missing, ask } }) => {
   }
 };
 
-/** Begins with what a search needs, as Blobs. */
-async function begun({ model, blend, runtime: compiled }) {
-  const { wasm } = runtime.env;
-  wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
-  wasm.wasmBinary = await compiled.arrayBuffer();
-  const session = await runtime.InferenceSession.create(new Uint8Array(await model.arrayBuffer()));
-  const library = await WebAssembly.compile(await blend.arrayBuffer());
-  return { model: MODEL, search: searchOf(session), blend: blendOf(library), mirrored: mirrorOf(library, MODEL) };
-}
-
-function searchOf(session) {
-  const { size } = MODEL;
-  return async (images, holes) => {
-    const { generated } = await session.run({
-      images: new runtime.Tensor("float32", images, [1, 3, size, size]),
-      holes: new runtime.Tensor("float32", Float32Array.from(holes), [1, 1, size, size]),
-    });
-    return generated.data;
-  };
+/** Begins with what it needs, as Blobs. */
+async function begun({ model, search, blend }) {
+  const [file, ...modules] = await Promise.all([model, search, blend].map((each) => each.arrayBuffer()));
+  const [searching, library] = await Promise.all(modules.map((bytes) => WebAssembly.compile(bytes)));
+  return { model: MODEL, search: await searchOf(searching, file), blend: blendOf(library), mirrored: mirrorOf(library, MODEL) };
 }
 
 /**
@@ -67,7 +52,7 @@ async function restored({ file, name, missing, faces, mirror, format }, engine) 
   const hole = Object.assign(new Hole(width, height), { pixels: missing });
   if (!missing.includes(0)) throw new Failure(`${name}: nothing of it is known.`, { status: 422, field: "hole" });
   const isAligned = faces.length === 0 && width === MODEL.size && height === MODEL.size;
-  const done = await (isAligned ? ofFace : ofPhotograph)(context, hole, faces, mirror, engine);
+  const done = (isAligned ? ofFace : ofPhotograph)(context, hole, faces, mirror, engine);
   progress(SHARE.searched);
   const type = format === "png" ? "image/png" : file.type;
   const picture = await canvas.convertToBlob({ type, quality: QUALITY[type] });
@@ -77,15 +62,15 @@ async function restored({ file, name, missing, faces, mirror, format }, engine) 
 }
 
 /** Fills the hole of a canvas that shows an aligned face. */
-async function ofFace(context, hole, _faces, _mirror, engine) {
+function ofFace(context, hole, _faces, _mirror, engine) {
   const pixels = context.getImageData(0, 0, hole.width, hole.height);
-  putInto(pixels, await restoredFace(planesOf(pixels), hole.pixels, engine), hole.pixels);
+  putInto(pixels, restoredFace(planesOf(pixels), hole.pixels, engine), hole.pixels);
   context.putImageData(pixels, 0, 0);
   return { faces: [{ restored: true, mirror: null }], remarks: [] };
 }
 
 /** Fills the hole of a canvas that shows a photograph, of whose faces points are known. */
-async function ofPhotograph(context, hole, faces, mirror, engine) {
+function ofPhotograph(context, hole, faces, mirror, engine) {
   if (faces.length === 0) {
     throw new Failure("No face is marked.", {
       advice: "Take the tool “Face”, click both eyes of the face, or draw a box around it, and restore again.",
@@ -100,7 +85,7 @@ async function ofPhotograph(context, hole, faces, mirror, engine) {
   const within = faces.map((points) => points.map(([x, y]) => [x - box.left, y - box.top]));
   let count = 0;
   const searched = () => progress(SHARE.read + ((SHARE.searched - SHARE.read) * ++count) / (frames.length + 1));
-  const done = await restoredPhotograph(window, within, mirror, engine, searched);
+  const done = restoredPhotograph(window, within, mirror, engine, searched);
   putInto(pixels, done.planes, missing);
   context.putImageData(pixels, box.left, box.top);
   return { faces: done.faces, remarks: done.remarks };

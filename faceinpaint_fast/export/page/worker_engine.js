@@ -6,9 +6,9 @@ import { MODEL } from "./model.js";
 import { supply, workerOf } from "./places.js";
 
 const SUPPLIES = {
-  model: "engine/inpaint.onnx",
+  model: "engine/inpaint.search",
+  search: "engine/faceinpaint_search.wasm",
   blend: "engine/faceinpaint_blend.wasm",
-  runtime: "engine/ort-wasm-simd-threaded.wasm",
 };
 const UNABLE = "The search cannot run in this browser. It needs WebAssembly with SIMD, and workers of modules.";
 
