@@ -2,7 +2,11 @@
 // compile for any processor.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <new>
+#include <utility>
+#include <vector>
 
 #include "level.hpp"
 
@@ -26,6 +30,26 @@ template <class T>
 using Vector = typename VectorOf<T>::type;
 // As many doubles as a Vector<float> has floats.
 using Doubles = VectorOf<float>::doubles;
+
+// Numbers that begin where a cache line does: a whole vector that lies across two lines takes twice the time.
+template <class T>
+struct OnLines {
+    using value_type = T;
+    static constexpr std::align_val_t LINE{64};
+
+    OnLines() = default;
+    template <class U>
+    OnLines(const OnLines<U>&) {}
+
+    T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), LINE)); }
+    void deallocate(T* numbers, std::size_t) { ::operator delete(numbers, LINE); }
+    template <class U>
+    bool operator==(const OnLines<U>&) const { return true; }
+    template <class U>
+    bool operator!=(const OnLines<U>&) const { return false; }
+};
+template <class T>
+using Numbers = std::vector<T, OnLines<T>>;
 
 template <class T>
 Vector<T> load(const T* from) {
@@ -63,6 +87,36 @@ inline Doubles load_doubles(const double* from) {
 inline void store(const Doubles& values, double* to) {
     *reinterpret_cast<VectorOf<float>::unaligned_doubles*>(to) = values;
 }
+
+// A vector between the one before it and the one behind it, so that what lies a few numbers further is no load across
+// two cache lines.
+template <class T>
+struct Surrounded {
+    Vector<T> before, here, behind;
+
+    explicit Surrounded(const T* from)
+        : before(load(from - LANES<T>)), here(load(from)), behind(load(from + LANES<T>)) {}
+    Surrounded(const Surrounded& a, const Surrounded& b)
+        : before(a.before + b.before), here(a.here + b.here), behind(a.behind + b.behind) {}
+
+    // K numbers further, LANES at most to either side
+    template <int K>
+    Vector<T> shifted() const {
+        constexpr auto lanes = std::make_integer_sequence<int, LANES<T>>{};
+        if constexpr (K < 0) return from<LANES<T> + K>(before, here, lanes);
+        return from<K < 0 ? 0 : K>(here, behind, lanes);
+    }
+
+private:
+    template <int K, int... I>
+    static Vector<T> from(const Vector<T>& first, const Vector<T>& second, std::integer_sequence<int, I...>) {
+#ifdef __clang__
+        return __builtin_shufflevector(first, second, (K + I)...);
+#else
+        return __builtin_shuffle(first, second, decltype(first < second){(K + I)...});
+#endif
+    }
+};
 
 // u - v, exactly 0 where they are equal: a compiler may fuse the product that u is with the difference, unrounded.
 template <class V>

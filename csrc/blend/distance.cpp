@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "vectors.hpp"
+
 namespace faceinpaint {
 inline namespace FACEINPAINT_LEVEL {
 namespace {
@@ -15,13 +17,20 @@ constexpr double FAR = std::numeric_limits<double>::infinity();
 // each pixel's distance from the nearest known one of its column
 std::vector<double> along_columns(const std::uint8_t* missing, std::int64_t height, std::int64_t width) {
     std::vector<double> distances(height * width);
-    for (std::int64_t y = 0; y < height; ++y)
-        for (std::int64_t x = 0; x < width; ++x) {
-            const auto at = y * width + x;
-            distances[at] = missing[at] == 0 ? 0 : y > 0 ? distances[at - width] + 1 : FAR;
-        }
-    for (std::int64_t at = (height - 1) * width - 1; at >= 0; --at)
-        if (distances[at + width] + 1 < distances[at]) distances[at] = distances[at + width] + 1;
+    for (std::int64_t y = 0; y < height; ++y) {
+        const std::uint8_t* hole = missing + y * width;
+        double* row = distances.data() + y * width;
+        const double* above = row - (y > 0 ? width : 0);
+        // rows of their own, but for the first, in which nothing is above
+#pragma GCC ivdep
+        for (std::int64_t x = 0; x < width; ++x) row[x] = hole[x] == 0 ? 0 : y > 0 ? above[x] + 1 : FAR;
+    }
+    for (std::int64_t y = height - 2; y >= 0; --y) {
+        double* row = distances.data() + y * width;
+        const double* below = row + width;
+#pragma GCC ivdep
+        for (std::int64_t x = 0; x < width; ++x) row[x] = std::min(row[x], below[x] + 1);
+    }
     return distances;
 }
 
@@ -63,24 +72,28 @@ private:
     std::int64_t count_ = 0;
 };
 
-// Whether a row's known pixels are so near, down the columns, that looking for them is quicker than the envelope.
-bool is_near(const double* distances, std::int64_t width) {
-    constexpr double NEAR = 12;
-    for (std::int64_t x = 0; x < width; ++x)
-        if (distances[x] > NEAR) return false;
-    return true;
+// The largest number of a row.
+double largest(const double* row, std::int64_t width) {
+    Vector<double> lanes{};
+    for (std::int64_t x = 0; x < width; x += LANES<double>) {
+        const auto values = load(row + x, width - x);
+        lanes = values > lanes ? values : lanes;
+    }
+    double most = 0;
+    for (int lane = 0; lane < LANES<double>; ++lane) most = std::max(most, lanes[lane]);
+    return most;
 }
 
-// The squares of a row from its (width) distances down the columns, by looking: a pixel k columns away is k^2 away.
-void look(const double* distances, std::int64_t width, double* out) {
-    for (std::int64_t x = 0; x < width; ++x) {
-        double least = distances[x] * distances[x];
-        for (std::int64_t k = 1; k * k < least; ++k) {
-            const double across = static_cast<double>(k * k);
-            if (x >= k) least = std::min(least, across + distances[x - k] * distances[x - k]);
-            if (x + k < width) least = std::min(least, across + distances[x + k] * distances[x + k]);
-        }
-        out[x] = least;
+// A row's (width) distances down the columns, `most` of them at most, become the squares by looking: a pixel k columns
+// away is k^2 away.  squares is room for as many.
+void look(std::int64_t width, double most, double* squares, double* row) {
+    for (std::int64_t x = 0; x < width; ++x) row[x] = squares[x] = row[x] * row[x];
+    for (std::int64_t k = 1; k < std::min<double>(most, width); ++k) {
+        const double across = static_cast<double>(k * k);
+#pragma GCC ivdep
+        for (std::int64_t x = k; x < width; ++x) row[x] = std::min(row[x], across + squares[x - k]);
+#pragma GCC ivdep
+        for (std::int64_t x = 0; x < width - k; ++x) row[x] = std::min(row[x], across + squares[x + k]);
     }
 }
 
@@ -89,12 +102,13 @@ void look(const double* distances, std::int64_t width, double* out) {
 std::vector<double> squared_distances(const std::uint8_t* missing, std::int64_t height, std::int64_t width) {
     auto distances = along_columns(missing, height, width);
     Envelope envelope(width);
-    std::vector<double> near(width);
+    std::vector<double> squares(width);
     for (std::int64_t y = 0; y < height; ++y) {
         double* row = distances.data() + y * width;
-        if (is_near(row, width)) {
-            look(row, width, near.data());
-            std::copy(near.begin(), near.end(), row);
+        // known pixels so near, down the columns, that looking for them is quicker than the envelope
+        constexpr double NEAR = 12;
+        if (const double most = largest(row, width); most <= NEAR) {
+            look(width, most, squares.data(), row);
             continue;
         }
         envelope.build(row, width);

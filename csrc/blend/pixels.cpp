@@ -45,10 +45,11 @@ void put_sums(const double* f, const Pixels<const S>& source, const bool* missin
               const Pixels<T>& out) {
     for_rows(f, missing, extent, [&, out = out, source = source](auto i, auto c, auto row, auto hole, auto y) {
         for (std::int64_t x = 0; x < extent.width; ++x) {
-            if (!hole[x]) continue;
             double sum = row[x] + (source.data ? static_cast<double>(source(i, y, x, c)) : 0.0);
             if constexpr (std::is_integral_v<T>) sum = std::nearbyint(std::clamp(sum, 0.0, 255.0));
-            out(i, y, x, c) = static_cast<T>(sum);
+            // no jump, which among scattered pixels is guessed wrong half of the time
+            T& to = out(i, y, x, c);
+            to = hole[x] ? static_cast<T>(sum) : to;
         }
     });
 }

@@ -21,41 +21,47 @@ namespace {
 constexpr int MOST_CYCLES = 30;
 // the largest number of the error, as a share of the correction, for a relative residual of 1
 constexpr double ERROR = 100;
-// the last correction makes the residual smaller by a factor that is larger than this
-constexpr double LAST = 3;
 // squares of distances up to which c is looked up
 constexpr double MOST_KNOWN = 1024;
 // as far as a missing pixel's equation looks
 constexpr std::int64_t REACH = 2;
 
-// p = z + beta p, bend = L p - tension p, and p . K p, which is the sum of L p (L p - tension p)
+// p = z + beta p, q = K p, and p . q
 double turn(const Field<float>& z, double beta, double tension, const Level& level, Field<double>& p,
-            Field<double>& bend) {
-    const auto height = level.height, width = level.width;
+            Field<double>& q) {
+    const float *from = z.cells(), *inverse = level.inverse_diagonal.data();
+    double *of_p = p.cells(), *of_q = q.cells();
+    for (const auto at : level.unknown) store(beta * load_doubles(of_p + at) + load_doubles(from + at), of_p + at);
+    mirror(level, p);
     Doubles energy{};
-    for (std::int64_t y = 0; y <= height; ++y) {
-        if (y < height) {
-            const float* from = z[y];
-            double* to = p[y];
-            for (const std::int64_t x : level.unknown[y])
-                store(beta * load_doubles(to + x) + load_doubles(from + x), to + x);
-        }
-        if (y == 0) continue;
-        double* row = bend[y - 1];
-        laplacian<double>(p, nullptr, tension, level, y - 1, row);
-        std::fill(row + width, row + up_to(width, STEP), 0.0);
-        const double* of_p = p[y - 1];
-        for (const std::int64_t x : level.near[y - 1])
-            energy += load_doubles(row + x) * (load_doubles(row + x) + tension * load_doubles(of_p + x));
-        // as it is beyond the border
-        row[width] = row[width - 1];
+    for (const auto at : level.unknown) {
+        const Doubles Kp = thirteen_points(of_p + at, level.pitch, tension) * mask(inverse + at);
+        energy += load_doubles(of_p + at) * Kp;
+        store(Kp, of_q + at);
     }
     return total(energy);
 }
 
-// a row in float
-void narrow(const double* from, Blocks::Row blocks, float* to) {
-    for (const std::int64_t x : blocks) store<float>(__builtin_convertvector(load_doubles(from + x), V), to + x);
+// f += alpha p and r -= alpha q; returns r . r
+double advance(double alpha, const Level& level, const Field<double>& p, const Field<double>& q, Field<double>& f,
+               Field<double>& r) {
+    const double *of_p = p.cells(), *of_q = q.cells();
+    double *of_f = f.cells(), *of_r = r.cells();
+    Doubles square{};
+    for (const auto at : level.unknown) {
+        const Doubles left = load_doubles(of_r + at) - alpha * load_doubles(of_q + at);
+        square += left * left;
+        store(left, of_r + at);
+        store(load_doubles(of_f + at) + alpha * load_doubles(of_p + at), of_f + at);
+    }
+    return total(square);
+}
+
+// as floats
+void narrow(const Field<double>& from, const Level& level, Field<float>& to) {
+    const double* cells = from.cells();
+    float* out = to.cells();
+    for (const auto at : level.unknown) store<float>(__builtin_convertvector(load_doubles(cells + at), V), out + at);
 }
 
 // r . z and the largest |z|
@@ -65,16 +71,14 @@ struct Estimate {
 };
 
 Estimate estimate(const Field<double>& r, const Field<float>& z, const Level& level) {
+    const double* of_r = r.cells();
+    const float* of_z = z.cells();
     Doubles products{};
     V sizes{};
-    for (std::int64_t y = 0; y < level.height; ++y) {
-        const double* of_r = r[y];
-        const float* row = z[y];
-        for (const std::int64_t x : level.unknown[y]) {
-            products += load_doubles(of_r + x) * load_doubles(row + x);
-            const V size = absolute(load(row + x));
-            sizes = size > sizes ? size : sizes;
-        }
+    for (const auto at : level.unknown) {
+        products += load_doubles(of_r + at) * load_doubles(of_z + at);
+        const V size = absolute(load(of_z + at));
+        sizes = size > sizes ? size : sizes;
     }
     float largest = 0;
     for (std::int64_t lane = 0; lane < STEP; ++lane) largest = std::max(largest, sizes[lane]);
@@ -161,12 +165,14 @@ double Plate::any_known(const double* f, std::int64_t pitch) const {
 void Plate::set_pull(const double* guidance, std::int64_t pitch, Work& work) const {
     // p has no other use yet
     for (std::int64_t y = 0; y < height_; ++y) std::copy_n(guidance + y * pitch, width_, work.p[y]);
+    mirror(levels_[0], work.p);
     for (std::int64_t y = 0; y < height_; ++y) {
-        double *bend = work.rows[0], *to = work.pull[y];
-        laplacian<double>(work.p, nullptr, 0, levels_[0], y, bend);
-        const double *row = work.p[y], *trust = trust_.data() + y * width_;
-        for (std::int64_t x = 0; x < width_; ++x) to[x] = trust[x] * bend[x] - tension_ * row[x];
+        const double *row = work.p[y], *above = work.p[y - 1], *below = work.p[y + 1], *trust = trust_.data() + y * width_;
+        double* to = work.pull[y];
+        for (std::int64_t x = 0; x < width_; ++x)
+            to[x] = trust[x] * ((above[x] + below[x]) + (row[x - 1] + row[x + 1]) - 4 * row[x]) - tension_ * row[x];
     }
+    mirror(levels_[0], work.pull);
 }
 
 Plate::Solved Plate::solve(bool pulled, double tolerance, Work& work) const {
@@ -175,7 +181,7 @@ Plate::Solved Plate::solve(bool pulled, double tolerance, Work& work) const {
     std::int64_t cycles = 0;
     while (squares > goal) {
         const double before = squares;
-        cycles += add_solution(squares, std::max(LAST * LAST * goal, ROUND * ROUND * squares), work);
+        cycles += add_solution(squares, std::max(last_ * last_ * goal, ROUND * ROUND * squares), work);
         squares = residual(pulled, work);
         if (!(squares <= std::max(goal, before / 4))) break;
     }
@@ -184,62 +190,47 @@ Plate::Solved Plate::solve(bool pulled, double tolerance, Work& work) const {
 
 double Plate::residual(bool pulled, Work& work) const {
     const Level& finest = levels_[0];
+    const float* inverse = finest.inverse_diagonal.data();
+    const double *f = work.f.cells(), *pull = work.pull.cells();
+    double* r = work.r.cells();
+    mirror(finest, work.f);
     Doubles square{};
-    const auto* pull = pulled ? &work.pull : nullptr;
-    twice(work.f, pull, tension_, finest, work.rows, [&](std::int64_t y) {
-        const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
-        return [=, &square, of_r = work.r[y]](std::int64_t x, const Doubles& found) {
-            const Doubles left = -found * mask(inverse + x);
-            square += left * left;
-            store(left, of_r + x);
-        };
-    });
+    for (const auto at : finest.unknown) {
+        Doubles left = -thirteen_points(f + at, finest.pitch, tension_);
+        if (pulled) left += five_points(pull + at, finest.pitch);
+        left *= mask(inverse + at);
+        square += left * left;
+        store(left, r + at);
+    }
     return total(square);
 }
 
 std::int64_t Plate::add_solution(double squares, double content, Work& work) const {
-    auto& [b, r, z, p, q, rows, line] = work.levels[0];
+    auto& [b, r, z, before, line] = work.levels[0];
     // what a V-cycle finds in the residual is close to the error, of which the residual itself says little
-    const double share = ERROR * std::sqrt(content / squares) / LAST;
+    const double share = ERROR * std::sqrt(content / squares) / last_;
     double product = 0, enough = 0;
     work.p.clear();
     for (std::int64_t cycles = 1; cycles <= MOST_CYCLES; ++cycles) {
-        for (std::int64_t y = 0; y < height_; ++y) narrow(work.r[y], levels_[0].unknown[y], b[y]);
+        narrow(work.r, levels_[0], b);
         cycle(0, work);
         const auto found = estimate(work.r, z, levels_[0]);
         if (cycles == 1) enough = share * found.largest;
         if (squares <= content && found.largest <= enough) {
             // the estimate of the error is its correction too
-            for (std::int64_t y = 0; y < height_; ++y)
-                for (const std::int64_t x : levels_[0].unknown[y])
-                    store(load_doubles(work.f[y] + x) + load_doubles(z[y] + x), work.f[y] + x);
+            double* f = work.f.cells();
+            for (const auto at : levels_[0].unknown)
+                store(load_doubles(f + at) + load_doubles(z.cells() + at), f + at);
             return cycles;
         }
         const double beta = cycles > 1 ? found.product / product : 0;
         product = found.product;
-        const double energy = turn(z, beta, tension_, levels_[0], work.p, work.bend);
+        const double energy = turn(z, beta, tension_, levels_[0], work.p, work.q);
         // r is below what float holds
         if (!(energy > 0)) return cycles;
-        squares = advance(product / energy, work);
+        squares = advance(product / energy, levels_[0], work.p, work.q, work.f, work.r);
     }
     return MOST_CYCLES;
-}
-
-double Plate::advance(double alpha, Work& work) const {
-    const Level& finest = levels_[0];
-    Doubles square{};
-    for (std::int64_t y = 0; y < height_; ++y) {
-        const float* inverse = finest.inverse_diagonal.data() + y * finest.pitch;
-        const double* of_p = work.p[y];
-        double *of_f = work.f[y], *of_r = work.r[y];
-        second(finest, y, [&](std::int64_t row) { return work.bend[row]; }, [=, &square](auto x, const Doubles& Kp) {
-            const Doubles left = (load_doubles(of_r + x) - alpha * Kp) * mask(inverse + x);
-            square += left * left;
-            store(left, of_r + x);
-            store(load_doubles(of_f + x) + alpha * load_doubles(of_p + x), of_f + x);
-        });
-    }
-    return total(square);
 }
 
 Plates::Plates(const std::uint8_t* missing, std::int64_t holes, std::int64_t height, std::int64_t width,

@@ -72,8 +72,6 @@ private:
     double residual(bool pulled, Work& work) const;
     // f += u with K u = r, from r . r = squares down to `content`, and a last correction; returns the number of V-cycles
     std::int64_t add_solution(double squares, double content, Work& work) const;
-    // f += alpha p, r -= alpha K p, from the bend of p; returns r . r
-    double advance(double alpha, Work& work) const;
     // z = a V-cycle's answer to b, on level k and those below it
     void cycle(std::size_t k, Work& work) const;
     void solve_coarsest(const float* b, float* z) const;
@@ -84,6 +82,7 @@ private:
     std::int64_t image_height_, image_width_;
     std::int64_t top_ = 0, left_ = 0, height_ = 0, width_ = 0;  // of the part
     double tension_;
+    double last_ = 1;  // the last correction makes the residual smaller by a factor that is larger than this
     std::vector<plate::Level> levels_;
     std::vector<double> trust_;           // (height, width): c; none without tension
     std::vector<std::int64_t> unknowns_;  // where the coarsest level has them

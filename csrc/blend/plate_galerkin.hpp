@@ -30,7 +30,7 @@ public:
 
 private:
     std::int64_t pitch_;
-    std::vector<double> numbers_;
+    Numbers<double> numbers_;
 };
 
 // How many neighbours the i-th of n has.

@@ -15,10 +15,12 @@ using namespace plate;
 namespace {
 
 // Of Chebyshev's polynomials on the finest level, the next two, and all others: the degree, and the
-// largest eigenvalue over the least of those that are smoothed.
+// largest eigenvalue over the least of those that are smoothed.  By what factor, at least, a V-cycle of theirs alone makes
+// the residual smaller.
 struct Smoothing {
     int degrees[4];
     double ratios[4];
+    double last;
 };
 
 // How many unknown cells a level has.
@@ -46,37 +48,42 @@ std::vector<std::int64_t> places_of(const Mask& unknown, const Level& level) {
 // Keeps K in float: its diagonal's inverse and, unless it is the finest one, its coefficients.
 void keep(Operator& K, const Mask& unknown, bool finest, Level& level) {
     level.inverse_diagonal.resize(level.height * level.pitch);
-    if (!finest) level.coefficients.resize((level.height + 2) * COEFFICIENTS * level.pitch + 2 * STEP);
+    if (!finest) level.coefficients.resize(COEFFICIENTS * level.height * level.pitch);
     for (std::int64_t y = 0; y < level.height; ++y) {
         const auto row = K.row(y);
-        const double* diagonal = row(offset_of(0, 0));
+        const double *diagonal = row(offset_of(0, 0)), *is_unknown = unknown[y];
+        float* inverse = level.inverse_diagonal.data() + y * level.pitch;
+        // that of a known cell is 0
         for (std::int64_t x = 0; x < level.width; ++x)
-            level.inverse_diagonal[y * level.pitch + x] =
-                unknown[y][x] != 0 ? static_cast<float>(1 / diagonal[x]) : 0.0f;
+            inverse[x] = static_cast<float>(is_unknown[x] / (diagonal[x] + (1 - is_unknown[x])));
         if (finest) continue;
         for (int n = 0; n < COEFFICIENTS; ++n)
             std::copy_n(row(offset_of(NEIGHBOURS[n].down, NEIGHBOURS[n].right)), level.width,
-                        level.coefficients.data() + start(level, y) + n * level.pitch);
+                        level.coefficients.data() + (n * level.height + y) * level.pitch);
     }
 }
 
-// The inverse of a symmetric positive definite (n, n), in place, by Gauss and Jordan.
+// The inverse of a symmetric positive definite (n, n), in place, by sweeps (Goodnight 1979), which leave it symmetric: what
+// lies right of the diagonal is filled in at the end.
 void invert(std::vector<double>& matrix, std::int64_t n) {
+    std::vector<double> of_pivot(n);
     for (std::int64_t pivot = 0; pivot < n; ++pivot) {
-        double* of_pivot = matrix.data() + pivot * n;
-        const double scale = 1 / of_pivot[pivot];
-        of_pivot[pivot] = 1;
-        for (std::int64_t j = 0; j < n; ++j) of_pivot[j] *= scale;
+        double* at_pivot = matrix.data() + pivot * n;
+        const double scale = 1 / at_pivot[pivot];
+        for (std::int64_t j = 0; j < n; ++j) of_pivot[j] = j < pivot ? at_pivot[j] : matrix[j * n + pivot];
+        of_pivot[pivot] = 0;
         for (std::int64_t i = 0; i < n; ++i) {
-            if (i == pivot) continue;
-            double* row = matrix.data() + i * n;
-            const double factor = row[pivot];
             // K has few entries a row, and at first so has what becomes its inverse
-            if (factor == 0) continue;
-            row[pivot] = 0;
-            for (std::int64_t j = 0; j < n; ++j) row[j] -= factor * of_pivot[j];
+            if (of_pivot[i] == 0) continue;
+            double* row = matrix.data() + i * n;
+            const double factor = scale * of_pivot[i];
+            for (std::int64_t j = 0; j <= i; ++j) row[j] -= factor * of_pivot[j];
+            (i < pivot ? at_pivot[i] : row[pivot]) = factor;
         }
+        at_pivot[pivot] = -scale;
     }
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j <= i; ++j) matrix[i * n + j] = matrix[j * n + i] = -matrix[i * n + j];
 }
 
 // K's inverse between the unknowns at these places.
@@ -111,7 +118,7 @@ double largest_eigenvalue(const Level& level) {
         for (int n = 1; n < COEFFICIENTS; ++n) {
             const auto [down, right] = NEIGHBOURS[n];
             if (y + down >= level.height) continue;
-            const float* from = level.coefficients.data() + start(level, y) + n * level.pitch;
+            const float* from = level.coefficients.data() + (n * level.height + y) * level.pitch;
             const float *root = roots[y], *other = roots[y + down] + right;
             float *sum = sums[y], *of_other = sums[y + down] + right;
             // one after the other, for in a row they overlap
@@ -139,7 +146,7 @@ std::vector<ChebyshevStep> chebyshev(int degree, double largest, double ratio) {
 
 // The next coarser level's unknown cells: those with an unknown one among their 2x2.
 Mask coarser(const Mask& unknown, std::int64_t height, std::int64_t width) {
-    Mask coarse((height + 1) / 2, up_to((width + 1) / 2 + 2, 16));
+    Mask coarse((height + 1) / 2, row_of((width + 1) / 2));
     for (std::int64_t y = 0; y < height; ++y)
         for (std::int64_t x = 0; x < width; ++x)
             coarse[y / 2][x / 2] = std::max(coarse[y / 2][x / 2], unknown[y][x]);
@@ -156,21 +163,19 @@ void Plate::set_levels(const std::uint8_t* missing) {
     // Tension leaves the coarse levels less to do: from 1 on, low degrees take no more cycles on any kind of hole.
     // Without it high ones pay, for the small levels cost little: with {2, 3, 4, 5} the hardest holes took 15 cycles,
     // not 11.
-    const Smoothing smoothing = tension_ >= 1 ? Smoothing{{3, 2, 2, 4}, {9, 8, 8, 16}}
-                                              : Smoothing{{2, 3, 6, 12}, {10, 12, 24, 80}};
+    const Smoothing smoothing = tension_ >= 1 ? Smoothing{{4, 2, 2, 4}, {12, 8, 8, 16}, 8}
+                                              : Smoothing{{2, 3, 6, 12}, {10, 12, 24, 80}, 3};
+    last_ = smoothing.last;
 
     auto height = height_, width = width_;
-    Mask unknown(height, up_to(width + 2, 16));
+    Mask unknown(height, row_of(width));
     for (std::int64_t y = 0; y < height; ++y)
         for (std::int64_t x = 0; x < width; ++x) unknown[y][x] = missing[y * width + x] != 0;
     Operator K(unknown, tension_, height, width);
     while (true) {
         const auto k = std::min<std::size_t>(levels_.size(), 3);
-        Level level{height, width, up_to(width + 2, 16), {}, {}, {}, {}, {}};
-        level.unknown = Blocks(height, width, [&](std::int64_t y, std::int64_t x) { return unknown[y][x] != 0; });
-        if (k == 0) level.near = Blocks(height, width, [&](std::int64_t y, std::int64_t x) {
-            return unknown[y][x] + unknown[y - 1][x] + unknown[y + 1][x] + unknown[y][x - 1] + unknown[y][x + 1] != 0;
-        });
+        Level level{height, width, row_of(width), {}, {}, {}, {}};
+        level.unknown = Blocks(height, width, level.pitch, [&](auto y, auto x) { return unknown[y][x] != 0; });
         keep(K, unknown, k == 0, level);
         level.steps =
             chebyshev(smoothing.degrees[k], k == 0 ? largest : largest_eigenvalue(level), smoothing.ratios[k]);

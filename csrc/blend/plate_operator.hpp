@@ -1,9 +1,10 @@
-// What a plate's operator does to the rows of a level: on the finest one L twice, on others a stencil of 25 numbers.
+// What a plate's operator does to a level: on the finest one the same 13 numbers everywhere, on others 25 of each cell.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
+#include <type_traits>
+#include <utility>
 
 #include "blend/plate_level.hpp"
 #include "vectors.hpp"
@@ -21,23 +22,14 @@ public:
     Field(std::int64_t height, std::int64_t pitch) : pitch_(pitch), numbers_((height + 4) * pitch + 2 * STEP) {}
     T* operator[](std::int64_t y) { return numbers_.data() + STEP + (y + 2) * pitch_; }
     const T* operator[](std::int64_t y) const { return numbers_.data() + STEP + (y + 2) * pitch_; }
+    // where the cell y * pitch + x lies at that place
+    T* cells() { return (*this)[0]; }
+    const T* cells() const { return (*this)[0]; }
     void clear() { std::fill(numbers_.begin(), numbers_.end(), T{0}); }
 
 private:
     std::int64_t pitch_;
-    std::vector<T> numbers_;
-};
-
-// The last four rows of L p.
-template <class T>
-class Rows {
-public:
-    explicit Rows(std::int64_t pitch) : pitch_(pitch + 2 * STEP), numbers_(4 * pitch_) {}
-    T* operator[](std::int64_t y) { return numbers_.data() + (y & 3) * pitch_ + STEP; }
-
-private:
-    std::int64_t pitch_;
-    std::vector<T> numbers_;
+    Numbers<T> numbers_;
 };
 
 // STEP numbers of either kind
@@ -56,51 +48,44 @@ inline Doubles mask(const float* inverse_diagonal) {
     return __builtin_convertvector(load(inverse_diagonal) != 0 ? one : none, Doubles);
 }
 
+// Writes what lies beyond the image's border as L has it, the pixels again from the border on: two rows and columns.
 template <class T>
-auto five_points(const T* above, const T* row, const T* below) {
-    return (wide(above) + wide(below)) + (wide(row - 1) + wide(row + 1)) - 4 * wide(row);
+void mirror(const Level& level, Field<T>& p) {
+    const auto height = level.height, width = level.width;
+    for (std::int64_t y = 0; y < height; ++y) {
+        T* row = p[y];
+        row[-1] = row[0], row[width] = row[width - 1];
+        row[-2] = row[width > 1 ? 1 : 0], row[width + 1] = row[width > 1 ? width - 2 : 0];
+    }
+    const auto copy = [&](std::int64_t from, std::int64_t to) { std::copy_n(p[from] - 2, width + 4, p[to] - 2); };
+    copy(0, -1), copy(height - 1, height);
+    copy(height > 1 ? 1 : 0, -2), copy(height > 1 ? height - 2 : 0, height + 1);
 }
 
-// Row y of L p - tension p - pull on the finest level, where its second L needs it, for a p that is zero beside the
-// image: a neighbour beyond the border is the pixel itself, for that second L too.  pull may be null: 0.
+// L at STEP cells.
 template <class T>
-void laplacian(const Field<T>& p, const Field<T>* pull, T tension, const Level& level, std::int64_t y, T* out) {
-    const auto blocks = level.near[y];
-    if (blocks.empty()) return;
-    const T *row = p[y], *above = y > 0 ? p[y - 1] : row, *below = y < level.height - 1 ? p[y + 1] : row;
-    if (pull == nullptr) {
-        for (const std::int64_t x : blocks)
-            store(five_points(above + x, row + x, below + x) - tension * wide(row + x), out + x);
-    } else {
-        const T* of_pull = (*pull)[y];
-        for (const std::int64_t x : blocks)
-            store(five_points(above + x, row + x, below + x) - tension * wide(row + x) - wide(of_pull + x), out + x);
-    }
-    const auto last = level.width - 1;
-    const bool at_left = blocks.left() == 0, at_right = blocks.right() > last;
-    if (at_left) out[0] += row[0];
-    if (at_right) out[last] += row[last];
-    if (at_left) out[-1] = out[0];
-    if (at_right) out[last + 1] = out[last];
+auto five_points(const T* p, std::int64_t pitch) {
+    return (wide(p - pitch) + wide(p + pitch)) + (wide(p - 1) + wide(p + 1)) - 4 * wide(p);
 }
 
-// use(x, L of what these rows are) at the pixels x... of row y where there are unknown ones
-template <class LineOf, class Use>
-void second(const Level& level, std::int64_t y, const LineOf& line_of, Use use) {
-    const auto *row = line_of(y), *above = y > 0 ? line_of(y - 1) : row,
-               *below = y < level.height - 1 ? line_of(y + 1) : row;
-    for (const std::int64_t x : level.unknown[y]) use(x, five_points(above + x, row + x, below + x));
+// L (L - tension) at STEP cells of the finest level, from sums of the cells two away, askew and beside, and these.
+template <class Lanes, class T>
+Lanes bent(const Lanes& far, const Lanes& askew, const Lanes& beside, const Lanes& here, T tension) {
+    return far + 2 * askew - (8 + tension) * beside + (20 + 4 * tension) * here;
 }
 
-// use_of(y)(x, L (L p - tension p - pull) at the pixels x... of row y) where there are unknown ones, and only there
-// does it matter; it may change row y of p.
-template <class T, class UseOf>
-void twice(const Field<T>& p, const Field<T>* pull, T tension, const Level& level, Rows<T>& rows, UseOf use_of) {
-    for (std::int64_t y = 0; y <= level.height; ++y) {
-        if (y < level.height) laplacian(p, pull, tension, level, y, rows[y]);
-        // whose pointers are its own: through references they would be read again after every store
-        if (y > 0) second(level, y - 1, [&](std::int64_t row) { return rows[row]; }, use_of(y - 1));
-    }
+inline Doubles thirteen_points(const double* p, std::int64_t pitch, double tension) {
+    const auto far = (wide(p - 2 * pitch) + wide(p + 2 * pitch)) + (wide(p - 2) + wide(p + 2));
+    const auto askew = (wide(p - pitch - 1) + wide(p - pitch + 1)) + (wide(p + pitch - 1) + wide(p + pitch + 1));
+    const auto beside = (wide(p - pitch) + wide(p + pitch)) + (wide(p - 1) + wide(p + 1));
+    return bent(far, askew, beside, wide(p), tension);
+}
+
+inline V thirteen_points(const float* p, std::int64_t pitch, float tension) {
+    const Surrounded<float> row(p), rows({Surrounded<float>(p - pitch), Surrounded<float>(p + pitch)});
+    const V far = (load(p - 2 * pitch) + load(p + 2 * pitch)) + (row.shifted<-2>() + row.shifted<2>());
+    const V askew = rows.shifted<-1>() + rows.shifted<1>(), beside = rows.here + (row.shifted<-1>() + row.shifted<1>());
+    return bent(far, askew, beside, row.here, tension);
 }
 
 // The neighbours that have a coefficient of their own, besides the cell itself; the others have theirs by symmetry.
@@ -111,28 +96,36 @@ constexpr int COEFFICIENTS = 13;
 constexpr Neighbour NEIGHBOURS[COEFFICIENTS] = {{0, 0},  {0, 1}, {0, 2}, {1, -2}, {1, -1}, {1, 0}, {1, 1},
                                                 {1, 2}, {2, -2}, {2, -1}, {2, 0}, {2, 1}, {2, 2}};
 
-// Where those of row y begin; two rows of zeros come before.
-inline std::int64_t start(const Level& level, std::int64_t y) { return STEP + (y + 2) * COEFFICIENTS * level.pitch; }
+// use(n) with the number of each neighbour but the cell itself, known when this is compiled
+template <class Use, int... I>
+void with_neighbours(const Use& use, std::integer_sequence<int, I...>) {
+    (use(std::integral_constant<int, I + 1>{}), ...);
+}
+template <class Use>
+void with_neighbours(const Use& use) {
+    with_neighbours(use, std::make_integer_sequence<int, COEFFICIENTS - 1>{});
+}
 
-// use_of(y)(x, K p at the cells x... of row y) where there are unknown ones
-template <class UseOf>
-void stencil(const Level& level, const Field<float>& p, UseOf use_of) {
-    const auto pitch = level.pitch;
-    for (std::int64_t y = 0; y < level.height; ++y) {
-        const float* at[3];
-        for (int up = 0; up < 3; ++up) at[up] = level.coefficients.data() + start(level, y - up);
-        const float* row[5] = {p[y - 2], p[y - 1], p[y], p[y + 1], p[y + 2]};
-        const auto use = use_of(y);
-        for (const std::int64_t x : level.unknown[y]) {
-            V ahead = load(at[0] + x) * load(row[2] + x), behind{};
-#pragma GCC unroll 16
-            for (int n = 1; n < COEFFICIENTS; ++n) {
-                const auto [down, right] = NEIGHBOURS[n];
-                ahead += load(at[0] + n * pitch + x) * load(row[2 + down] + x + right);
-                behind += load(at[down] + n * pitch + x - right) * load(row[2 - down] + x - right);
-            }
-            use(x, ahead + behind);
-        }
+// use(at, K p) at all cells where there are unknown ones
+template <class Use>
+void stencil(const Level& level, const Field<float>& p, const Use& use) {
+    const auto pitch = level.pitch, plane = level.height * pitch;
+    const float* of_p = p.cells();
+    for (const auto at : level.unknown) {
+        const float *coefficients = level.coefficients.data() + at, *cells = of_p + at;
+        const Surrounded<float> rows[5] = {Surrounded<float>(cells - 2 * pitch), Surrounded<float>(cells - pitch),
+                                           Surrounded<float>(cells), Surrounded<float>(cells + pitch),
+                                           Surrounded<float>(cells + 2 * pitch)};
+        V ahead = load(coefficients) * rows[2].here, behind{};
+        with_neighbours([&](auto n) {
+            constexpr auto neighbour = NEIGHBOURS[n];
+            constexpr int down = neighbour.down, right = neighbour.right;
+            const float* of_neighbour = coefficients + n * plane;
+            ahead += load(of_neighbour) * rows[2 + down].template shifted<right>();
+            // where none is there, what is read in its place counts nothing, for p is zero there
+            behind += load(of_neighbour - down * pitch - right) * rows[2 - down].template shifted<-right>();
+        });
+        use(at, ahead + behind);
     }
 }
 

@@ -16,14 +16,11 @@ struct LevelWork {
         : b(level.height, level.pitch),
           r(level.height, level.pitch),
           z(level.height, level.pitch),
-          p(level.height, level.pitch),
-          q(level.height, level.pitch),
-          rows(level.pitch),
+          before(level.height, level.pitch),
           line(level.pitch + 3 * STEP) {}
 
-    // right-hand side, residual, answer, step, next step
-    Field<float> b, r, z, p, q;
-    Rows<float> rows;
+    // right-hand side, residual, answer, and the answer before that
+    Field<float> b, r, z, before;
     std::vector<float> line;
 };
 
@@ -36,13 +33,11 @@ struct Plate::Work {
           pull(of[0].height, of[0].pitch),
           r(of[0].height, of[0].pitch),
           p(of[0].height, of[0].pitch),
-          bend(of[0].height, of[0].pitch),
-          rows(of[0].pitch) {}
+          q(of[0].height, of[0].pitch) {}
 
     std::vector<plate::LevelWork> levels;
-    // the plane's part, what it is pulled to, its residual, a step of conjugate gradients and L of it less tension
-    plate::Field<double> f, pull, r, p, bend;
-    plate::Rows<double> rows;
+    // the plane's part, what it is pulled to, its residual, a step of conjugate gradients and K of it
+    plate::Field<double> f, pull, r, p, q;
 };
 
 }  // namespace FACEINPAINT_LEVEL

@@ -33,7 +33,7 @@ from faceinpaint_fast import _cpu
 from faceinpaint_fast.blend.cuda import small
 from faceinpaint_fast.blend.equation import Equation, Limits, expect_reached
 
-ON_CPU = Limits(whole=128 * 128, modes=0, at_a_time=2**17)
+ON_CPU = Limits(whole=128 * 128, modes=0, at_a_time=2**16)
 
 
 class Plate:
