@@ -192,15 +192,15 @@ def evaluate(
     )
     photographed.check(photos, sheets)
     crew = crew_of(engine, address, workers, threads, device)
-    if crew is not None and (drawing or photos):
-        raise InputError("--engine: expected local with --figures or --photos, got ray")
+    if crew is not None and drawing:
+        raise InputError("--engine: expected local with --figures, got ray")
     if sheets is None:
         _check_outputs(out, update or [], drawing, chart)
     asked = Evaluation(masks=listed(masks) or recognised.masks(recognise), seed=seed, batch=batch)
     # its own processes have the cluster's
     place = pick_device(device if crew is None else "cpu")
     if photos is not None:
-        photographed.run(photos, faces, out, sheets, place, load_model(model))
+        photographed.run(photos, crew, faces, out, sheets, place, load_model(model))
     elif data or drawing:
         shape = geometry((loaded := load_model(model)).config, size, crop)
         if drawing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from faceinpaint_fast.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from faceinpaint_fast.cluster.crew import Crew
     from faceinpaint_fast.evaluation.photographs import Photograph
     from faceinpaint_fast.models import Model
     from faceinpaint_fast.photo.restorer import Restorer
@@ -19,23 +21,26 @@ SHOWN = 4  # photographs on a contact sheet, the first of odd number
 
 
 def run(
-    folder: Path, limit: int | None, out: Path | None, sheets: Path | None, device: torch.device, model: Model
+    folder: Path,
+    crew: Crew | None,
+    limit: int | None,
+    out: Path | None,
+    sheets: Path | None,
+    device: torch.device,
+    model: Model,
 ) -> None:
-    """Measures the first photographs of a folder, by name, and draws a contact sheet a hole of some of them."""
-    from faceinpaint_fast.arrays import thread_count
-    from faceinpaint_fast.config import InpaintConfig
+    """Measures the first photographs of a folder, by name, and draws a contact sheet a hole of some of them.
+
+    The crew measures, if there is one; faces are found, and sheets drawn, by this process.
+    """
     from faceinpaint_fast.doctor import machine
     from faceinpaint_fast.evaluation import photographs
     from faceinpaint_fast.evaluation.photo_holes import HOLES
-    from faceinpaint_fast.photo import cv2
-    from faceinpaint_fast.photo.restorer import Restorer
 
-    # seconds are those of as many threads as torch has
-    cv2().setNumThreads(thread_count())
-    restorer = Restorer.of(model, config=InpaintConfig(), device=device)
-    restorer.inpainter.warm_up()
+    restorer = photographs.restorer_of(model, device)
     found = _read(folder, limit, restorer)
     if out is not None:
+        through = None if crew is None else partial(crew.in_order, photographs.Judging(model, found))
         with console.counting_bar() as bar:
             task = bar.add_task("restoring", total=len(found) * len(HOLES))
             photographs.evaluate(
@@ -45,6 +50,7 @@ def run(
                 sha256=model.config.sha256,
                 machine=machine(device),
                 progress=lambda what, count: bar.update(task, description=what, advance=count),
+                through=through,
             )
     if sheets is not None:
         _draw(restorer, found, sheets)

@@ -6,21 +6,28 @@ method and kind of points, of JSON lines, as `results` has them:
 
     OUT/<given or detected>/<slug>.jsonl    {"mask": hole, "face": number, "pixels", *FIGURES, "seconds", ...}
 
-Records of ours also have how far the frame is off, in pixels of the model, and what the mirror was worth.
+Records of ours also have how far the frame is off, in pixels of the model, and what the mirror was worth.  What is
+missing of a photograph's hole is done and written at once: an interruption costs no more than that of one, or, with
+several processes, of those that are at work and those that wait for one before them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from faceinpaint_fast.arrays import thread_count
+from faceinpaint_fast.config import InpaintConfig
 from faceinpaint_fast.errors import InputError
 from faceinpaint_fast.evaluation.metrics import quality
 from faceinpaint_fast.evaluation.photo_holes import HOLES, draw
@@ -29,7 +36,8 @@ from faceinpaint_fast.evaluation.rivals.biharmonic import biharmonic
 from faceinpaint_fast.evaluation.rivals.navier_stokes import navier_stokes
 from faceinpaint_fast.evaluation.rivals.patchmatch import patchmatch
 from faceinpaint_fast.evaluation.rivals.telea import telea
-from faceinpaint_fast.photo import mirror, paste
+from faceinpaint_fast.models import Model
+from faceinpaint_fast.photo import cv2, mirror, paste
 from faceinpaint_fast.photo.frame import Frame, lattice
 from faceinpaint_fast.photo.restoration import RestoredFace
 from faceinpaint_fast.photo.restorer import Restorer
@@ -74,6 +82,72 @@ class Photograph(NamedTuple):
     frame: Frame
 
 
+Key = tuple[str, str]  # the kind of points, and the method
+
+
+class Piece(NamedTuple):
+    """A photograph, by its number, with a hole, and what is to be measured of it."""
+
+    number: int
+    hole: str
+    wanted: frozenset[Key]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge:
+    """Restores photographs' holes, and judges what comes of them."""
+
+    restorer: Restorer
+    photographs: Sequence[Photograph]
+
+    def __call__(self, piece: Piece) -> list[tuple[Key, Record]]:
+        """Returns the records that are wanted of a photograph's hole."""
+        number, hole, wanted = piece
+        photo = self.photographs[number]
+        missing = draw(hole, photo.frame, photo.image.shape[:2], number)
+        truth = photo.image / 255
+        damaged = np.where(missing[..., None], 0, truth)
+        common = {"mask": hole, "face": number, "pixels": digest(photo.image)}
+        found = []
+        for points in POINTS:
+            if any(key[0] == points and key[1] not in RIVALS for key in wanted):
+                given = photo.points if points == "given" else None
+                for name, image, said in ours(self.restorer, damaged, missing, given, photo.frame):
+                    if (points, name) in wanted:
+                        found.append(((points, name), common | figures(image, truth, missing) | said))
+        for name, fill in RIVALS.items():
+            if (POINTS[0], name) in wanted:
+                start = time.perf_counter()
+                image = fill(damaged, missing)
+                seconds = float(f"{time.perf_counter() - start:.3g}")
+                found.append(((POINTS[0], name), common | figures(image, truth, missing) | {"seconds": seconds}))
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judging:
+    """What a `Judge` is made of by another process; the model is on the CPU."""
+
+    model: Model
+    photographs: Sequence[Photograph]
+
+    def made(self, device: str) -> Judge:
+        """Returns one on a device."""
+        return Judge(restorer_of(self.model, torch.device(device)), self.photographs)
+
+
+# has pieces judged, in their order
+Through = Callable[[Sequence[Piece]], Iterable[list[tuple[Key, Record]]]]
+
+
+def restorer_of(model: Model, device: torch.device) -> Restorer:
+    """Returns what restores the photographs, ready, so that seconds are those of restoring, by torch's threads."""
+    cv2().setNumThreads(thread_count())
+    restorer = Restorer.of(model, config=InpaintConfig(), device=device)
+    restorer.inpainter.warm_up()
+    return restorer
+
+
 def evaluate(
     restorer: Restorer,
     photographs: Sequence[Photograph],
@@ -82,16 +156,22 @@ def evaluate(
     sha256: Mapping[str, str],
     machine: Mapping[str, str],
     progress: Callable[[str, int], None] = lambda *_: None,
+    through: Through | None = None,
 ) -> None:
     """Restores every photograph's holes by every method, but for what is in `out` already.
 
-    `sha256` is that of each of the model's networks; `progress` hears what was done, and to how many photographs.
+    sha256    of each of the model's networks
+    machine   goes into the headers
+    progress  hears what was done, and to how many photographs
+    through   has holes restored and judged in their order, wherever; None: here, one after the other
+
     Raises InputError, before any work, if `out` cannot be written to, or holds results of other photographs.
     """
     pixels = hashlib.sha256(b"".join(photo.image.tobytes() for photo in photographs)).hexdigest()
     digests = [digest(photo.image) for photo in photographs]
     config = restorer.inpainter.config
     settings = config.settings() | ({"encoder": sha256.get("encoder")} if config.start == "encoder" else {})
+    judged = through or partial(map, Judge(restorer, photographs))
     with ExitStack() as stack:
         logs = {}
         for points, name in files(METHODS):
@@ -108,10 +188,21 @@ def evaluate(
                 "machine": machine,
             }
             logs[points, name] = Log(path, header, digests)
-        for number, photo in enumerate(photographs):
-            for hole in HOLES:
-                _judged(restorer, photo, number, hole, logs)
-                progress(hole, 1)
+        pieces = [
+            Piece(number, hole, frozenset(key for key, log in logs.items() if _lacks(key[1], log, hole, number)))
+            for number in range(len(photographs))
+            for hole in HOLES
+        ]
+        found = iter(judged([piece for piece in pieces if piece.wanted]))
+        for piece in pieces:
+            for key, record in next(found) if piece.wanted else ():
+                logs[key].append([record])
+            progress(piece.hole, 1)
+
+
+def _lacks(method: str, log: Log, hole: str, number: int) -> bool:
+    """Says whether a method has a photograph's hole before it; the slowest has those of a few photographs."""
+    return (hole, number) not in log.done and (method != "PatchMatch" or number < FEW)
 
 
 def files(methods: Sequence[str]) -> list[tuple[str, str]]:
@@ -128,29 +219,6 @@ def found_in(restorer: Restorer, images: Mapping[str, NDArray[np.uint8]]) -> lis
             raise InputError(f"{name}: expected a photograph with a face, got none that the detector finds")
         found.append(Photograph(image, points[0], restorer.frame(points[0])))
     return found
-
-
-def _judged(restorer: Restorer, photo: Photograph, number: int, hole: str, logs: Mapping[tuple[str, str], Log]) -> None:
-    """Writes the records that are missing of a photograph's hole."""
-    wanted = {key: log for key, log in logs.items() if (hole, number) not in log.done}
-    if not wanted:
-        return
-    missing = draw(hole, photo.frame, photo.image.shape[:2], number)
-    truth = photo.image / 255
-    damaged = np.where(missing[..., None], 0, truth)
-    common = {"mask": hole, "face": number, "pixels": digest(photo.image)}
-    for points in POINTS:
-        if any(key[0] == points and key[1] not in RIVALS for key in wanted):
-            given = photo.points if points == "given" else None
-            for name, image, said in ours(restorer, damaged, missing, given, photo.frame):
-                if (points, name) in wanted:
-                    logs[points, name].append([common | figures(image, truth, missing) | said])
-    for (_, name), log in wanted.items():
-        if name in RIVALS and (name != "PatchMatch" or number < FEW):
-            start = time.perf_counter()
-            image = RIVALS[name](damaged, missing)
-            seconds = time.perf_counter() - start
-            log.append([common | figures(image, truth, missing) | {"seconds": float(f"{seconds:.3g}")}])
 
 
 def ours(

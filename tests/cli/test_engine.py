@@ -58,8 +58,7 @@ def test_a_device_of_this_machine_alone_is_refused(faceinpaint, line, command):
     assert err.endswith("device: expected auto, cpu or cuda on a cluster, got 'cuda:1'\n")
 
 
-@pytest.mark.parametrize("option", ["--figures", "--photos"])
-def test_what_one_process_draws_is_refused(refused, line, tmp_path, option):
+def test_what_one_process_draws_is_refused(refused, line, tmp_path):
     pytest.importorskip("ray", reason="ray is not installed")
-    err = refused(*line("evaluate"), option, tmp_path / "new", "--engine", "ray")
-    assert err.endswith("--engine: expected local with --figures or --photos, got ray")
+    err = refused(*line("evaluate"), "--figures", tmp_path / "new", "--engine", "ray")
+    assert err.endswith("--engine: expected local with --figures, got ray")

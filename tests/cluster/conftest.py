@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -17,10 +20,16 @@ from faceinpaint_fast.folders.plan import Plan, Task
 from faceinpaint_fast.folders.run import restore_folder
 from faceinpaint_fast.models import load_model
 
+# in the place of dlib and its weights, where they are not installed
+RECOGNISER = Path(__file__).with_name("recogniser")
+
 
 @pytest.fixture(scope="session")
 def on_ray():
-    """A Ray of two cores, without its dashboard; it keeps no token in anybody's home."""
+    """A Ray of two cores, without its dashboard; it keeps no token in anybody's home.
+
+    Its processes have a recogniser of faces, and the tests that ask for it.
+    """
     ray = pytest.importorskip("ray", reason="ray is not installed")
     pytest.importorskip("ray.data")
     patch = pytest.MonkeyPatch()
@@ -28,6 +37,9 @@ def on_ray():
     # it would let its processes give way to all others, of which a busy machine may have many
     patch.setenv("RAY_worker_niceness", "0")
     patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    if find_spec("dlib") is None or find_spec("face_recognition_models") is None:
+        patch.setenv("PYTHONPATH", str(RECOGNISER), prepend=os.pathsep)
+        patch.syspath_prepend(RECOGNISER)
     ray.init(
         address="local",
         num_cpus=2,
