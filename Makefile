@@ -55,7 +55,7 @@ test-load: $(READY)
 # processes, disks and networks that fail while work is done, trainings that are killed, bits that are flipped, 100,000
 # calls of the compiled functions: half an hour; as root there are more of them
 test-faults: $(READY)
-	$(BIN)/python -m pytest tests/faults --share $(SHARE)
+	$(BIN)/python -m pytest $(SPREAD) tests/faults --share $(SHARE)
 
 # the tests in a network of their own, which has a loopback and no route to anywhere: Linux
 OF ?= tests

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.faults.waiting import wait_for
+
 BATCH, WORKERS = 16, 2
 ENVIRONMENT = {
     **os.environ,
@@ -59,7 +61,7 @@ def album(tmp_path_factory, faces, size):
 class Batch:
     """A run of `faceinpaint batch`, in a process of its own."""
 
-    def __init__(self, images, out, model, log, *options, engine="ray"):
+    def __init__(self, images, out, model, log, *options, engine="ray", modules=""):
         self.out, self.log = out, log
         asked = [*map(str, (images, "--holes", "centre", "-o", out, "--model", model)), "--engine", engine]
         asked += ["--config", "over-z", "--set", "iterations=1", "--batch", str(BATCH), "--device", "cpu", *options]
@@ -70,7 +72,7 @@ class Batch:
                 [sys.executable, "-m", "faceinpaint_fast", "batch", *asked],
                 stdout=log,
                 stderr=log,
-                env=ENVIRONMENT,
+                env={**ENVIRONMENT, "PYTHONPATH": str(modules)},
                 start_new_session=True,
             )
 
@@ -86,11 +88,14 @@ class Batch:
         return [number for number, name in descendants(self.process.pid) if name.startswith("ray::MapWorker")]
 
     def kill(self):
-        """Kills it, and returns the numbers of what it has started."""
-        started = [number for number, _ in descendants(self.process.pid)]
+        """Kills it, which ends what restores for it; what else is left of Ray would look around for a minute."""
+        restoring, started = self.workers(), descendants(self.process.pid)
         self.process.kill()
         self.process.wait()
-        return started
+        wait_for(lambda: not any(map(is_there, restoring)))
+        for number, _ in started:
+            kill(number)
+        wait_for(lambda: not any(is_there(number) for number, _ in started))
 
     def end(self):
         """Ends it with all that it has started."""
@@ -151,14 +156,18 @@ def lines(out):
 
 def told(out):
     """What is said to be done, in the manifest and in its parts: outputs; lines that are cut short say nothing."""
-    found = set()
+    return {json.loads(line)["output"] for text in _told(out) for line in text.split(b"\n")[:-1]}
+
+
+def count(out):
+    """How many lines say that something is done: soon found, for who asks often."""
+    return sum(text.count(b"\n") for text in _told(out))
+
+
+def _told(out):
     for path in [out / "manifest.jsonl", *out.glob(".parts/*/*.jsonl")]:
-        try:
-            whole = path.read_text().split("\n")[:-1]
-        except FileNotFoundError:
-            continue
-        found |= {json.loads(line)["output"] for line in whole}
-    return found
+        with suppress(FileNotFoundError):
+            yield path.read_bytes()
 
 
 def readable(out):
@@ -183,7 +192,7 @@ def is_there(number):
 @pytest.fixture
 def disk():
     """What is asked of what is on the disk, and of processes."""
-    return SimpleNamespace(lines=lines, told=told, readable=readable, kill=kill, is_there=is_there)
+    return SimpleNamespace(lines=lines, told=told, count=count, readable=readable, kill=kill)
 
 
 class Machines:
