@@ -11,6 +11,7 @@ import pickle
 import signal
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from faceinpaint_fast.errors import InputError, ModelError
 from faceinpaint_fast.extras import of_extra
 
 MEMORY = 2**28  # bytes of shared memory for Ray on this machine: a model, names, faces that are judged
+TRIES = 4  # processes that may end at one piece, where nothing finds out what of it ends them
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -66,7 +68,7 @@ class Crew:
         """
         if pieces:
             with self.at_work() as pool:
-                yield from pool.through(recipe, pieces, in_order=True)
+                yield from pool.through(recipe, pieces, in_order=True, tries=TRIES)
 
     @contextmanager
     def at_work(self) -> Iterator[Pool]:
@@ -100,20 +102,26 @@ class Pool:
     device: str
     gpus: float
 
-    def through(self, recipe: Recipe[P, R], pieces: Sequence[P], *, in_order: bool = False) -> Iterator[R]:
+    def through(
+        self, recipe: Recipe[P, R], pieces: Sequence[P], *, in_order: bool = False, tries: int | None = None
+    ) -> Iterator[R]:
         """Yields what comes of the pieces as it is done, or in the order of the pieces.
 
-        A piece whose process ends is begun again by another, as often as that happens.  Raises what a piece raises of
-        `InputError` and `ModelError`; ModelError if processes cannot do the work.
+        A piece whose process ends is begun again by another, so many times in all; None: as often as that happens.
+        Raises what a piece raises of `InputError` and `ModelError`; ModelError if processes cannot do the work.
         """
         import ray.data
         from ray.exceptions import RayError
 
         ray.data.DataContext.get_current().execution_options.preserve_order = in_order
-        rows = [{"piece": pickle.dumps(piece)} for piece in pieces]
+        begun = None
+        if tries is not None:
+            # Ray has a limit of its own, which Ray Data does not pass on any more
+            begun = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Begun).remote(tries)
+        rows = [{"number": number, "piece": pickle.dumps(piece)} for number, piece in enumerate(pieces)]
         done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             Member,  # type: ignore[arg-type]  # Ray makes one a process, and calls that
-            fn_constructor_args=(recipe, self.device, self.threads, Path.cwd()),
+            fn_constructor_args=(recipe, self.device, self.threads, Path.cwd(), begun),
             compute=ray.data.ActorPoolStrategy(size=min(self.workers, len(rows))),
             num_cpus=self.threads,
             num_gpus=self.gpus,
@@ -135,18 +143,35 @@ def _unable(said: str) -> ModelError:
     return ModelError(f"ray: expected processes that do the work, got one that cannot: {said}")
 
 
+class Begun:
+    """Knows how often each piece was begun with; Ray makes one, whom all processes ask."""
+
+    def __init__(self, tries: int) -> None:
+        self._tries, self._times = tries, Counter[int]()
+
+    def once_more(self, number: int) -> bool:
+        """Says whether a piece may be begun with once more, and counts it."""
+        self._times[number] += 1
+        return self._times[number] <= self._tries
+
+
 class Member:
     """Does pieces; Ray makes one a process."""
 
-    def __init__(self, recipe: Recipe[Any, Any], device: str, threads: int, folder: Path) -> None:
-        """Makes what does the work, with so many threads of a CPU; relative paths are meant in `folder`."""
+    def __init__(
+        self, recipe: Recipe[Any, Any], device: str, threads: int, folder: Path, begun: Any | None = None
+    ) -> None:
+        """Makes what does the work, with so many threads of a CPU; relative paths are meant in `folder`.
+
+        begun  Ray's handle of a `Begun`, which is asked before each piece; None: every piece is begun with
+        """
         import torch
 
         # a node that lacks the folder has absolute paths alone
         with suppress(OSError):
             os.chdir(folder)
         torch.set_num_threads(threads)
-        self._does = recipe.made(device)
+        self._does, self._begun = recipe.made(device), begun
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what comes of a piece, or its error, and what was warned of.
@@ -157,12 +182,20 @@ class Member:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
-                found = self._does(pickle.loads(row["piece"]))
+                found = self._done(row["number"], pickle.loads(row["piece"]))
             except (InputError, ModelError) as error:
                 found = error.with_traceback(None)
             except Exception as error:
                 found = _unable(f"{type(error).__name__}: {error}")
         return {"done": pickle.dumps((found, [*dict.fromkeys(str(warning.message) for warning in caught)]))}
+
+    def _done(self, number: int, piece: Any) -> Any:
+        if self._begun is not None:
+            import ray
+
+            if not ray.get(self._begun.once_more.remote(number)):
+                raise ModelError(f"ray: expected pieces that end no process, got one that ended every one: {piece}")
+        return self._does(piece)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from faceinpaint_fast.cluster import crew
 from faceinpaint_fast.cluster.crew import Crew, Member
 from faceinpaint_fast.errors import InputError, ModelError
 
@@ -79,6 +80,26 @@ def test_a_process_that_dies_is_replaced_and_its_piece_done_again(through, tmp_p
         return piece
 
     assert [*through(mortal, range(8))] == [*range(8)]
+    assert begun.read_text() == "xx"
+
+
+def test_a_piece_that_ends_every_process_is_an_error_in_the_end(through, tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "TRIES", 2)
+    begun = tmp_path / "begun"
+
+    def deadly(_device, piece):
+        if piece == 3:
+            with begun.open("a") as file:
+                file.write("x")
+            os._exit(139)
+        return piece
+
+    found = through(deadly, range(6))
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(
+        ModelError, match=r"^ray: expected pieces that end no process, got one that ended every one: 3$"
+    ):
+        next(found)
     assert begun.read_text() == "xx"
 
 
