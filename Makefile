@@ -13,7 +13,7 @@ LEVELS ?=
 COMMA := ,
 COMPILED := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many test-offline sanitize durations docs lint bench blend search wasm page gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
+.PHONY: demo test test-fast test-docs test-e2e test-levels test-load test-faults test-many test-offline test-threaded sanitize durations docs lint bench blend search wasm page gpu gpu-build gpu-tests gpu-parity gpu-tune gpu-bench clean
 
 demo: $(DEMO) $(BUILT)
 	$(BIN)/faceinpaint demo --out out/demo.png
@@ -87,6 +87,19 @@ sanitize: $(READY)
 	CXXFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
 		$(call UNDER,address$(COMMA)undefined,asan ubsan) -m pytest $(LIBRARIES) -k "not wasm and not static"
 	setarch -R $(call UNDER,thread,tsan) -m tests.sanitized tests.csrc.threads
+
+# The compiled module on a CPython without the lock that lets one thread at a time work, THREADED, which has NumPy and
+# hypothesis: called from several threads at once, and with whatever there is.  A module that asks for the lock is an error.
+THREADED ?= python3.14t
+ON_THREADED = env SANITIZED=build/threaded $(THREADED) -W error -m tests.sanitized
+test-threaded: $(READY)
+	$(BIN)/cmake -S . -B build/threaded -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCMAKE_BUILD_TYPE=Release \
+		-DFACEINPAINT_LEVELS=$(or $(LEVELS),avx2) -DPYBIND11_FINDPYTHON=ON \
+		-DPython_EXECUTABLE=$$(command -v $(THREADED)) -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
+	$(BIN)/cmake --build build/threaded
+	$(THREADED) -c 'import sys; assert not sys._is_gil_enabled()'
+	$(ON_THREADED) tests.csrc.threads
+	$(ON_THREADED) tests.csrc.fuzz 5000 1 build/threaded/call
 
 # all tests, and what each of them takes, for test-fast to go by
 durations: $(READY)

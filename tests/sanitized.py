@@ -1,4 +1,4 @@
-"""Puts the compiled module that is watched by a sanitizer in place of the installed one: `make sanitize`.
+"""Puts another compiled module in place of the installed one, for `make sanitize` and `make test-threaded`.
 
     python -m pytest -p tests.sanitized ...    or   python -m tests.sanitized MODULE ARGUMENTS...
 

@@ -1,8 +1,9 @@
-"""Functions of `_cpu` on several threads of their own, and called from several at once: for ThreadSanitizer.
+"""Functions of `_cpu` on several threads of their own, and called from several at once: for ThreadSanitizer, and for a
+CPython without the lock that lets one thread at a time work.
 
     python -m tests.csrc.threads
 
-Without pytest and torch, of whose threads the sanitizer knows nothing.
+Each call must return what the others return.  Without pytest and torch, of whose threads the sanitizer knows nothing.
 """
 
 from __future__ import annotations
@@ -45,15 +46,23 @@ def enlarged(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments | images | ({"threads": THREADS} if "threads" in arguments else {})
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two calls returned the same bits."""
+    if isinstance(one, list | tuple):
+        return all(map(same, one, other))
+    return one.tobytes() == other.tobytes() if isinstance(one, np.ndarray) else True
+
+
 def main() -> None:
     called = 0
     for function, arguments in CALLS.values():
         for _ in range(TIMES):
             with ThreadPoolExecutor(THREADS) as pool:
                 # the same object at once, on memory of each caller's own
-                for done in [pool.submit(function, **enlarged(arguments)) for _ in range(THREADS)]:
-                    done.result()
-                    called += 1
+                calls = [pool.submit(function, **enlarged(arguments)) for _ in range(THREADS)]
+                found = [call.result() for call in calls]
+            assert all(same(found[0], each) for each in found), function
+            called += THREADS
     print(f"{called} calls of {len(CALLS)} functions, {THREADS} at once")
 
 
