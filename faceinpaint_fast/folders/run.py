@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,16 @@ def begun(plan: Plan, settings: Mapping[str, Any], tell: Callable[[str], None]) 
     settings  what decides results besides the task, as JSON has it
     tell      hears of a manifest that had to be repaired
 
+    What writers that were killed have left is removed: those of earlier runs, and at the end this one's, on Ray.
+
     Raises InputError while another run has the folder, and where it cannot be written.
     """
     task = plan.task
     check_place(task.out / MANIFEST)
-    with held(task.out / LOCK, task.out):
+    with held(task.out / LOCK, task.out), ExitStack() as at_last:
         for folder in {(task.out / item.output).parent for item in plan.items}:
             sweep(folder)
+            at_last.callback(sweep, folder)
         manifest = Manifest(task.out / MANIFEST, tell)
         decisive = {**settings, "invert": task.invert}
         keys = {item.name: key_of(item, decisive) for item in plan.items}

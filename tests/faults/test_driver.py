@@ -29,5 +29,5 @@ def test_the_driver_is_killed_at_10_moments(album, batch, disk, size):
     assert len(found) == size.pictures
     written = disk.readable(run.out)
     assert {name: written[name] for name in before} == before
-    assert [*run.out.glob(".*")] == []
+    assert [*run.out.rglob(".*")] == []
     print(f"{again} of {size.pictures} pictures were done twice, in {size.stops} kills")

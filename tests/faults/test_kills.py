@@ -18,7 +18,7 @@ def check_all_are_done(run, disk, size):
     assert len(found) == size.pictures
     assert {line["error"] for line in found.values()} == {None}
     assert disk.readable(run.out).keys() == found.keys()
-    assert [*run.out.glob(".*")] == []
+    assert [*run.out.rglob(".*")] == []
 
 
 def test_processes_that_restore_are_killed_20_times(album, batch, disk, size):
@@ -56,4 +56,4 @@ def test_a_picture_that_ends_every_process_is_an_error_and_costs_no_other(album,
     found = disk.lines(run.out)
     assert {name: line["error"] for name, line in found.items() if line["error"]} == {"photo.png": ENDED}
     assert len(disk.readable(run.out)) == len(found) - 1 == len([*(album / "0").iterdir()])
-    assert [*run.out.glob(".*")] == []
+    assert [*run.out.rglob(".*")] == []

@@ -98,10 +98,11 @@ def test_two_runs_into_one_folder_exclude_one_another(out, restore):
 
 
 @pytest.mark.usefixtures("six")
-def test_what_a_killed_run_left_is_swept(out, restore):
+def test_what_killed_writers_left_is_swept(out, restore):
+    """Those of another run, and of this one, as where a process on Ray is killed."""
     (out / "sub").mkdir(parents=True)
     (out / "sub" / ".0123.partial").touch()
-    restore()
+    restore(on_done=lambda _: (out / "sub" / ".4567.partial").touch())
     assert list(out.rglob(".*")) == []
 
 
