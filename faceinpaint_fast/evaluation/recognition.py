@@ -140,7 +140,9 @@ def recognise(
                 for piece in missing[data, name, mask]:
                     descriptors.append(next(found))
                     heard(len(piece.batch))
-                log.append(list(_records(mask, those, galleries[data], np.concatenate(descriptors))))
+                made = _records(mask, those, galleries[data], np.concatenate(descriptors))
+                # a kill may have cut a mask's records short
+                log.append([each for each in made if (mask, each["face"]) not in log.done])
 
 
 def masks_of(method: str, asked: Iterable[str]) -> tuple[str, ...]:
