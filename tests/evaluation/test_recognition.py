@@ -127,6 +127,11 @@ def test_a_mask_is_measured_once_and_what_was_cut_short_again(people, tmp_path):
     assert len(records) == 2 * N
     measured(people, tmp_path, methods)
     assert len(calls) == 8
+    # a kill within the writing of a mask
+    path = tmp_path / "heads" / "ours.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert measured(people, tmp_path, methods)["ours"][1] == records
+    assert len(calls) == 11
 
 
 @pytest.mark.parametrize(
