@@ -88,7 +88,7 @@ sanitize: $(READY)
 		$(call UNDER,address$(COMMA)undefined,asan ubsan) -m pytest $(LIBRARIES) -k "not wasm and not static"
 	setarch -R $(call UNDER,thread,tsan) -m tests.sanitized tests.csrc.threads
 
-# The compiled module on a CPython without the lock that lets one thread at a time work, THREADED, which has NumPy and
+# The compiled module on a CPython without the lock that lets one thread at a time work, THREADED, which has NumPy, Pillow and
 # hypothesis: called from several threads at once, and with whatever there is.  A module that asks for the lock is an error.
 THREADED ?= python3.14t
 ON_THREADED = env SANITIZED=build/threaded $(THREADED) -W error -m tests.sanitized
