@@ -21,28 +21,27 @@ def check_all_are_done(run, disk, size):
     assert [*run.out.rglob(".*")] == []
 
 
-def test_processes_that_restore_are_killed_20_times(album, batch, disk, size):
-    rng, run, killed = random.Random(1), batch(album), 0
+def check_kills(run, disk, size, rng, there, kill):
+    """A run ends well of which something that restores is killed often; what comes in its place is waited for."""
+    killed = 0
     for done in sorted(rng.sample(range(1, size.pictures * 7 // 8), size.kills)):
-        # they come back before the next one is killed
-        wait_for(lambda done=done: not run.running() or (disk.count(run.out) >= done and run.workers()))
+        wait_for(lambda done=done: not run.running() or (disk.count(run.out) >= done and there()))
         assert run.running(), run.said
-        disk.kill(rng.choice(run.workers()))
+        kill(rng.choice(there()))
         killed += 1
     assert killed == size.kills
     check_all_are_done(run, disk, size)
+
+
+def test_processes_that_restore_are_killed_20_times(album, batch, disk, size):
+    run = batch(album)
+    check_kills(run, disk, size, random.Random(1), run.workers, disk.kill)
 
 
 def test_nodes_are_killed_20_times(album, batch, disk, size, nodes):
     """Two of a cluster, each with a process that restores; another comes in the place of the one that is killed."""
-    rng, run, killed = random.Random(4), batch(album, "--address", nodes.address), 0
-    for done in sorted(rng.sample(range(1, size.pictures * 7 // 8), size.kills)):
-        wait_for(lambda done=done: not run.running() or (disk.count(run.out) >= done and nodes.restoring()))
-        assert run.running(), run.said
-        nodes.replace(rng.choice(nodes.restoring()))
-        killed += 1
-    assert killed == size.kills
-    check_all_are_done(run, disk, size)
+    run = batch(album, "--address", nodes.address)
+    check_kills(run, disk, size, random.Random(4), nodes.restoring, nodes.replace)
 
 
 def test_a_picture_that_ends_every_process_is_an_error_and_costs_no_other(album, batch, disk, tmp_path):
