@@ -70,10 +70,11 @@ const search = (image, missing) =>
                   holes: new ort.Tensor('float32', Float32Array.from(missing), [1, 1, size, size]) });
 """
 OF_LIBRARY = """
-const page = readFileSync('../../faceinpaint_fast/export/page/search.js');
-const { searchOf } = await import('data:text/javascript;base64,' + page.toString('base64'));
+const inlined = (text) => 'data:text/javascript;base64,' + Buffer.from(text).toString('base64');
+const read = (name) => readFileSync(`../../faceinpaint_fast/export/page/${name}.js`, 'utf8');
+const { searchOf } = await import(inlined(read('search').replace('./library.js', inlined(read('library')))));
 const module = new WebAssembly.Module(readFileSync('../../build/wasm/faceinpaint_search.wasm'));
-const search = await searchOf(module, readFileSync(file));
+const search = searchOf(module, readFileSync(file));
 """
 
 # of the page's engine: to its first answer, and each of several behind it, in seconds, for a picture and a hole of it

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "faceinpaint_blend.h"
+#include "faceinpaint_api.h"
 
 #ifdef __cplusplus
 extern "C" {

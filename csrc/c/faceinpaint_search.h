@@ -7,11 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__)
-#define FACEINPAINT_API __attribute__((visibility("default")))
-#else
-#define FACEINPAINT_API
-#endif
+#include "faceinpaint_api.h"
 
 #ifdef __cplusplus
 extern "C" {

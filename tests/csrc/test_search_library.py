@@ -232,9 +232,9 @@ def test_a_program_in_c_is_linked_to_the_static_library(search_library, tmp_path
 
 IN_NODE = """
 import { readFileSync } from 'node:fs';
-import { searchOf } from './search.mjs';
+import { searchOf } from './search.js';
 const [wasm, file, images, holes, size] = process.argv.slice(2);
-const search = await searchOf(new WebAssembly.Module(readFileSync(wasm)), readFileSync(file));
+const search = searchOf(new WebAssembly.Module(readFileSync(wasm)), readFileSync(file));
 const bytes = readFileSync(images), missing = new Uint8Array(readFileSync(holes));
 const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 const [area, found] = [size * size, []];
@@ -254,7 +254,9 @@ def in_node(search_wasm, tmp_path):
     def in_node(file, images, holes):
         script = tmp_path / "script.mjs"
         script.write_text(IN_NODE)
-        shutil.copy(ROOT / "faceinpaint_fast/export/page/search.js", tmp_path / "search.mjs")
+        for name in ("search.js", "library.js"):
+            shutil.copy(ROOT / "faceinpaint_fast/export/page" / name, tmp_path)
+        (tmp_path / "package.json").write_text('{"type": "module"}')
         given = [tmp_path / name for name in ("file", "images", "holes")]
         for path, content in zip(given, (file, images.tobytes(), np.uint8(holes).tobytes()), strict=True):
             path.write_bytes(content)

@@ -10,13 +10,29 @@ const IMPORTS = { env: { emscripten_notify_memory_growth() {} }, wasi_snapshot_p
  */
 export function called(module, name, ...given) {
   // for each call anew: memory that has grown is given back by this alone
-  const { exports: wasm } = new WebAssembly.Instance(module, IMPORTS);
-  wasm._initialize();
+  const wasm = begun(module);
   const places = new Map();
-  for (const array of given) if (typeof array === "object") places.set(array, places.get(array) ?? wasm.malloc(array.byteLength));
-  if ([...places.values()].includes(0)) throw new RangeError(`no memory for ${name}`);
-  const at = (array) => new array.constructor(wasm.memory.buffer, places.get(array), array.length);
-  for (const array of places.keys()) at(array).set(array);
+  for (const array of given) if (typeof array === "object" && !places.has(array)) places.set(array, put(wasm, array, name));
   const outcome = wasm[name](...given.map((each) => places.get(each) ?? each));
-  return { outcome, read: (array) => at(array).slice() };
+  return { outcome, read: (array) => at(wasm, places.get(array), array).slice() };
+}
+
+/** Returns the functions and the memory of a compiled module that begins with nothing in it. */
+export function begun(module) {
+  const { exports } = new WebAssembly.Instance(module, IMPORTS);
+  exports._initialize();
+  return exports;
+}
+
+/** Returns where a copy of an array lies in the memory from now on; `what` names whoever gets none. */
+export function put(wasm, array, what) {
+  const place = wasm.malloc(array.byteLength);
+  if (place === 0) throw new RangeError(`no memory for ${what}`);
+  at(wasm, place, array).set(array);
+  return place;
+}
+
+/** Returns what lies at a place of the memory, as an array of that kind and length, until the memory grows. */
+export function at(wasm, place, array) {
+  return new array.constructor(wasm.memory.buffer, place, array.length);
 }

@@ -33,7 +33,7 @@ onmessage = async ({ data: { begin, missing, ask } }) => {
 async function begun({ model, search, blend }) {
   const [file, ...modules] = await Promise.all([model, search, blend].map((each) => each.arrayBuffer()));
   const [searching, library] = await Promise.all(modules.map((bytes) => WebAssembly.compile(bytes)));
-  return { model: MODEL, search: await searchOf(searching, file), blend: blendOf(library), mirrored: mirrorOf(library, MODEL) };
+  return { model: MODEL, search: searchOf(searching, file), blend: blendOf(library), mirrored: mirrorOf(library, MODEL) };
 }
 
 /**
