@@ -132,7 +132,7 @@ class Judging:
     photographs: Sequence[Photograph]
 
     def made(self, device: str) -> Judge:
-        """Returns one on a device."""
+        """Returns a `Judge` on a device."""
         return Judge(restorer_of(self.model, torch.device(device)), self.photographs)
 
 
