@@ -71,7 +71,7 @@ test-many: $(READY)
 # installed one.  Only gcc's libraries are known here by their place.
 SANITIZED := build/sanitize
 WATCHED = tests/csrc/test_bindings.py tests/csrc/test_convolution.py tests/csrc/test_losses.py tests/csrc/test_winograd.py \
-	tests/blend/test_plate.py tests/blend/test_rectangle.py tests/test_weight_map.py
+	tests/blend/test_multigrid.py tests/blend/test_plate.py tests/blend/test_rectangle.py tests/test_weight_map.py
 LIBRARIES = $(wildcard tests/csrc/test_*_library.py)
 UNDER = env PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 SANITIZED=$(SANITIZED)/$(1) \
 	LD_PRELOAD="$(foreach library,$(2),$$($(CXX) -print-file-name=lib$(library).so))" $(BIN)/python

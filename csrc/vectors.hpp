@@ -21,6 +21,10 @@ struct VectorOf {
     typedef T type __attribute__((vector_size(VECTOR_BYTES)));
     // the same anywhere in an array of T
     typedef T unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias));
+    // as many floats as there are T
+    typedef float floats __attribute__((vector_size(VECTOR_BYTES / sizeof(T) * sizeof(float))));
+    typedef float unaligned_floats
+        __attribute__((vector_size(VECTOR_BYTES / sizeof(T) * sizeof(float)), aligned(alignof(float)), may_alias));
     // as many doubles as there are T
     typedef double doubles __attribute__((vector_size(VECTOR_BYTES / sizeof(T) * sizeof(double))));
     typedef double unaligned_doubles
@@ -30,6 +34,8 @@ template <class T>
 using Vector = typename VectorOf<T>::type;
 // As many doubles as a Vector<float> has floats.
 using Doubles = VectorOf<float>::doubles;
+// As many floats as a Vector<double> has doubles.
+using Floats = VectorOf<double>::floats;
 
 // Numbers that begin where a cache line does: a whole vector that lies across two lines takes twice the time.
 template <class T>
@@ -88,6 +94,49 @@ inline void store(const Doubles& values, double* to) {
     *reinterpret_cast<VectorOf<float>::unaligned_doubles*>(to) = values;
 }
 
+inline Floats load_floats(const float* from) {
+    return *reinterpret_cast<const VectorOf<double>::unaligned_floats*>(from);
+}
+
+inline void store(const Floats& values, float* to) {
+    *reinterpret_cast<VectorOf<double>::unaligned_floats*>(to) = values;
+}
+
+// Numbers I of two vectors, of which the second one's begin with LANES.
+template <class T, int... I>
+Vector<T> chosen(const Vector<T>& first, const Vector<T>& second, std::integer_sequence<int, I...>) {
+#ifdef __clang__
+    return __builtin_shufflevector(first, second, I...);
+#else
+    return __builtin_shuffle(first, second, decltype(first < second){I...});
+#endif
+}
+
+template <class T>
+using EveryLane = std::make_integer_sequence<int, LANES<T>>;
+
+// Every second number of 2 LANES.
+template <class T, int... I>
+Vector<T> evens(const T* from, std::integer_sequence<int, I...>) {
+    return chosen<T>(load(from), load(from + LANES<T>), std::integer_sequence<int, 2 * I...>{});
+}
+template <class T>
+Vector<T> evens(const T* from) {
+    return evens(from, EveryLane<T>{});
+}
+
+// The first LANES / 2 numbers, a 0 before each, or behind it.
+template <class T, int... I>
+Vector<T> apart(const Vector<T>& values, bool before, std::integer_sequence<int, I...>) {
+    const Vector<T> none{};
+    return before ? chosen<T>(values, none, std::integer_sequence<int, I / 2 + (I % 2 == 0) * LANES<T>...>{})
+                  : chosen<T>(values, none, std::integer_sequence<int, I / 2 + (I % 2 == 1) * LANES<T>...>{});
+}
+template <class T>
+Vector<T> apart(const Vector<T>& values, bool before) {
+    return apart<T>(values, before, EveryLane<T>{});
+}
+
 // A vector between the one before it and the one behind it, so that what lies a few numbers further is no load across
 // two cache lines.
 template <class T>
@@ -102,19 +151,14 @@ struct Surrounded {
     // K numbers further, LANES at most to either side
     template <int K>
     Vector<T> shifted() const {
-        constexpr auto lanes = std::make_integer_sequence<int, LANES<T>>{};
-        if constexpr (K < 0) return from<LANES<T> + K>(before, here, lanes);
-        return from<K < 0 ? 0 : K>(here, behind, lanes);
+        if constexpr (K < 0) return from<LANES<T> + K>(before, here, EveryLane<T>{});
+        return from<K < 0 ? 0 : K>(here, behind, EveryLane<T>{});
     }
 
 private:
     template <int K, int... I>
     static Vector<T> from(const Vector<T>& first, const Vector<T>& second, std::integer_sequence<int, I...>) {
-#ifdef __clang__
-        return __builtin_shufflevector(first, second, (K + I)...);
-#else
-        return __builtin_shuffle(first, second, decltype(first < second){(K + I)...});
-#endif
+        return chosen<T>(first, second, std::integer_sequence<int, K + I...>{});
     }
 };
 

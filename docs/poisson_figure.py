@@ -15,11 +15,11 @@ from faceinpaint_fast.blend.solver import Solver
 TOLERANCES = 10.0 ** -np.arange(1, 9)
 
 
-def draw_level(axes: Any, level: Any, step: int) -> None:
+def draw_level(axes: Any, inverse: Any, step: int) -> None:
     """A level where it lies on the finest: known pixels grey, missing ones white, red the conductance to the known."""
-    inverse = level.inverse_diagonal[0, 1:-1, : level.width]
+    height, width = inverse.shape
     missing = np.pad(inverse > 0, 1)
-    y, x = np.mgrid[: level.height, : level.width]
+    y, x = np.mgrid[:height, :width]
     neighbours = (missing[:-2, 1:-1] + 0 + missing[2:, 1:-1] + missing[1:-1, :-2] + missing[1:-1, 2:])[inverse > 0]
     ground = 1 / inverse[inverse > 0] - neighbours
     y, x, hole = y * step, x * step, inverse > 0
@@ -27,7 +27,7 @@ def draw_level(axes: Any, level: Any, step: int) -> None:
     axes.scatter(x[hole], y[hole], s=11 * step, marker="s", facecolor="white", edgecolor="0.75", linewidths=0.5)
     axes.scatter(x[hole], y[hole], s=4 * ground * step, color="tab:red", linewidths=0)
     axes.set(xticks=[], yticks=[], aspect="equal", xlim=(-1, 24), ylim=(24, -1))
-    axes.set_title(f"{level.height} x {level.width}", fontsize=9)
+    axes.set_title(f"{height} x {width}", fontsize=9)
 
 
 def cycles(hole: Any) -> list[int]:
@@ -51,8 +51,8 @@ def main() -> None:
     hole = masks.free_form((24, 24), 11)
     hole |= np.hypot(*(np.mgrid[:24, :24] - 12)) < 7
     hole[[3, 10, 15], [5, 11, 14]] = False
-    for k, level in enumerate(_cpu.levels(hole[None])[:3]):
-        draw_level(axes[k], level, 2**k)
+    for k, inverse in enumerate(_cpu.Multigrid(hole[None]).inverse_diagonals[:3]):
+        draw_level(axes[k], inverse[0], 2**k)
     kinds = {
         **{
             f"circle in {size}²": (circle(size), "-", shade) for size, shade in ((64, "0.7"), (512, "0.4"), (4096, "0"))

@@ -142,58 +142,6 @@ class WinogradDoubling:
         images: NDArray[np.float32],
     ) -> None: ...
 
-class Grid:
-    height: int
-    width: int
-    inverse_diagonal: NDArray[np.float32]
-    def restrict(self, b: NDArray[np.float32], coarse: Grid, coarse_b: NDArray[np.float32]) -> None: ...
-    def correct(
-        self,
-        b: NDArray[np.float32],
-        coarse: Grid | None,
-        coarse_u: NDArray[np.float32] | None,
-        u: NDArray[np.float32],
-        products: NDArray[np.float64] | None = None,
-        energies: NDArray[np.float64] | None = None,
-        largest: NDArray[np.float32] | None = None,
-    ) -> None: ...
-    def advance(
-        self,
-        z: NDArray[np.float32],
-        beta: NDArray[np.float64],
-        alpha: NDArray[np.float64],
-        p: NDArray[np.float32],
-        f: NDArray[np.float64],
-        r: NDArray[np.float32],
-        squares: NDArray[np.float64],
-        coarse: Grid,
-        coarse_r: NDArray[np.float32],
-    ) -> None: ...
-    def residual(
-        self,
-        f: NDArray[np.float64],
-        v: NDArray[np.float64] | None,
-        wanted: NDArray[np.bool_],
-        r: NDArray[np.float32],
-        squares: NDArray[np.float64],
-    ) -> None: ...
-
-def levels(holes: NDArray[np.bool_]) -> list[Grid]: ...
-def solve_rectangle(
-    finest: Grid,
-    top: int,
-    left: int,
-    down: NDArray[np.float32],
-    down_transposed: NDArray[np.float32],
-    across: NDArray[np.float32],
-    across_transposed: NDArray[np.float32],
-    inverse: NDArray[np.float32],
-    f: NDArray[np.float64],
-    v: NDArray[np.float64] | None,
-    tolerance: float,
-    reached: NDArray[np.float64],
-) -> None: ...
-def solve_coarse(grids: list[Grid], b: list[NDArray[np.float32]], u: list[NDArray[np.float32]]) -> None: ...
 def take_offsets(
     target: NDArray[Any],
     source: NDArray[Any] | None,
@@ -205,8 +153,7 @@ def put_sums(
     f: NDArray[np.float64], source: NDArray[Any] | None, missing: NDArray[np.bool_], out: NDArray[Any]
 ) -> None: ...
 
-class Plates:
-    def __init__(self, missing: NDArray[np.bool_], tension: float) -> None: ...
+class _OnPlanes:
     def solve(
         self,
         f: NDArray[np.float64],
@@ -214,6 +161,25 @@ class Plates:
         tolerance: float,
         reached: NDArray[np.float64],
     ) -> int: ...
+
+class Multigrid(_OnPlanes):
+    inverse_diagonals: list[NDArray[np.float32]]
+    def __init__(self, missing: NDArray[np.bool_]) -> None: ...
+
+class Rectangle(_OnPlanes):
+    def __init__(
+        self,
+        missing: NDArray[np.bool_],
+        top: int,
+        left: int,
+        down: NDArray[np.float32],
+        of_down: NDArray[np.float64],
+        across: NDArray[np.float32],
+        of_across: NDArray[np.float64],
+    ) -> None: ...
+
+class Plates(_OnPlanes):
+    def __init__(self, missing: NDArray[np.bool_], tension: float) -> None: ...
 
 class Registration:
     field: NDArray[np.float64]

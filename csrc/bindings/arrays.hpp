@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <string>
 
-#include "blend/pixels.hpp"
 #include "level.hpp"
 
 namespace faceinpaint {
@@ -55,15 +54,6 @@ bool same_shape(const Array<A>& a, const Array<B>& b) {
 template <class T>
 void expect_numbers(const Array<T>& array, const std::string& name, std::int64_t count) {
     expect(array.ndim() == 1 && array.shape(0) == count, name + ": expected shape (" + std::to_string(count) + ")");
-}
-
-// How many planes an array (planes, height + 2, pitch) of a grid has.
-template <class T, class G>
-std::int64_t planes_of(const Array<T>& array, const G& grid, const std::string& name) {
-    const auto rows = grid.height() + 2, pitch = pitch_of(grid.width());
-    expect(array.ndim() == 3 && array.shape(1) == rows && array.shape(2) == pitch,
-           name + ": expected shape (planes, " + std::to_string(rows) + ", " + std::to_string(pitch) + ")");
-    return array.shape(0);
 }
 
 // All of the level that follow.

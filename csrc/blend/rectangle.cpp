@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "vectors.hpp"
 
@@ -43,34 +42,54 @@ void product(const float* a, std::int64_t a_pitch, const float* b, std::int64_t 
 
 }  // namespace
 
-void solve_rectangle(const Grid& finest, const Rectangle& rectangle, const double* v, double tolerance,
-                     std::int64_t planes, double* f, double* reached) {
-    const auto [top, left, height, width, pitch, down, down_transposed, across, across_transposed, inverse] = rectangle;
+Rectangle::Rectangle(const std::uint8_t* missing, std::int64_t height, std::int64_t width, std::int64_t top,
+                     std::int64_t left, const Modes& down, const Modes& across)
+    : grid_(Grid::finest(missing, height, width)),
+      top_(top),
+      left_(left),
+      height_(down.pixels),
+      width_(across.pixels),
+      pitch_((across.pixels + 15) / 16 * 16),
+      down_(down.vectors, down.vectors + height_ * height_),
+      down_transposed_(height_ * height_),
+      across_(width_ * pitch_),
+      across_transposed_(width_ * pitch_),
+      inverse_(height_ * pitch_) {
+    for (std::int64_t y = 0; y < height_; ++y)
+        for (std::int64_t x = 0; x < height_; ++x) down_transposed_[x * height_ + y] = down_[y * height_ + x];
+    for (std::int64_t y = 0; y < width_; ++y)
+        for (std::int64_t x = 0; x < width_; ++x)
+            across_[y * pitch_ + x] = across_transposed_[x * pitch_ + y] = across.vectors[y * width_ + x];
+    for (std::int64_t y = 0; y < height_; ++y)
+        for (std::int64_t x = 0; x < width_; ++x)
+            inverse_[y * pitch_ + x] = static_cast<float>(1 / (down.values[y] + across.values[x]));
+}
+
+std::int64_t Rectangle::solve(double* f, const double* v, std::int64_t planes, double tolerance,
+                              double* reached) const {
+    const auto pitch = grid_.pitch(), corner = (top_ + 1) * pitch + left_;
     // the last row of a product reads a vector beyond the plane
-    std::vector<float> r(finest.plane() + pitch), one(height * pitch), other(height * pitch);
-    const auto corner = (top + 1) * finest.pitch() + left;
+    Numbers<float> r(grid_.plane() + pitch_), one(height_ * pitch_), other(height_ * pitch_);
     for (std::int64_t plane = 0; plane < planes; ++plane) {
-        double* of_f = f + plane * finest.plane();
-        const double* of_v = v ? v + plane * finest.plane() : nullptr;
-        const bool wanted = true;
-        double squares = 0;
-        finest.residual(of_f, of_v, &wanted, 1, r.data(), &squares);
-        const double goal = tolerance * tolerance * squares;
+        double* of_f = f + plane * grid_.plane();
+        const double* of_v = v ? v + plane * grid_.plane() : nullptr;
+        const double first = grid_.residual(of_f, of_v, r.data());
+        double share = first == 0 ? 0 : 1;
         // float32 makes the residual smaller by a factor each time, until float64 does not
-        for (double before = INFINITY; squares > goal && squares < before / 4;) {
-            before = squares;
-            product(down, height, r.data() + corner, finest.pitch(), height, height, pitch, one.data(), pitch);
-            product(one.data(), pitch, across_transposed, pitch, height, width, pitch, other.data(), pitch);
-            for (std::int64_t x = 0; x < height * pitch; ++x) other[x] *= inverse[x];
-            product(other.data(), pitch, across, pitch, height, width, pitch, one.data(), pitch);
-            product(down_transposed, height, one.data(), pitch, height, height, pitch, other.data(), pitch);
-            for (std::int64_t y = 0; y < height; ++y)
-                for (std::int64_t x = 0; x < width; ++x)
-                    of_f[corner + y * finest.pitch() + x] += other[y * pitch + x];
-            finest.residual(of_f, of_v, &wanted, 1, r.data(), &squares);
+        for (double before = INFINITY; share > tolerance && share < before / 2;) {
+            before = share;
+            product(down_.data(), height_, r.data() + corner, pitch, height_, height_, pitch_, one.data(), pitch_);
+            product(one.data(), pitch_, across_transposed_.data(), pitch_, height_, width_, pitch_, other.data(), pitch_);
+            for (std::int64_t x = 0; x < height_ * pitch_; ++x) other[x] *= inverse_[x];
+            product(other.data(), pitch_, across_.data(), pitch_, height_, width_, pitch_, one.data(), pitch_);
+            product(down_transposed_.data(), height_, one.data(), pitch_, height_, height_, pitch_, other.data(), pitch_);
+            for (std::int64_t y = 0; y < height_; ++y)
+                for (std::int64_t x = 0; x < width_; ++x) of_f[corner + y * pitch + x] += other[y * pitch_ + x];
+            share = std::sqrt(grid_.residual(of_f, of_v, r.data()) / first);
         }
-        reached[plane] = goal > 0 ? std::sqrt(squares / goal) * tolerance : 0.0;
+        reached[plane] = share;
     }
+    return 1;
 }
 
 }  // namespace FACEINPAINT_LEVEL

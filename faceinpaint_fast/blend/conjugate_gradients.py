@@ -35,12 +35,7 @@ class Multigrid:
         self._levels, self._coarse = levels, levels[1:]
         self._kernels = kernels
 
-    def workspace(self, xp: Any, planes: int) -> list[Any]:
-        """Returns r, z, p, then b of each level below the finest, then u."""
-        finest, *coarse = ((level.height, level.width) for level in self._levels)
-        return zeros(xp, planes, [finest] * 3 + coarse * 2, np.float32)
-
-    def solve(self, f: Any, guidance: Any | None, tolerance: float, workspace: list[Any]) -> int:
+    def solve(self, f: Any, guidance: Any | None, tolerance: float) -> int:
         """Puts into the missing pixels of f what has the guidance as its Laplacian.
 
         A small residual alone is no small error, but what a cycle finds in it is close to the error: its largest
@@ -48,7 +43,8 @@ class Multigrid:
         """
         xp, planes = module_of(f), len(f)
         finest, second, *_ = self._levels
-        r, z, p, *below = workspace
+        size, *coarse = ((level.height, level.width) for level in self._levels)
+        r, z, p, *below = zeros(xp, planes, [size] * 3 + coarse * 2, np.float32)
         b, u = below[: len(self._coarse)], below[len(self._coarse) :]
         squares, alpha, products, energies = (xp.zeros(planes) for _ in range(4))
         largest = xp.zeros(planes, np.float32)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from faceinpaint_fast import _cpu
+
 
 class Limits(NamedTuple):
     """Which method solves an image of which size."""
@@ -20,15 +22,11 @@ class Limits(NamedTuple):
 class OnPlanes(Protocol):
     """What solves an equation on the holes of a part, on padded planes (blend/planes.py) of offsets or images."""
 
-    def workspace(self, xp: Any, planes: int) -> list[Any]:
-        """Returns what `solve` works in for so many planes."""
-
-    def solve(self, f: Any, guidance: Any | None, tolerance: float, workspace: list[Any]) -> int:
+    def solve(self, f: Any, guidance: Any | None, tolerance: float) -> int:
         """Puts the solution into the missing pixels of f and returns the most cycles that a plane took.
 
         f, guidance  (planes, H + 2, pitch) float64, f with 0 at the missing pixels; guidance None: 0
         tolerance    share of the residual's norm at f = 0 that may be left
-        workspace    a new one, or of another solution on these holes
 
         Raises ArithmeticError where float64 does not allow the tolerance.
         """
@@ -62,9 +60,18 @@ class Equation(NamedTuple):
     small: Callable[..., Any] | None
 
 
-def expect_reached(equation: str, reached: NDArray[np.float64], tolerance: float) -> None:
-    """Raises ArithmeticError if a plane's residual did not come down to the tolerance."""
-    if not (reached <= tolerance).all():
-        raise ArithmeticError(
-            f"{equation} solve: expected a relative residual of {tolerance:g}, got {reached.max():.2g}"
-        )
+class OnCpu:
+    """`OnPlanes` by a solver of `_cpu`, whose equation is called by that name in an error."""
+
+    def __init__(self, equation: str, solver: _cpu.Multigrid | _cpu.Plates | _cpu.Rectangle) -> None:
+        self._equation, self._solver = equation, solver
+
+    def solve(self, f: NDArray[np.float64], guidance: NDArray[np.float64] | None, tolerance: float) -> int:
+        """Puts the solution into the missing pixels of f and returns the most cycles that a plane took."""
+        reached = np.empty(len(f))
+        cycles = self._solver.solve(f, guidance, tolerance, reached)
+        if not (reached <= tolerance).all():
+            raise ArithmeticError(
+                f"{self._equation} solve: expected a relative residual of {tolerance:g}, got {reached.max():.2g}"
+            )
+        return cycles

@@ -24,34 +24,12 @@ runs in float64, and only the V-cycle that preconditions it in float32 (csrc/ble
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.blend.cuda import small
-from faceinpaint_fast.blend.equation import Equation, Limits, expect_reached
+from faceinpaint_fast.blend.equation import Equation, Limits, OnCpu
 
 ON_CPU = Limits(whole=128 * 128, modes=0, at_a_time=2**16)
-
-
-class Plate:
-    """The equation on holes (holes, h, w), bool, each solved where it is."""
-
-    def __init__(self, missing: NDArray[np.bool_], _is_rectangle: bool, *, tension: float) -> None:
-        self._plates = _cpu.Plates(missing, tension)
-
-    def workspace(self, xp: Any, planes: int) -> list[Any]:  # noqa: ARG002 - as OnPlanes has it
-        """None is needed: each plane is copied into arrays of its hole's size."""
-        return []
-
-    def solve(self, f: Any, guidance: Any | None, tolerance: float, workspace: list[Any]) -> int:  # noqa: ARG002
-        """Puts the solution into f; the largest number of the error comes down to a hundred times the tolerance."""
-        reached = np.empty(len(f))
-        cycles = self._plates.solve(f, guidance, tolerance, reached)
-        expect_reached("biharmonic", reached, tolerance)
-        return cycles
 
 
 def under_tension(tension: float) -> Equation:
@@ -61,7 +39,7 @@ def under_tension(tension: float) -> Equation:
         guided=tension > 0,
         on_cpu=ON_CPU,
         on_cuda=None,
-        method=partial(Plate, tension=tension),
+        method=lambda missing, _: OnCpu("biharmonic", _cpu.Plates(missing, tension)),
         small=partial(small.blend, plate=small.Plate(tension, _cpu.DEPTH)),
     )
 

@@ -7,66 +7,26 @@ form (Strang 1999, "The discrete cosine transform"): four products with small ma
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
-from faceinpaint_fast.blend.equation import expect_reached
 
 
-class Rectangle:
-    """The equation on a hole (H, W), bool, that is a rectangle, whose finest level is `level`."""
-
-    def __init__(self, hole: NDArray[np.bool_], level: _cpu.Grid) -> None:
-        self._level = level
-        rows, columns = (missing_part(np.asarray(hole.any(axis=axis))) for axis in (1, 0))
-        self._corner = rows.start, columns.start
-        (down, of_down), (across, of_across) = (
-            modes(part.stop - part.start, part.start == 0, part.stop == size)
-            for part, size in zip((rows, columns), hole.shape, strict=True)
-        )
-        inverse = (1 / (of_down[:, None] + of_across)).astype(np.float32)
-        self._down, self._down_transposed = down, down.T.copy()
-        self._across, self._across_transposed, self._inverse = map(in_vectors, (across, across.T, inverse))
-
-    def workspace(self, xp: Any, planes: int) -> list[Any]:  # noqa: ARG002 - as OnPlanes has it
-        """None is needed: it works in the cache."""
-        return []
-
-    def solve(self, f: Any, guidance: Any | None, tolerance: float, workspace: list[Any]) -> int:  # noqa: ARG002
-        """Puts into the missing pixels of f what has the guidance as its Laplacian, and returns 1 cycle."""
-        reached = np.empty(len(f))
-        _cpu.solve_rectangle(
-            self._level,
-            *self._corner,
-            self._down,
-            self._down_transposed,
-            self._across,
-            self._across_transposed,
-            self._inverse,
-            f,
-            guidance,
-            tolerance,
-            reached,
-        )
-        expect_reached("Poisson", reached, tolerance)
-        return 1
+def rectangle(hole: NDArray[np.bool_]) -> _cpu.Rectangle:
+    """Returns the equation on a hole (H, W) that is a rectangle."""
+    rows, columns = (missing_part(np.asarray(hole.any(axis=axis))) for axis in (1, 0))
+    down, across = (
+        modes(part.stop - part.start, part.start == 0, part.stop == size)
+        for part, size in zip((rows, columns), hole.shape, strict=True)
+    )
+    return _cpu.Rectangle(hole, rows.start, columns.start, *down, *across)
 
 
 def missing_part(missing: NDArray[np.bool_]) -> slice:
     """Returns the slice from the first True to the last."""
     return slice(int(missing.argmax()), len(missing) - int(missing[::-1].argmax()))
-
-
-def in_vectors(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns the matrix with zeros behind its rows, to a multiple of 16 numbers."""
-    height, width = matrix.shape
-    # not np.pad, which takes as long as a small hole's solution
-    padded = np.zeros((height, width + -width % 16), matrix.dtype)
-    padded[:, :width] = matrix
-    return padded
 
 
 @lru_cache(maxsize=64)

@@ -148,7 +148,6 @@ class Workspace:
         count, height, width, channels = images.shape
         self._planes, self._sizes = count * channels, [(height, width)]
         (self._f,) = zeros(self._xp, self._planes, self._sizes, np.float64)
-        self._of_method = method.workspace(self._xp, self._planes)
 
     def serves(self, part: Part, images: Any) -> bool:
         """Whether these images, too, can be solved here."""
@@ -173,7 +172,7 @@ class Workspace:
         if scale is not None:
             f *= scale
             g = None if g is None else g * scale
-        cycles = self._method.solve(f, g, tolerance, self._of_method)
+        cycles = self._method.solve(f, g, tolerance)
         if scale is not None:
             f /= scale
         kernels.put_sums(f, source, missing, out)

@@ -21,9 +21,10 @@ def doubles(*shape: int) -> np.ndarray:
 HOLE = np.zeros((1, 9, 8), np.bool_)
 HOLE[0, 2:6, 3:7] = True
 HOLES = np.concatenate([HOLE, ~HOLE])
-GRIDS = _cpu.levels(HOLE)
-FINE, COARSE, *_ = GRIDS
-COARSER = GRIDS[2:]
+# the modes of lines of four pixels, of no use, and a plane of HOLE
+MODES = {name: zeros(4, 4) for name in ("down", "across")} | {name: doubles(4) + 1 for name in ("of_down", "of_across")}
+RECTANGLE = {"missing": HOLE[0], "top": 2, "left": 3} | MODES
+ON_PLANES = {name: doubles(1, 11, 16) for name in ("f", "guidance")} | {"tolerance": 1e-3, "reached": doubles(1)}
 LAYER = {"scale": zeros(3), "bias": zeros(3), "slope": 0.0, "gated": False, "threads": 1}
 SIXTEEN = LAYER | {"scale": zeros(1), "bias": zeros(1)}
 WINDOW = {"taps": np.full(3, 1 / 3, np.float32), "pad": 0, "threads": 1}
@@ -35,13 +36,6 @@ GONE[80:90, 50:60] = 1
 FRAME = np.array([[10.0, 0, -10], [0, 10, -10]])
 HALVES = _cpu.Halves(FACE, GONE, FRAME, 9, 8, 31.5)
 FOUND = HALVES.registered(POINTS, 0.1)
-# a plane of HOLE, and of the grid below it
-PLANE, COARSE_PLANE = (1, 11, 16), (1, 7, 16)
-
-
-def planes_of(grid: Any) -> np.ndarray:
-    return zeros(1, grid.height + 2, _cpu.pitch_of(grid.width))
-
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
 CALLS: dict[str, Call] = {
@@ -91,7 +85,6 @@ CALLS: dict[str, Call] = {
     "WinogradHalving": (_cpu.WinogradHalving, {"weights": zeros(3, 16)}),
     "halving by Winograd": (_cpu.WinogradHalving(zeros(3, 16)), {"images": IMAGES, "half": HALF} | LAYER),
     "doubling by Winograd": (_cpu.WinogradDoubling(zeros(3, 16)), {"half": HALF, "images": IMAGES} | SIXTEEN),
-    "levels": (_cpu.levels, {"holes": HOLES}),
     "take_offsets": (
         _cpu.take_offsets,
         {name: zeros(1, 9, 8, 3) for name in ("target", "source")}
@@ -101,32 +94,10 @@ CALLS: dict[str, Call] = {
         _cpu.put_sums,
         {"f": doubles(3, 11, 16), "source": zeros(1, 9, 8, 3), "missing": HOLE, "out": zeros(1, 9, 8, 3)},
     ),
-    "restrict": (FINE.restrict, {"b": zeros(*PLANE), "coarse": COARSE, "coarse_b": zeros(*COARSE_PLANE)}),
-    "correct": (
-        FINE.correct,
-        {"b": zeros(*PLANE), "coarse": COARSE, "coarse_u": zeros(*COARSE_PLANE), "u": zeros(*PLANE)}
-        | {"products": doubles(1), "energies": doubles(1), "largest": zeros(1)},
-    ),
-    "advance": (
-        FINE.advance,
-        {"z": zeros(*PLANE), "beta": doubles(1), "alpha": doubles(1), "p": zeros(*PLANE), "f": doubles(*PLANE)}
-        | {"r": zeros(*PLANE), "squares": doubles(1), "coarse": COARSE, "coarse_r": zeros(*COARSE_PLANE)},
-    ),
-    "residual": (
-        FINE.residual,
-        {"f": doubles(*PLANE), "v": None, "wanted": np.ones(1, np.bool_), "r": zeros(*PLANE), "squares": doubles(1)},
-    ),
-    "solve_coarse": (
-        _cpu.solve_coarse,
-        {"grids": COARSER, "b": [planes_of(grid) for grid in COARSER], "u": [planes_of(grid) for grid in COARSER]},
-    ),
-    "solve_rectangle": (
-        _cpu.solve_rectangle,
-        {"finest": FINE, "top": 2, "left": 3, "tolerance": 1e-3, "f": doubles(*PLANE), "v": doubles(*PLANE)}
-        | {name: zeros(4, 4) for name in ("down", "down_transposed")}
-        | {name: zeros(4, 16) for name in ("across", "across_transposed", "inverse")}
-        | {"reached": doubles(1)},
-    ),
+    "Multigrid": (_cpu.Multigrid, {"missing": HOLES}),
+    "Multigrid.solve": (_cpu.Multigrid(HOLE).solve, ON_PLANES),
+    "Rectangle": (_cpu.Rectangle, RECTANGLE),
+    "Rectangle.solve": (_cpu.Rectangle(**RECTANGLE).solve, ON_PLANES),
     "Halves": (_cpu.Halves, {"face": FACE, "lost": GONE, "frame": FRAME, "height": 9, "width": 8, "axis": 31.5}),
     "registered": (HALVES.registered, {"points": POINTS, "least": 0.1}),
     "make_source": (
@@ -135,8 +106,5 @@ CALLS: dict[str, Call] = {
         | {"source": zeros(9, 8, 3), "trust": zeros(9, 8)},
     ),
     "Plates": (_cpu.Plates, {"missing": HOLES, "tension": 0.5}),
-    "Plates.solve": (
-        _cpu.Plates(HOLE, 0.5).solve,
-        {"f": doubles(*PLANE), "guidance": doubles(*PLANE), "tolerance": 1e-3, "reached": doubles(1)},
-    ),
+    "Plates.solve": (_cpu.Plates(HOLE, 0.5).solve, ON_PLANES),
 }

@@ -18,10 +18,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from faceinpaint_fast import _cpu
-from tests.csrc.calls import CALLS, COARSE, FINE, GRIDS, HOLES
+from tests.csrc.calls import CALLS, FOUND, HALVES, HOLES
 
 EXPECTED = TypeError, ValueError, MemoryError, OverflowError, IndexError
-TWO = _cpu.levels(HOLES)
 DTYPES = [np.dtype(name) for name in ("f4", "f8", "f2", "u1", "u2", "i8", "?", "c8", ">f4", "O", "U3")]
 WHOLE = [-(2**63), -(2**31), -1, 0, 1, 2, 3, 7, 8, 15, 16, 17, 100, 2**31 - 1, 2**31, 2**62, 2**63 - 1, 2**64]
 REAL = [-np.inf, -1e300, -1.0, -0.0, 0.0, 5e-324, 1e-12, 0.5, 1.0, 300.0, 1e38, 1e300, np.inf, np.nan]
@@ -95,21 +94,12 @@ def another(draw: Any, value: Any) -> Any:
         return draw(st.sampled_from([*WHOLE, None, 0.5]))
     if isinstance(value, float):
         return draw(st.sampled_from([*REAL, None, "1"]))
-    if isinstance(value, list):
-        what = draw(st.sampled_from(["fewer", "more", "other", "none"]))
-        if what == "fewer":
-            return value[: draw(st.integers(0, len(value) - 1))]
-        if what == "other":
-            place = draw(st.integers(0, len(value) - 1))
-            return [another(draw, each) if i == place else each for i, each in enumerate(value)]
-        return [*value, *value] if what == "more" else None
-    # a grid
-    return draw(st.sampled_from([FINE, COARSE, GRIDS[-1], *TWO, None]))
+    # a registration
+    return draw(st.sampled_from([FOUND, HALVES, None]))
 
 
-# the same grids' functions, of two holes
-OTHERS = {name: getattr(TWO[0], name) for name in ("restrict", "correct", "advance", "residual")}
-OTHERS |= {"Plates.solve": _cpu.Plates(HOLES, 0.5).solve}
+# the same functions, of two holes
+OTHERS = {"Multigrid.solve": _cpu.Multigrid(HOLES).solve, "Plates.solve": _cpu.Plates(HOLES, 0.5).solve}
 
 
 @st.composite

@@ -23,10 +23,9 @@ ONCE = (
     "numbers",
     "weights",
     "down",
-    "down_transposed",
+    "of_down",
     "across",
-    "across_transposed",
-    "inverse",
+    "of_across",
     "face",
     "lost",
     "frame",
@@ -38,8 +37,6 @@ def enlarged(arguments: dict[str, Any]) -> dict[str, Any]:
     """The call with many images, or planes, so that every thread has work; in memory of its own."""
 
     def many(value: Any) -> Any:
-        if isinstance(value, list):
-            return [many(each) for each in value]
         return np.repeat(value, 16, axis=0) if isinstance(value, np.ndarray) else value
 
     images = {name: many(value) for name, value in arguments.items() if name not in ONCE}
