@@ -219,3 +219,26 @@ def test_nothing_known_and_nothing_missing_end(size):
         _, cycles, reached = solved(missing((1, *size), np.bool_), np.ones((1, *size)), None, 1e-3)
         assert cycles == 0
         assert reached == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"f": np.zeros((4, 5, 16))}, r"f: expected shape \(planes, 6, 16\)"),
+        ({"f": np.zeros((3, 6, 16))}, "f: expected a multiple of 2 planes"),
+        ({"guidance": np.zeros((2, 6, 16))}, "guidance: expected as many planes as f"),
+        ({"reached": np.zeros(3)}, r"reached: expected shape \(4\)"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(change, message):
+    solver = _cpu.Multigrid(np.stack([np.eye(4, 5, dtype=np.bool_)] * 2))
+    f, guidance = np.zeros((2, 4, 6, 16))
+    arguments = {"f": f, "guidance": guidance, "tolerance": 1e-3, "reached": np.zeros(4)}
+    assert solver.solve(**arguments) == 0
+    with pytest.raises(ValueError, match=message):
+        solver.solve(**arguments | change)
+
+
+def test_holes_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"missing: expected shape \(holes, height, width\), none of them 0"):
+        _cpu.Multigrid(np.zeros((4, 5), np.bool_))

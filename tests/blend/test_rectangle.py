@@ -13,6 +13,7 @@ from faceinpaint_fast.blend.planes import inside, zeros
 from faceinpaint_fast.blend.poisson import POISSON
 from faceinpaint_fast.blend.rectangle import rectangle
 from faceinpaint_fast.blend.solver import Solver
+from tests.csrc.calls import RECTANGLE
 
 
 @pytest.mark.parametrize("touching", list(itertools.product([False, True], repeat=4)))
@@ -48,3 +49,19 @@ def test_what_a_rectangle_cannot_reach_is_told(rng):
     rectangle(hole).solve(f, None, 1e-20, reached)
     assert 1e-18 < reached[0] < 1e-14
     assert reached[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"missing": np.ones((1, 9, 8), np.bool_)}, r"missing: expected shape \(height, width\)"),
+        ({"top": -1}, "top, left: expected a rectangle in the image"),
+        ({"left": 5}, "top, left: expected a rectangle in the image"),
+        ({"top": 2**63 - 1}, "top, left: expected a rectangle in the image"),
+        ({"down": np.zeros((4, 3), np.float32)}, r"down: expected shape \(pixels, pixels\)"),
+        ({"of_across": np.zeros(3)}, r"of_across: expected shape \(4\)"),
+    ],
+)
+def test_what_is_no_rectangle_in_the_image_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        _cpu.Rectangle(**RECTANGLE | change)
