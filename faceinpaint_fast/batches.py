@@ -119,13 +119,17 @@ class ImageBatch:
         return batched.reshape(batched.shape[1:]) if self.count is None else batched
 
 
-def hole_of(hole: Any) -> NDArray[np.bool_]:
-    """Returns a caller's hole or holes as NumPy's bool, without channels; InputError for what is none."""
-    return as_hole(_handed_over(hole, None))
+def hole_of(hole: Any, *, on_device: bool = False) -> Any:
+    """Returns a caller's hole or holes as NumPy's bool, without channels; InputError for what is none.
+
+    on_device  leave them on a CUDA device if they lie there, as CuPy's, if it is installed
+    """
+    found = where_it_lies(hole, "hole") if on_device else to_numpy(hole, "hole")
+    return as_hole(plane(found, planar=is_torch(hole)))
 
 
 def _handed_over(hole: Any, to: int | None) -> Any:
-    """Returns a hole as it was handed over, without channels: NumPy's, or CuPy's on the CUDA device of that number."""
+    """Returns a hole without channels, not yet cut: NumPy's, or CuPy's on the CUDA device of that number."""
     found = to_numpy(hole, "hole") if to is None else brought(where_it_lies(hole, "hole"), to)
     return plane(found, planar=is_torch(hole))
 

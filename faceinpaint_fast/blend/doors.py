@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
-from faceinpaint_fast.arrays import Array, device_of, expect_no_gradient, module_of, on_stream_of, to_numpy
+from faceinpaint_fast.arrays import Array, brought, device_of, expect_no_gradient, module_of, on_stream_of, to_numpy
 from faceinpaint_fast.batches import ImageBatch, fitting, hole_of, partly_known, with_neighbours
-from faceinpaint_fast.blend.cuda import small
+from faceinpaint_fast.blend.cuda.solver import Solver as DeviceSolver
 from faceinpaint_fast.blend.equation import Equation
 from faceinpaint_fast.blend.gradients import divergence, gradient_fields, merge
 from faceinpaint_fast.blend.plate import BIHARMONIC, under_tension
@@ -41,17 +41,17 @@ class _HoleSolver:
 
     def __init__(self, hole: Any, equation: Equation, threads: int | None) -> None:
         threads = None if threads is None else whole(threads, "threads", least=1)
-        self._hole = partly_known(hole_of(hole))
+        with on_stream_of(hole):
+            self._hole = partly_known(hole_of(hole, on_device=True))
         self._equation, self._threads = equation, threads
-        self._prepared: dict[int | None, tuple[Any, Solver]] = {}
+        self._prepared: dict[int | None, tuple[Any, Solver | DeviceSolver]] = {}
 
     def _checked(self, target: Any, other: Any, name: str, tolerance: float) -> tuple[ImageBatch, ImageBatch, Any]:
         """Returns target and other as checked batches, and the holes (B, H, W) where they lie."""
         for array, what in ((target, "target"), (other, name)):
             expect_no_gradient(array, what)
-        on_device = self._equation.on_cuda is not None
-        into = ImageBatch.of(target, "target", on_device=on_device)
-        beside = ImageBatch.of(other, name, on_device=on_device)
+        into = ImageBatch.of(target, "target", on_device=True)
+        beside = ImageBatch.of(other, name, on_device=True)
         if into.pixels.shape != beside.pixels.shape:
             raise InputError(f"{name}: expected target's shape, {into.pixels.shape}, got {beside.pixels.shape}")
         if device_of(into.pixels) != device_of(beside.pixels):
@@ -60,13 +60,14 @@ class _HoleSolver:
         hole, _ = self._where_lie(into.pixels)
         return into, beside, fitting(hole, into.count, *into.pixels.shape[1:3])
 
-    def _where_lie(self, pixels: Any) -> tuple[Any, Solver]:
+    def _where_lie(self, pixels: Any) -> tuple[Any, Solver | DeviceSolver]:
         """Returns the hole, and what solves in it, where the pixels lie."""
-        device, xp = device_of(pixels), module_of(pixels)
+        device, hole = device_of(pixels), self._hole
         if device not in self._prepared:
-            holes = self._hole if self._hole.ndim == 3 else self._hole[None]
-            solver = Solver(holes, self._equation, xp, threads=self._threads)
-            self._prepared[device] = xp.asarray(self._hole), solver
+            if device_of(hole) != device:
+                hole = to_numpy(hole) if device is None else brought(to_numpy(hole), device)
+            holes = hole if hole.ndim == 3 else hole[None]
+            self._prepared[device] = hole, solver_for(holes, self._equation, self._threads)
         return self._prepared[device]
 
     def _blended(self, target: Any, source: Any, tolerance: float) -> Any:
@@ -205,7 +206,7 @@ def biharmonic_blend(target: Array, source: Array, hole: Any, *, tolerance: floa
     may overshoot the known pixels' range.
 
     target, source, hole
-               as in `poisson_blend`; images on a CUDA device are blended on the CPU
+               as in `poisson_blend`
     tolerance  largest relative residual of a channel's linear system, in float64; the largest error of a pixel is held
                to a hundred times that share of the correction
 
@@ -256,24 +257,12 @@ def blended(
     """
     if equation is None:
         return np.where(holes[..., None], source, target)
-    if module_of(target) is not np:
-        return _blended_on_device(target, source, holes, equation)
-    return solved(Solver(holes, equation), target, *_roles(equation, source), TOLERANCE)
+    return solved(solver_for(holes, equation), target, *_roles(equation, source), TOLERANCE)
 
 
-def _blended_on_device(target: Any, source: Any, holes: Any, equation: Equation) -> Any:
-    """`blended` of CuPy's arrays: small images in one launch; of larger ones a plate is solved on the CPU."""
-    if equation.small is not None and small.fits(*target.shape[1:3]):
-        target = _readable(target)
-        out = target.copy()
-        holes = module_of(holes).ascontiguousarray(holes)
-        equation.small(target, source, None, holes, tolerance=TOLERANCE, out=out).cycles()
-        return out
-    if equation.on_cuda is not None:
-        solver = Solver(to_numpy(holes), equation, module_of(target))
-        return solved(solver, target, *_roles(equation, source), TOLERANCE)
-    on_cpu = blended(to_numpy(target), to_numpy(source), to_numpy(holes), equation)
-    return module_of(target).asarray(on_cpu)
+def solver_for(holes: Any, equation: Equation, threads: int | None = None) -> Solver | DeviceSolver:
+    """Returns what solves an equation on holes (N, H, W) where they lie; threads as `Solver` has them, on the CPU."""
+    return Solver(holes, equation, threads=threads) if module_of(holes) is np else DeviceSolver(holes, equation)
 
 
 def _roles(equation: Equation, source: Any) -> tuple[Any | None, Any | None]:
@@ -281,7 +270,9 @@ def _roles(equation: Equation, source: Any) -> tuple[Any | None, Any | None]:
     return (None, source) if equation.guided else (source, None)
 
 
-def solved(solver: Solver, target: Any, source: Any | None, guidance: Any | None, tolerance: float) -> Any:
+def solved(
+    solver: Solver | DeviceSolver, target: Any, source: Any | None, guidance: Any | None, tolerance: float
+) -> Any:
     """Returns F of images (B, H, W, C) in the dtype of `target`, or float64 where that is none of DTYPES."""
     target = _readable(target)
     out = target.copy(order="K")

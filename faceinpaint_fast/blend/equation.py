@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
+from faceinpaint_fast.blend.operators import Operator
 
 
 class Limits(NamedTuple):
@@ -32,32 +33,21 @@ class OnPlanes(Protocol):
         """
 
 
-@runtime_checkable
-class OnImages(Protocol):
-    """What solves an equation on the holes of a part, from images to images."""
-
-    def fill(self, target: Any, source: Any | None, guidance: Any | None, tolerance: float, out: Any) -> int:
-        """Does what `Solver.solve` does, on images (n, h, w, C) of the part."""
-
-
 class Equation(NamedTuple):
     """What F has to meet at the missing pixels.
 
-    reach    how many pixels away a missing pixel's equation looks
-    guided   False: F - source is solved for, following a divergence or 0; True: F is, pulled to the source
-    on_cpu   which method solves what there
-    on_cuda  the same on a CUDA device; None: images are brought to the CPU
-    method   of what is missing, (holes, h, w), and whether that is a small rectangle: what solves the equation there
-    small    blends small images on a CUDA device in one launch, whatever their holes, as `cuda.small.blend`; None:
-             they are solved as larger ones are
+    reach     how many pixels away a missing pixel's equation looks
+    guided    False: F - source is solved for, following a divergence or 0; True: F is, pulled to the source
+    on_cpu    which method solves what there
+    method    of what is missing, (holes, h, w), and whether that is a small rectangle: what solves the equation there
+    operator  what a CUDA device has to know of it
     """
 
     reach: int
     guided: bool
     on_cpu: Limits
-    on_cuda: Limits | None
-    method: Callable[[Any, bool], OnPlanes | OnImages]
-    small: Callable[..., Any] | None
+    method: Callable[[Any, bool], OnPlanes]
+    operator: Operator
 
 
 class OnCpu:

@@ -23,11 +23,9 @@ runs in float64, and only the V-cycle that preconditions it in float32 (csrc/ble
 
 from __future__ import annotations
 
-from functools import partial
-
 from faceinpaint_fast import _cpu
-from faceinpaint_fast.blend.cuda import small
 from faceinpaint_fast.blend.equation import Equation, Limits, OnCpu
+from faceinpaint_fast.blend.operators import of_plate
 
 ON_CPU = Limits(whole=128 * 128, modes=0, at_a_time=2**16)
 
@@ -38,9 +36,8 @@ def under_tension(tension: float) -> Equation:
         reach=2,
         guided=tension > 0,
         on_cpu=ON_CPU,
-        on_cuda=None,
         method=lambda missing, _: OnCpu("biharmonic", _cpu.Plates(missing, tension)),
-        small=partial(small.blend, plate=small.Plate(tension, _cpu.DEPTH)),
+        operator=of_plate(tension, _cpu.DEPTH),
     )
 
 

@@ -11,28 +11,19 @@ offset target - source of the known pixels, brought into the hole as smoothly as
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from faceinpaint_fast import _cpu
-from faceinpaint_fast.blend.conjugate_gradients import Multigrid
-from faceinpaint_fast.blend.cuda import small
+from faceinpaint_fast.blend import operators
 from faceinpaint_fast.blend.equation import Equation, Limits, OnCpu, OnPlanes
-from faceinpaint_fast.blend.kernels import kernels_of
 from faceinpaint_fast.blend.rectangle import rectangle
 
 ON_CPU = Limits(whole=128 * 128, modes=96, at_a_time=2**17)
-ON_CUDA = Limits(whole=512 * 512, modes=0, at_a_time=2**24)
 
 
 def method(missing: Any, is_rectangle: bool) -> OnPlanes:
     """Returns what solves Poisson's equation on holes (holes, h, w): the modes of a rectangle, or multigrid."""
-    kernels = kernels_of(missing)
-    if kernels is not _cpu:
-        return Multigrid(kernels.levels(missing), kernels)
     return OnCpu("Poisson", rectangle(missing[0]) if is_rectangle else _cpu.Multigrid(missing))
 
 
-POISSON = Equation(
-    reach=1, guided=False, on_cpu=ON_CPU, on_cuda=ON_CUDA, method=method, small=partial(small.blend, plate=None)
-)
+POISSON = Equation(reach=1, guided=False, on_cpu=ON_CPU, method=method, operator=operators.POISSON)

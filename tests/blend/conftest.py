@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.blend.emulation import Emulated
+
 TYPES = {"f": np.float32, "d": np.float64, "i": np.int32, "x": np.int64, "b": np.bool_}
 # of pointers to any type
 VOID = "v"
@@ -78,7 +80,7 @@ def compile_for_cpu(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., C
     def compile_sources(sources: Sequence[Path], options: Sequence[str] = ()) -> Callable[[], Emulation]:
         folder = tmp_path_factory.mktemp("kernels")
         text = "".join(path.read_text() for path in sources)
-        kernels = re.findall(r'extern "C" __global__ void[^;{]*?(\w+)\((?:GRID|PLANE|const)', text)
+        kernels = re.findall(r'extern "C" __global__ void[^;{]*?(\w+)\((?:GRID|LEVEL|OF_PLANES|PLANE|const|int)', text)
         unit = [f'#include "{path}"' for path in (Path(__file__).with_name("cuda_on_cpu.hpp"), *sources)]
         (folder / "kernels.cpp").write_text("\n".join([*unit, *(f"KERNEL({name})" for name in kernels)]) + "\n")
         fixed = ["-std=c++17", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-U_FORTIFY_SOURCE"]
@@ -116,3 +118,17 @@ def nvrtc() -> Callable[..., None]:
         assert not failed, log.value.decode()
 
     return compile_source
+
+
+@pytest.fixture(scope="session")
+def compiled() -> dict[Any, Emulation]:
+    """Emulations that were compiled, by what of."""
+    return {}
+
+
+@pytest.fixture
+def emulated(
+    compile_for_cpu: Callable[..., Any], compiled: dict[Any, Emulation], monkeypatch: pytest.MonkeyPatch
+) -> Emulated:
+    """The blends' kernels for CUDA are this CPU's."""
+    return Emulated(compile_for_cpu, compiled, monkeypatch)

@@ -249,28 +249,6 @@ def test_memory_beside_the_result_is_three_images_at_most(rng, monkeypatch):
     assert peak <= 4 * target.nbytes
 
 
-def test_a_method_that_takes_images_gets_them(rng):
-    """What solves a part from images to images has no planes to itself; the others' are as they were."""
-    holes = np.stack([masks.free_form((20, 30), seed) for seed in range(3)])
-    targets, sources = rng.random((2, 3, 20, 30, 3))
-    asked = []
-
-    class Whole:
-        def __init__(self, missing, _is_rectangle):
-            self.missing = missing
-
-        def fill(self, target, source, guidance, tolerance, out):
-            asked.append((target.shape, guidance, tolerance))
-            out[self.missing] = source[self.missing]
-            return 7
-
-    equation = POISSON._replace(method=Whole)
-    out = targets.copy()
-    assert Solver(holes, equation).solve(targets, sources, None, 1e-3, out) == 7
-    assert asked == [((3, 20, 30, 3), None, 1e-3)]
-    assert_array_equal(out, np.where(holes[..., None], sources, targets))
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 def test_no_more_threads_work_than_were_asked_for(threads, rng, monkeypatch):
     monkeypatch.setattr(solver_module, "threads_for", lambda *_: 5)

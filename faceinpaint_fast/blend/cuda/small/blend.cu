@@ -101,11 +101,6 @@ __device__ int conjugate_gradients(const Equation& equation, const Image& image,
 
 }  // namespace
 
-#define PLANE(name)                                                                                              \
-    void *name, int name##_kind, long long name##_image, long long name##_down, long long name##_right,          \
-        long long name##_channel
-#define PLANE_OF_BLOCK(name) plane_of_block(name, name##_kind, name##_image, name##_down, name##_right, name##_channel)
-
 // A block a channel of an image: out = target at the known pixels, F at the missing ones.
 //
 //   target, source, v, out  images, their strides counted in numbers; source null: 0; v: Poisson's, null: 0
@@ -120,12 +115,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     blend_small(PLANE(target), PLANE(source), PLANE(v), PLANE(out), const bool* __restrict__ missing, int holes, int height,
                 int width, int channels, int order, int degree, double flex, double pull, double depth, double tolerance,
                 double error, double* __restrict__ reached, int* __restrict__ cycles) {
-    const auto plane_of_block = [&](void* from, int kind, long long of_image, long long down, long long right,
-                                    long long of_channel) {
-        const long long first = blockIdx.x / channels * of_image + blockIdx.x % channels * of_channel;
-        const int bytes = kind == 0 ? 1 : kind == 1 ? 4 : 8;
-        return Plane{from == nullptr ? nullptr : static_cast<char*>(from) + first * bytes, kind, down, right};
-    };
     const Plane T = PLANE_OF_BLOCK(target), S = PLANE_OF_BLOCK(source), V = PLANE_OF_BLOCK(v), F = PLANE_OF_BLOCK(out);
     const Equation equation{order, degree, flex, pull};
     const int thread = threadIdx.x;

@@ -1,5 +1,5 @@
 
-// The multigrid cycle: one red-black sweep down and one black-red sweep up on each level, as in poisson.cu.
+// The multigrid cycle: one red-black sweep down and one black-red sweep up on each level, as in large/cycle.cu.
 
 namespace {
 

@@ -3,9 +3,6 @@
 
 namespace {
 
-// A's eigenvalues are at most
-constexpr float LARGEST = 8;
-
 struct Equation {
     int order;   // 1 Poisson's, 2 a plate's
     int degree;  // of the polynomial, 0: without one
@@ -31,17 +28,10 @@ __device__ void apply(const Equation& equation, const Image& image, const double
     for (int i = 0; i < PIXELS; ++i) out[i] = image.unknown(i) ? -out[i] : 0.0;
 }
 
-// The coefficients of the polynomial in Chebyshev's on [0, LARGEST] that is 1 / sqrt(flex A + pull) at the next one's zeros.
+// The coefficients of p.
 __device__ void set_coefficients(const Equation& equation) {
-    const int k = threadIdx.x, n = equation.degree + 1;
-    if (k >= n) return;
-    const double step = 3.14159265358979323846 / n;
-    double sum = 0;
-    for (int j = 0; j < n; ++j) {
-        const double angle = step * (j + 0.5), eigenvalue = LARGEST / 2 * (1 + cos(angle));
-        sum += cos(k * angle) / sqrt(equation.flex * eigenvalue + equation.pull);
-    }
-    coefficients()[k] = static_cast<float>((k == 0 ? 1 : 2) * sum / n);
+    const int k = threadIdx.x;
+    if (k <= equation.degree) coefficients()[k] = coefficient_of(k, equation.degree, equation.flex, equation.pull);
 }
 
 // y = p(A) y at a thread's pixels.

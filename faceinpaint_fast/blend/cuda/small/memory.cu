@@ -7,7 +7,7 @@
 // small, and v = A (flex (1 - c) L source), which is 0 without tension (blend/plate.py).
 //
 // Conjugate gradients runs in double, each pixel in the registers of a thread.  What preconditions it is in float and
-// needs nothing but A:  p(A) V p(A).  V is the multigrid cycle of poisson.cu: its levels, sweeps and transfers, to a single
+// needs nothing but A:  p(A) V p(A).  V is the multigrid cycle of large/: its levels, sweeps and transfers, to a single
 // pixel.  p is the Chebyshev polynomial of lowest degree that is close to 1 / sqrt(flex A + pull) on A's eigenvalues, and 1
 // for Poisson's equation; under a tension below 0.1 it would be of a high degree, and V V takes its place.  To a residual
 // of 1e-5 twenty kinds of hole (tests/blend/test_plate.py) take so many cycles, 64 and 128 pixels wide:
@@ -27,7 +27,7 @@
 // and less are the first warp's.  Nothing beyond an image is read, so that nothing has to be cleared.  Sums are taken by
 // a fixed tree: the same bits on every run, in every thread, beside any other planes.
 //
-// These files are one source, in this order: memory, cycle, hole, equation, blend.
+// These files are one source, in this order: ../images, ../chebyshev, memory, cycle, hole, equation, blend.
 //
 // SIZE, THREADS: the most rows and columns, a power of two, and the threads of a block, at most SIZE^2 / 2.
 
@@ -94,34 +94,6 @@ __device__ void wait() {
     if (N <= ONE_WARP) __syncwarp();
     else __syncthreads();
 }
-
-// A channel of an image anywhere in memory, of bytes (kind 0), floats (1) or doubles (2); null: 0.
-struct Plane {
-    void* from;
-    int kind;
-    long long down, right;
-
-    __device__ double get(int y, int x) const;
-    __device__ void put(int y, int x, double number) const;
-};
-
-// Called, for there are several of them for each pixel, and three kinds.
-__device__ __noinline__ double number_at(const void* from, int kind, long long at) {
-    if (from == nullptr) return 0;
-    if (kind == 0) return static_cast<const unsigned char*>(from)[at];
-    return kind == 1 ? static_cast<const float*>(from)[at] : static_cast<const double*>(from)[at];
-}
-
-// Bytes are rounded and clipped.
-__device__ __noinline__ void put_number(void* to, int kind, long long at, double number) {
-    const double byte = fmin(fmax(rint(number), 0.0), 255.0);
-    if (kind == 0) static_cast<unsigned char*>(to)[at] = static_cast<unsigned char>(byte);
-    else if (kind == 1) static_cast<float*>(to)[at] = static_cast<float>(number);
-    else static_cast<double*>(to)[at] = number;
-}
-
-__device__ double Plane::get(int y, int x) const { return number_at(from, kind, y * down + x * right); }
-__device__ void Plane::put(int y, int x, double number) const { put_number(from, kind, y * down + x * right, number); }
 
 // The image, and a thread's pixels (row + i, column) of it.
 struct Image {
