@@ -215,3 +215,13 @@ def test_torch_s_defaults_change_no_bit(network, config, faces, generator, discr
     same(made()(faces, HOLES, seed=5), expected)
     planes = torch.from_numpy(faces).movedim(-1, 1)
     assert_array_equal(living(planes, torch.from_numpy(HOLES), seed=5).z.numpy(), expected.z)
+
+
+def test_a_restoration_imports_no_compiler():
+    """Torch's takes a second and 120 MB, and a restoration on a CPU has nothing for it to do."""
+    code = (
+        "import sys, numpy as np; from faceinpaint_fast import Inpainter, masks;"
+        "Inpainter.from_pretrained(device='cpu')(np.zeros((64, 64, 3), np.uint8), masks.centre((64, 64)));"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -29,11 +29,13 @@ and what pixel p feels of them is their local mean's adjoint K^T:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 from torch import Tensor
 from torch.library import custom_op
 
 from faceinpaint_fast.ops import cpu as cpu_kernels
+from faceinpaint_fast.ops.tensors import is_traced
 from faceinpaint_fast.ops.window import Window, windows
 
 K1, K2 = 0.01, 0.03
@@ -81,26 +83,40 @@ def ssim_l1(
     All in the target's dtype; x may be of half precision.  The gradient is empty where it is not asked for.
     """
     t = target
-    return _ssim_l1(x, t.w, t.v, t.mean, t.variance, t.share, t.taps, t.pad, t.c1, t.c2, a, b, with_gradient)
+    op = _ssim_l1 if is_traced(x, t.v) else _kernels(x).ssim_l1
+    found: tuple[Tensor, Tensor, Tensor] = op(
+        x, t.w, t.v, t.mean, t.variance, t.share, t.taps, t.pad, t.c1, t.c2, a, b, with_gradient
+    )
+    return found
 
 
-@custom_op("faceinpaint_fast::window_statistics", mutates_args=(), device_types="cuda")
 def window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
     """Returns mean and variance of v (B, C, H, W) under each window, (B, C, H', W')."""
-    from faceinpaint_fast.ops import triton_ssim_l1
-
-    return triton_ssim_l1.window_statistics(v, taps, pad)
-
-
-window_statistics.register_kernel("cpu")(cpu_kernels.window_statistics)
+    op = _window_statistics if is_traced(v, taps) else _kernels(v).window_statistics
+    found: tuple[Tensor, Tensor] = op(v, taps, pad)
+    return found
 
 
-@window_statistics.register_fake
+def _kernels(x: Tensor) -> Any:
+    """The module of the device's kernels."""
+    if x.is_cuda:
+        from faceinpaint_fast.ops import triton_ssim_l1
+
+        return triton_ssim_l1
+    return cpu_kernels
+
+
+@custom_op("faceinpaint_fast::window_statistics", mutates_args=())
+def _window_statistics(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
+    return cast(tuple[Tensor, Tensor], _kernels(v).window_statistics(v, taps, pad))
+
+
+@_window_statistics.register_fake
 def _(v: Tensor, taps: Tensor, pad: int) -> tuple[Tensor, Tensor]:
     return v.new_empty(windows(v, taps, pad)), v.new_empty(windows(v, taps, pad))
 
 
-@custom_op("faceinpaint_fast::ssim_l1", mutates_args=(), device_types="cuda")
+@custom_op("faceinpaint_fast::ssim_l1", mutates_args=())
 def _ssim_l1(
     x: Tensor,
     w: Tensor,
@@ -116,12 +132,8 @@ def _ssim_l1(
     b: Tensor,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from faceinpaint_fast.ops import triton_ssim_l1
-
-    return triton_ssim_l1.ssim_l1(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient)
-
-
-_ssim_l1.register_kernel("cpu")(cpu_kernels.ssim_l1)
+    found = _kernels(x).ssim_l1(x, w, v, mean, variance, share, taps, pad, c1, c2, a, b, with_gradient)
+    return cast(tuple[Tensor, Tensor, Tensor], found)
 
 
 @_ssim_l1.register_fake
