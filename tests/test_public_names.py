@@ -80,11 +80,11 @@ sys.modules[name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules[name])
 import faceinpaint_fast
 from faceinpaint_fast import tuning
-from faceinpaint_fast.blend.cuda import kernels, small
+from faceinpaint_fast.blend.cuda import large, small
 print(faceinpaint_fast.__file__)
 inpainter = faceinpaint_fast.Inpainter.from_pretrained(device="cpu")
 print(type(inpainter).__module__, len(list(tuning._shipped())))
-print(all(path.read_text() for path in kernels.SOURCES + small.SOURCES))
+print(all(path.read_text() for path in large.SOURCES + small.SOURCES))
 """
     lines = run(program).splitlines()
     assert lines[0] == f"{tmp_path}/package.zip/faceinpaint_fast/__init__.py"

@@ -1,4 +1,4 @@
-// As much of CUDA as poisson.cu and small/*.cu need, on one thread of a CPU: a kernel is a function, called for a thread at a time.
+// As much of CUDA as the sources of the blends need, on one thread of a CPU: a kernel is a function, called for a thread at a time.
 //
 // A thread has a stack of its own and leaves it where it waits for others: at a shuffle for its warp, which goes on once
 // all of it waits there, and at __syncthreads for its block; in between the warps run as far as they can, one after the
