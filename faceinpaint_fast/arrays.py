@@ -296,6 +296,8 @@ def shared_out(work: Callable[[Iterator[Item]], Result], items: Iterable[Item], 
     The caller's own thread is one of them, so that what gets no thread, because the system has none to give, is done
     all the same.  What `work` raises is raised here, once every thread has ended.
     """
+    if threads == 1:
+        return [work(iter(items))]
     # not above: few need it, and who only asks for W waits for every import
     from queue import SimpleQueue
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from faceinpaint_fast.arrays import module_of, to_numpy
+from faceinpaint_fast.arrays import module_of
 from faceinpaint_fast.blend.equation import Limits
 
 
@@ -61,7 +61,8 @@ def parts(holes: Any, limits: Limits, reach: int) -> Iterator[Part]:
         return
     boxes = boxes_of(holes)
     is_rectangle = [box.is_rectangle(limits.modes) for box in boxes]
-    versions = np.cumsum([0, *to_numpy((holes[1:] != holes[:-1]).any(axis=(1, 2)))]).tolist()
+    differ = (holes[1:] != holes[:-1]).any(axis=(1, 2)).tolist() if count > 1 else []
+    versions = list(accumulate(differ, initial=0))
     together = [height * width <= limits.whole and not rectangle for rectangle in is_rectangle]
 
     def part(images: slice, holes: Any) -> Part:
@@ -94,4 +95,4 @@ def boxes_of(holes: Any) -> list[Box]:
         lines = holes.any(axis=axis)
         ends += [lines.argmax(axis=1), lines.shape[1] - lines[:, ::-1].argmax(axis=1)]
     ends.append(holes.sum(axis=(1, 2), dtype=np.intp))
-    return [Box(*facts) for facts in to_numpy(module_of(holes).stack(ends, axis=1)).tolist()]
+    return [Box(*facts) for facts in module_of(holes).stack(ends, axis=1).tolist()]
