@@ -16,9 +16,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import distance_transform_edt
 
-from faceinpaint_fast import masks
+from faceinpaint_fast import masks, poisson_blend
 from faceinpaint_fast.blend.cuda import large
 from faceinpaint_fast.blend.cuda.launch import NULL, plane_arguments
+from faceinpaint_fast.blend.operators import Operator
 from faceinpaint_fast.blend.planes import inside, zeros
 from tests.blend.emulation import amid_nan
 from tests.blend.equations import operator_of
@@ -382,6 +383,16 @@ def test_planes_that_are_solved_are_left_alone(rng):
     one = large.Levels(holes[:1].copy(), operator).fill(target[:1], source[:1], None, 1e-5, alone)
     assert one < both
     assert_array_equal(together[:1], alone)
+
+
+def test_a_last_correction_that_is_not_enough_is_followed_by_others(monkeypatch, rng):
+    monkeypatch.setattr(large, "LAST", {1: 1e5})
+    monkeypatch.setattr(Operator, "error", 1e5)
+    holes = holes_of(rng, 1, 24, 30)
+    target, source = rng.random((2, 1, 24, 30, 1))
+    found = target.copy()
+    assert large.Levels(holes, operator_of(None)).fill(target, source, None, 1e-6, found) > 2
+    assert_allclose(found, poisson_blend(target, source, holes, tolerance=1e-9), rtol=0, atol=1e-5)
 
 
 def test_launches_are_captured_on_a_stream_of_their_own(monkeypatch):
