@@ -100,7 +100,11 @@ TO_IMAGE: dict[Precision, tuple[tuple[int, int, int, int, int], ...]] = {
     "bf16": ((128, 16, 64, 4, 3), (32, 16, 64, 2, 3), (16, 16, 64, 1, 4)),
     "fp32": ((128, 16, 32, 4, 3), (32, 16, 64, 2, 3), (16, 16, 64, 1, 4)),
 }
-FROM_IMAGE = ((128, 64, 16, 8, 1), (64, 64, 16, 8, 1), (32, 32, 16, 4, 1))
+# in fp32 an sm_80 has no registers for 128 x 64
+FROM_IMAGE: dict[Precision, tuple[tuple[int, int, int, int, int], ...]] = {
+    "bf16": ((128, 64, 16, 8, 1), (64, 64, 16, 8, 1), (32, 32, 16, 4, 1)),
+    "fp32": ((128, 32, 16, 8, 1), (64, 64, 16, 8, 1), (32, 32, 16, 4, 1)),
+}
 SPLITS = (1, 2, 4, 8, 16)
 LARGEST_SPLIT = 64 * 64  # sums of a tile that several programs share
 
@@ -123,8 +127,8 @@ def power_of_two(number: int) -> int:
 def candidates(work: Work) -> tuple[Choice, ...]:
     """Every choice for this work, the one that the estimate likes best first."""
     found: dict[Choice, None] = {}
-    wide = {"to image": TO_IMAGE[work.precision], "from image": FROM_IMAGE}.get(work.kind, GATHERED[work.precision])
-    for (rows, columns, depth, warps, stages), splits in product(wide, SPLITS):
+    wide = {"to image": TO_IMAGE, "from image": FROM_IMAGE}.get(work.kind, GATHERED)
+    for (rows, columns, depth, warps, stages), splits in product(wide[work.precision], SPLITS):
         narrow = max(16, power_of_two(work.columns))
         # an image's columns are few, and all of them one program's
         columns = narrow if work.kind == "to image" else min(columns, narrow)

@@ -23,6 +23,12 @@ from faceinpaint_fast.ops.triton_walk import read, row_means, slide, taps_of, ti
 # one compilation serves all sizes of images
 SIZES = ("C", "H", "W", "w_image", "share_image", "pitch", "rows")
 
+# What a row's sums are compared with is read before them where a thread has few, so that it is there when it is needed.
+# Where it has many, registers have no room for both, and other programs are at work while it is on its way.
+FEW = tl.constexpr(16)  # windows of a thread that a row crosses
+# Rows of larger windows are not read one ahead: two of them and the sums are more than there are registers.
+LARGEST_AHEAD = tl.constexpr(13)
+
 
 @triton.jit
 def _anchor(plane, first, column, H, W):
@@ -82,7 +88,7 @@ def statistics(
     v_sums = zeros(v_0, COLUMNS * (SIZE - 1))
     vv_sums = v_sums
     ahead = _row(None, None, v, first - PAD, column - LEAD, H, W, PAD, COUNT, VECTOR)
-    for row in tl.range(first - PAD, last - PAD + SIZE - 1, loop_unroll_factor=2):
+    for row in tl.range(first - PAD, last - PAD + SIZE - 1):
         now = ahead
         ahead = _row(None, None, v, row + 1, column - LEAD, H, W, PAD, COUNT, VECTOR)
         v_row, vv_row = (), ()
@@ -101,6 +107,18 @@ def statistics(
                 variances += (tl.fma(-e_v[c], e_v[c], e_vv[c]),)
             write(mean, window * width, column, width, means, COLUMNS, WINDOW_VECTOR)
             write(variance, window * width, column, width, variances, COLUMNS, WINDOW_VECTOR)
+
+
+@triton.jit
+def _target(mean, variance, share, row, column, width, COUNT: tl.constexpr, VECTOR: tl.constexpr):
+    """Returns of a row of windows v's mean, its variance, and their share, a tuple each; of None an empty one."""
+    mu_v, s_v, parts = (), (), ()
+    if mean is not None:
+        mu_v = read(mean, row, column, width, COUNT, VECTOR)
+        s_v = read(variance, row, column, width, COUNT, VECTOR)
+    if share is not None:
+        parts = read(share, row, column, width, COUNT, VECTOR)
+    return mu_v, s_v, parts
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -125,6 +143,7 @@ def windows(
     NEEDED: tl.constexpr = LEAD - PAD + SIZE - 1 + COLUMNS
     COUNT: tl.constexpr = (NEEDED + VECTOR - 1) // VECTOR * VECTOR
 
+    EARLY: tl.constexpr = COLUMNS * (SIZE - 1) <= FEW
     dtype: tl.constexpr = partial.dtype.element_ty
     # Triton takes a Python float for a float32: what that leaves of a float64 comes beside it
     zero = tl.zeros((), dtype)
@@ -149,17 +168,19 @@ def windows(
     ev_sums, ee_sums = e_sums, e_sums
     if mean is None:
         v_sums, vv_sums = e_sums, e_sums
-    ahead = _row(x, w, v, first - PAD, column - LEAD, H, W, PAD, COUNT, VECTOR)
-    for row in tl.range(first - PAD, last - PAD + SIZE - 1, loop_unroll_factor=2):
-        now = ahead
-        ahead = _row(x, w, v, row + 1, column - LEAD, H, W, PAD, COUNT, VECTOR)
+    AHEAD: tl.constexpr = SIZE <= LARGEST_AHEAD
+    if AHEAD:
+        ahead = _row(x, w, v, first - PAD, column - LEAD, H, W, PAD, COUNT, VECTOR)
+    for row in tl.range(first - PAD, last - PAD + SIZE - 1, loop_unroll_factor=2 if AHEAD else 1):
+        if AHEAD:
+            now = ahead
+            ahead = _row(x, w, v, row + 1, column - LEAD, H, W, PAD, COUNT, VECTOR)
+        else:
+            now = _row(x, w, v, row, column - LEAD, H, W, PAD, COUNT, VECTOR)
         window = row + PAD - SIZE + 1
         known = tl.where(window >= first, width, 0)
-        if mean is not None:
-            mu_v = read(mean, window * width, column, known, COLUMNS, WINDOW_VECTOR)
-            s_v = read(variance, window * width, column, known, COLUMNS, WINDOW_VECTOR)
-        if share is not None:
-            parts = read(share, window * width, column, known, COLUMNS, WINDOW_VECTOR)
+        if EARLY:
+            mu_v, s_v, of_share = _target(mean, variance, share, window * width, column, known, COLUMNS, WINDOW_VECTOR)
 
         e_row, ev_row, ee_row, v_row, vv_row = (), (), (), (), ()
         for i in tl.static_range(NEEDED):
@@ -175,6 +196,10 @@ def windows(
         m_ev, ev_sums = slide(ev_sums, row_means(ev_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
         m_ee, ee_sums = slide(ee_sums, row_means(ee_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
 
+        if not EARLY:
+            mu_v, s_v, of_share = _target(mean, variance, share, window * width, column, known, COLUMNS, WINDOW_VECTOR)
+        if share is not None:
+            parts = of_share
         if mean is None:
             m_v, v_sums = slide(v_sums, row_means(v_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
             m_vv, vv_sums = slide(vv_sums, row_means(vv_row, tap, LEAD - PAD, COLUMNS, SIZE), tap, COLUMNS, SIZE)
@@ -244,6 +269,8 @@ def pixels(
     dtype: tl.constexpr = v.dtype.element_ty
     total = tl.zeros([THREADS], dtype)
     begin = first
+    AHEAD: tl.constexpr = SIZE <= LARGEST_AHEAD
+    EARLY: tl.constexpr = gradient is None or COLUMNS * (SIZE - 1) <= FEW
     if gradient is not None:
         gradient += plane * H * W
         slopes += plane * 3 * height * pitch
@@ -255,19 +282,26 @@ def pixels(
         LEAD: tl.constexpr = (SIZE - 1 - PAD + COLUMNS - 1) // COLUMNS * COLUMNS
         SKIP: tl.constexpr = LEAD - (SIZE - 1 - PAD)
         COUNT: tl.constexpr = (SKIP + SIZE - 1 + COLUMNS + COLUMNS - 1) // COLUMNS * COLUMNS
-        ahead = _slopes(slopes, begin + PAD, column - LEAD, height, pitch, COUNT, COLUMNS)
+        if AHEAD:
+            ahead = _slopes(slopes, begin + PAD, column - LEAD, height, pitch, COUNT, COLUMNS)
         of_l1 = tl.load(b + image) if b is not None else None
-    for row in tl.range(begin, last, loop_unroll_factor=2):
-        pixels = _row(x, w, v, row, column, H, tl.where(row >= first, W, 0), 1, COLUMNS, VECTOR)
+    for row in tl.range(begin, last, loop_unroll_factor=2 if AHEAD else 1):
+        if EARLY:
+            pixels = _row(x, w, v, row, column, H, tl.where(row >= first, W, 0), 1, COLUMNS, VECTOR)
         if gradient is not None:
-            now = ahead
-            ahead = _slopes(slopes, row + 1 + PAD, column - LEAD, height, pitch, COUNT, COLUMNS)
+            if AHEAD:
+                now = ahead
+                ahead = _slopes(slopes, row + 1 + PAD, column - LEAD, height, pitch, COUNT, COLUMNS)
+            else:
+                now = _slopes(slopes, row + PAD, column - LEAD, height, pitch, COUNT, COLUMNS)
             e_row = row_means(now, tap, SKIP, COLUMNS, SIZE)
             ev_row = row_means(now, tap, COUNT + SKIP, COLUMNS, SIZE)
             ee_row = row_means(now, tap, 2 * COUNT + SKIP, COLUMNS, SIZE)
             k_e, e_sums = slide(e_sums, e_row, tap, COLUMNS, SIZE)
             k_ev, ev_sums = slide(ev_sums, ev_row, tap, COLUMNS, SIZE)
             k_ee, ee_sums = slide(ee_sums, ee_row, tap, COLUMNS, SIZE)
+        if not EARLY:
+            pixels = _row(x, w, v, row, column, H, tl.where(row >= first, W, 0), 1, COLUMNS, VECTOR)
         if row >= first:
             of_x = ()
             for c in tl.static_range(COLUMNS):

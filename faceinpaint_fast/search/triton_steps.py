@@ -122,10 +122,10 @@ def candidates(kernel: str, rows: int, n: int) -> list[dict[str, int]]:
     if kernel == "adam":
         sizes = [min(padded, 4096) >> i for i in range(3)]
         return [{"BLOCK": size, "num_warps": max(1, size // 128)} for size in sizes if size >= min(padded, 1024)]
-    walked = [(16, padded // 32), (32, padded // 16), (64, padded // 16)]
+    walked = [(16, padded // 64), (32, padded // 16), (64, padded // 16)]
     held = [(padded, padded**2 // 2048), (padded, padded**2 // 1024)]
     # of longer codes registers hold no more than 16 rows
-    likeliest = walked[:1] if padded > 128 else held + walked if rows <= 256 else walked + held
+    likeliest = [(16, padded // 32)] if padded > 128 else held + walked if rows <= 256 else walked + held
     return [{"N": padded, "ROWS": min(height, padded), "num_warps": max(1, warps)} for height, warps in likeliest]
 
 
