@@ -2,8 +2,9 @@
 
     python -m faceinpaint_fast.benchmarks.kernel_usage > benchmarks/results/kernels.md
 
-It takes a quarter of an hour, most of it for large tiles and windows of the losses; with `--quick` a minute or two: one
-GPU, the smallest tile, Wang's window.
+Every candidate of the tuner's is among them, and the largest window beside.  One that spills on any target is told, and
+is an error.  It takes a quarter of an hour; with `--quick` a minute or two: one GPU, the losses' smallest tile, Wang's
+window, the layers' tiles at their full size.
 
 The launchers themselves run, on CPU tensors, and Triton compiles what it would have launched: nothing about a launch is
 written down twice.  Needs a process without TRITON_INTERPRET.
@@ -13,13 +14,16 @@ from __future__ import annotations
 
 import math
 import subprocess
+import sys
 import tempfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import astuple, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -28,9 +32,10 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from faceinpaint_fast import markdown
+from faceinpaint_fast.benchmarks import tuned, tuner
 from faceinpaint_fast.config import Precision
 from faceinpaint_fast.networks.layers import Finish, Layer
-from faceinpaint_fast.networks.tiles import FROM_IMAGE, GATHERED, LARGEST_SPLIT, TO_IMAGE, Table, Tiles
+from faceinpaint_fast.networks.tiles import FROM_IMAGE, GATHERED, LARGEST_SPLIT, TO_IMAGE, Table, Tiles, candidates
 from faceinpaint_fast.networks.triton_layers import TritonProduct
 from faceinpaint_fast.ops import triton_ssim_l1, triton_weight_map, triton_weighted_l1
 from faceinpaint_fast.ops.window import LARGEST, Window
@@ -39,9 +44,24 @@ from faceinpaint_fast.search.optimisers import ATTEMPTS, BFGS, Adam
 
 CAPABILITIES = (80, 90, 100)
 QUICK = (90,)
+PRECISIONS: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
+# numbers of a code of the shipped model, of the activations behind its layers, and the longest that BFGS takes
+CODES = {"bfgs": (100, 512), "adam": (100, 8192, 16384, 32768, 65536)}
 # of matrices, and what brings them from memory while others are multiplied
 INSTRUCTIONS = ("wgmma", "tcgen05.mma", "mma.sync", "cp.async")
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+
+
+class Usage(NamedTuple):
+    """What a compiled kernel takes: registers a thread, bytes spilled a thread, bytes of shared memory a program.
+
+    instructions  those of INSTRUCTIONS that are in it
+    """
+
+    registers: int
+    spilled: int
+    shared: int
+    instructions: tuple[str, ...]
 
 
 class _Absent:
@@ -92,8 +112,10 @@ def _launch_tiles(most: int | None) -> None:
     tiles = triton_ssim_l1.TILES
     for tile in sorted({tile for kernel in tiles.values() for _, tile in kernel})[:most]:
         triton_ssim_l1.TILES = dict.fromkeys(tiles, ((math.inf, tile),))
+        triton_ssim_l1.tile_of.cache_clear()
         _launch(torch.float32, Window().size)
     triton_ssim_l1.TILES = tiles
+    triton_ssim_l1.tile_of.cache_clear()
 
 
 def _launch_weighted_l1(dtype: torch.dtype) -> None:
@@ -116,9 +138,28 @@ def _launch_steps(kernel: str, n: int) -> None:
         triton_steps.step_(rule, state, z.expand(ATTEMPTS, 2, n), z, composition, found, cut=cut)
 
 
-def _launch_layers(dtype: torch.dtype) -> None:
-    """Launches every candidate of a layer's tiles once, with all that a launch may be asked for, in that dtype."""
-    precision: Precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+def layer_tiles(families: Iterable[tuner.Family], precision: Precision) -> dict[str, list[Tiles]]:
+    """Returns the tiles that the tuner may pick for layers in that precision, split once, by how a layer is read.
+
+    What it picks from follows from the layers' widths: of a narrow one tiles are narrow, too.
+    """
+    found: dict[str, set[Tiles]] = {"to image": set(), "from image": set(), "gathered": set()}
+    works = next(family for family in families if family.name == "layers").cases(tuner.BATCHES)
+    for work in works:
+        if work.precision == precision:
+            tiles = {replace(choice, splits=1) for choice in candidates(work) if isinstance(choice, Tiles)}
+            found[work.kind if work.kind in found else "gathered"] |= tiles
+    return {kernel: sorted(tiles, key=astuple) for kernel, tiles in found.items()}
+
+
+def full_tiles(precision: Precision) -> dict[str, list[Tiles]]:
+    """Returns those of them that layers wide enough leave at their size."""
+    full = {"to image": TO_IMAGE, "from image": FROM_IMAGE, "gathered": GATHERED}
+    return {kernel: [Tiles(*sizes) for sizes in tiles[precision]] for kernel, tiles in full.items()}
+
+
+def _launch_layers(dtype: torch.dtype, tiles: Mapping[str, Sequence[Tiles]]) -> None:
+    """Launches a layer by each of these tiles once, with all that a launch may be asked for, in that dtype."""
     # a third has more than 11 bits: the weight has all the parts that it may have
     ones = torch.ones(1)
     wide, image = (
@@ -130,16 +171,16 @@ def _launch_layers(dtype: torch.dtype) -> None:
         return Finish(torch.ones(channels), torch.zeros(channels), slope, tanh)
 
     half, whole = torch.zeros(2, 8, 8, 128, dtype=dtype), torch.zeros(2, 16, 16, 128, dtype=dtype)
-    for sizes in GATHERED[precision]:
-        splits = 4 if sizes[0] * sizes[1] <= LARGEST_SPLIT else 1
-        wide.table = Table({wide.doubling.work(128): Tiles(*sizes, splits)})
+    for tile in tiles["gathered"]:
+        splits = 4 if tile.rows * tile.columns <= LARGEST_SPLIT else 1
+        wide.table = Table({wide.doubling.work(128): replace(tile, splits=splits)})
         wide.double(half, finish(128, 0.2), whole, dtype)
     half, drawn = torch.zeros(2, 32, 32, 64, dtype=dtype), torch.zeros(2, 3, 64, 64).permute(0, 2, 3, 1)
-    for sizes in TO_IMAGE[precision]:
-        image.table = Table({image.doubling.work(2048): Tiles(*sizes, 4)})
+    for tile in tiles["to image"]:
+        image.table = Table({image.doubling.work(2048): replace(tile, splits=4)})
         image.double(half, finish(3, 1.0, tanh=True), None, torch.float32, drawn)
-    for sizes in FROM_IMAGE:
-        image.table = Table({image.halving.work(2048): Tiles(*sizes)})
+    for tile in tiles["from image"]:
+        image.table = Table({image.halving.work(2048): tile})
         image.halve(drawn, finish(64, 0.2), half, dtype, drawn)
 
 
@@ -166,8 +207,8 @@ def _name(kernel: Any) -> str:
     return ", ".join([f"`{kernel.metadata.name}`", *parts])
 
 
-def _usage(kernel: Any) -> tuple[int, int, int]:
-    """Returns registers a thread, spilled bytes a thread, and bytes of shared memory a program."""
+def _usage(kernel: Any) -> Usage:
+    """Asks NVIDIA's tool about its machine code, and looks for instructions in the listing before it."""
     with tempfile.TemporaryDirectory() as folder:
         cubin = Path(folder) / "kernel.cubin"
         cubin.write_bytes(kernel.asm["cubin"])
@@ -175,10 +216,11 @@ def _usage(kernel: Any) -> tuple[int, int, int]:
         answer = subprocess.run(command, capture_output=True, text=True, check=True)
     line = next(line for line in (answer.stdout + answer.stderr).splitlines() if "REG:" in line)
     fields = {name: int(value) for name, _, value in (field.partition(":") for field in line.split()[:4])}
-    return fields["REG"], fields["STACK"] + fields["LOCAL"], kernel.metadata.shared
+    instructions = tuple(word for word in INSTRUCTIONS if word in kernel.asm["ptx"])
+    return Usage(fields["REG"], fields["STACK"] + fields["LOCAL"], kernel.metadata.shared, instructions)
 
 
-def _usages(capability: int, quick: bool) -> dict[str, str]:
+def _usages(capability: int, quick: bool) -> dict[str, Usage]:
     """Returns what every kernel takes on a GPU of that capability, by its name."""
     compiled = _record()
     driver.set_active(_Absent(capability))
@@ -189,25 +231,29 @@ def _usages(capability: int, quick: bool) -> dict[str, str]:
     _launch_weighted_l1(torch.float32)
     _launch_weighted_l1(torch.bfloat16)
     triton_weight_map.weight_map(torch.zeros(2, 64, 64, dtype=torch.bool), 3, 2 / 49)
-    for step, n in (("bfgs", 100), ("bfgs", 512), ("adam", 100), ("adam", 16384)):
-        _launch_steps(step, n)
+    for step, lengths in CODES.items():
+        for n in lengths:
+            _launch_steps(step, n)
     triton_steps.discriminator_slope(torch.zeros(2), 0.003)
-    for dtype in (torch.bfloat16, torch.float32):
-        _launch_layers(dtype)
-    return {
-        name: ", ".join([*map(str, _usage(kernel)), *(word for word in INSTRUCTIONS if word in kernel.asm["ptx"])])
-        for name, kernel in {_name(kernel): kernel for kernel in compiled}.items()
-    }
+    families = [] if quick else tuned.families(torch.device("cpu"))
+    for precision, dtype in PRECISIONS.items():
+        _launch_layers(dtype, full_tiles(precision) if quick else layer_tiles(families, precision))
+    return {name: _usage(kernel) for name, kernel in {_name(kernel): kernel for kernel in compiled}.items()}
 
 
-def table(quick: bool) -> str:
-    """Returns the page: every kernel as the engine launches it, a column a GPU."""
+def usages(quick: bool) -> dict[str, dict[str, Usage]]:
+    """Returns what every kernel takes, by GPU and name."""
     capabilities = QUICK if quick else CAPABILITIES
     # a process each: it is Triton's compiler that takes the time
     with ProcessPoolExecutor(len(capabilities), get_context("spawn")) as processes:
-        usages = list(processes.map(partial(_usages, quick=quick), capabilities))
-    heads = ["kernel", *(f"sm_{capability}" for capability in capabilities)]
-    rows = [[name, *(usage[name] for usage in usages)] for name in sorted(usages[0])]
+        found = list(processes.map(partial(_usages, quick=quick), capabilities))
+    return {f"sm_{capability}": usage for capability, usage in zip(capabilities, found, strict=True)}
+
+
+def page(usages: Mapping[str, Mapping[str, Usage]]) -> str:
+    """Returns the page: every kernel as the engine launches it, a column a GPU."""
+    names = sorted(next(iter(usages.values())))
+    rows = [[name, *(_cell(usage[name]) for usage in usages.values())] for name in names]
     return "\n".join(
         [
             "# What the Triton kernels take",
@@ -216,12 +262,35 @@ def table(quick: bool) -> str:
             "bytes of shared memory a program, and what of matrix instructions and asynchronous copies is in it.",
             "2 x 4: two columns a thread, four warps a program.",
             "",
-            markdown.table(heads, rows),
+            markdown.table(["kernel", *usages], rows),
         ]
     )
 
 
-if __name__ == "__main__":
+def _cell(usage: Usage) -> str:
+    return ", ".join([*map(str, usage[:3]), *usage.instructions])
+
+
+def spills(usages: Mapping[str, Mapping[str, Usage]]) -> list[str]:
+    """Returns a line for every kernel that spills, and where."""
+    return [
+        f"{gpu}: {name} spills {usage.spilled} bytes a thread"
+        for gpu, kernels in usages.items()
+        for name, usage in kernels.items()
+        if usage.spilled
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the page, and what spills as errors; returns 1 if anything does."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="what the tests compare with the whole page")
-    print(table(parser.parse_args().quick))
+    found = usages(parser.parse_args(arguments).quick)
+    print(page(found))
+    for line in (lines := spills(found)):
+        print(line, file=sys.stderr)
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

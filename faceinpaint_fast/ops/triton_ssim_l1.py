@@ -1,8 +1,8 @@
 """SSIM with L1 and their gradient on CUDA, by the kernels of `triton_windows`, and how they cut a batch.
 
 Work and memory at (64, 3, 1024, 1024), window 11, on an H200; an estimate from sm_90 machine code, not a measurement.
-With four columns a thread a row is 158 instructions a column in `windows` and 103 in `pixels` (193 and 121 with two;
-275 and 216 when each tap was read for one column), and 138 rows are walked for 128: 5.7e10, or 1.9 ms where 132
+With four columns a thread a row is 155 instructions a column in `windows` and 100 in `pixels` (193 and 121 with two;
+275 and 216 when each tap was read for one column), and 138 rows are walked for 128: 5.5e10, or 1.9 ms where 132
 multiprocessors issue 128 a cycle at 1.75 GHz.  x, v, mean and variance are read, three slopes written and read, x and v
 read again, the gradient written: 10.5 GB, 2.6 ms at 4.0 TB/s.  So memory decides, of which the time that x, v, mean,
 variance and the gradient alone would take, 1.0 ms, is two fifths.
