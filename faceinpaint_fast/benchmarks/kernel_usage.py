@@ -159,7 +159,7 @@ def full_tiles(precision: Precision) -> dict[str, list[Tiles]]:
 
 
 def _launch_layers(dtype: torch.dtype, tiles: Mapping[str, Sequence[Tiles]]) -> None:
-    """Launches a layer by each of these tiles once, with all that a launch may be asked for, in that dtype."""
+    """Launches layers either way by each of these tiles, with all that a launch may be asked for, in that dtype."""
     # a third has more than 11 bits: the weight has all the parts that it may have
     ones = torch.ones(1)
     wide, image = (
@@ -173,8 +173,10 @@ def _launch_layers(dtype: torch.dtype, tiles: Mapping[str, Sequence[Tiles]]) -> 
     half, whole = torch.zeros(2, 8, 8, 128, dtype=dtype), torch.zeros(2, 16, 16, 128, dtype=dtype)
     for tile in tiles["gathered"]:
         splits = 4 if tile.rows * tile.columns <= LARGEST_SPLIT else 1
-        wide.table = Table({wide.doubling.work(128): replace(tile, splits=splits)})
+        cut = replace(tile, splits=splits)
+        wide.table = Table({wide.doubling.work(128): cut, wide.halving.work(128): cut})
         wide.double(half, finish(128, 0.2), whole, dtype)
+        wide.halve(whole, finish(128, 0.2), half, dtype)
     half, drawn = torch.zeros(2, 32, 32, 64, dtype=dtype), torch.zeros(2, 3, 64, 64).permute(0, 2, 3, 1)
     for tile in tiles["to image"]:
         image.table = Table({image.doubling.work(2048): replace(tile, splits=4)})
@@ -200,7 +202,7 @@ def _name(kernel: Any) -> str:
     if "COLUMNS" in constants and "ROWS" in constants:
         parts += ["x".join(str(constants[name]) for name in ("ROWS", "COLUMNS", "DEPTH") if name in constants)]
         parts += [f"{kernel.metadata.num_warps} warps", f"{kernel.metadata.num_stages} stages"]
-        parts += ["an image"] if constants.get("IMAGE") else []
+        parts += ["an image"] if constants.get("IMAGE") else ["halving"] if constants.get("STRIDE") == 2 else []
     elif "ROWS" in constants:
         parts += [f"{constants['ROWS']} rows, {kernel.metadata.num_warps} warps"]
     parts += [f"{constants['BLOCK']} at a time"] if {"n", "BLOCK"} <= constants.keys() else []

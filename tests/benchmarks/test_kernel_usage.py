@@ -68,6 +68,8 @@ def test_every_candidate_of_the_tuner_is_in_the_table(table):
                 image = [" an image,"] if kernel == "to image" else []
                 cut = f" {shape}x{tile.depth}, {tile.warps} warps, {tile.stages} stages,"
                 listed("`gathered`", f"weight {precision},", cut, *image)
+                if kernel == "gathered":
+                    listed("`gathered`", f"weight {precision},", f"{cut} halving,")
     for case in losses.cases(tuner.BATCHES):
         kernel, _, new = case.walk.partition(" of a ")
         for tile in losses.candidates(case):
