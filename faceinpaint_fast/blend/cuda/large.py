@@ -33,8 +33,8 @@ AT_ONCE = 3
 # could be several times too large, and is none
 LAST = {1: 3.0, 2: 1.0}
 CORRECTION = {1: 1.0, 2: 0.0}
-# exp(-this) is nothing beside 1
-FAR = 40.0
+# exp(-this) is nothing beside 1: so deep a plate is pulled to the source alone
+DEEP = 40.0
 # of Number in equation.cu, and where among them is what is left of a plane's residual, and how many cycles it took
 NUMBERS, CYCLES, REACHED = 9, 7, 8
 
@@ -202,8 +202,7 @@ class Levels:
         if operator.depth > 0:
             count, height, width = missing.shape
             distances, self.squares = zeros(module_of(missing), count, [(height, width)] * 2, np.float32)
-            # beyond it a plate is pulled to the source alone
-            most = np.int32(min(math.ceil(math.sqrt(FAR / operator.depth)), max(height, width)))
+            most = np.int32(min(math.ceil(math.sqrt(DEEP / operator.depth)), max(height, width)))
             self.grids[0].launch("distances_down", count, most, distances)
             self.grids[0].launch("squared_distances", count, most, distances, self.squares)
 
