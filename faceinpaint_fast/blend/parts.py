@@ -47,14 +47,14 @@ class Box(NamedTuple):
 def parts(holes: Any, limits: Limits, reach: int) -> Iterator[Part]:
     """Yields runs of images with the same hole of (N, H, W), or with small ones, in order.
 
-    Those without a missing pixel are left out, where somebody looks.
+    Those without a missing pixel are left out, but for small ones on a device, where nobody looks.
 
     reach  how many known pixels around a hole count
     """
     count, height, width = holes.shape
     step = max(1, limits.at_a_time // (height * width))
-    if height * width <= limits.whole and limits.modes == 0:
-        # wherever holes are, they are solved whole
+    if module_of(holes) is not np and height * width <= limits.whole:
+        # wherever their holes are, they are solved whole, and a look would have to wait for the device
         for start in range(0, count, step):
             whole = slice(start, min(start + step, count)) if count > 1 else slice(None)
             yield Part(whole, *np.s_[:, :], _together(holes[whole]), is_rectangle=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from faceinpaint_fast import PoissonSolver, TensionSolver, biharmonic_blend, masks, poisson_blend, tension_blend
-from faceinpaint_fast.blend import doors
+from faceinpaint_fast.blend import doors, parts
 from faceinpaint_fast.blend.cuda import small
 from faceinpaint_fast.blend.cuda import solver as solver_module
 from faceinpaint_fast.blend.equation import Limits
@@ -29,6 +30,9 @@ def on_a_device(emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> Emulated
     """NumPy's arrays take the way of CuPy's; of more than 60 x 60 pixels they are cropped to their holes."""
     monkeypatch.setattr(doors, "solver_for", lambda holes, equation, _=None: solver_module.Solver(holes, equation))
     monkeypatch.setattr(small, "fits", lambda height, width: max(height, width) <= 40)
+    monkeypatch.setattr(
+        parts, "module_of", lambda _: SimpleNamespace(ascontiguousarray=np.ascontiguousarray, stack=np.stack)
+    )
     monkeypatch.setattr(solver_module, "LIMITS", Limits(whole=60 * 60, modes=0, at_a_time=3 * 50 * 60))
     return emulated
 

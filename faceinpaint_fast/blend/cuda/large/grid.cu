@@ -8,14 +8,15 @@
 //
 // r is taken anew from u in each cycle, in double, and p . E p is that of the very p that is added: nothing that float has
 // rounded adds up.  What preconditions it is p(A) V p(A), or V V without a polynomial, as in small/memory.cu; V is a cycle
-// of Poisson's multigrid (csrc/blend/poisson.hpp).  To a residual of 1e-5 circles, halves of an image, free forms, 80 and 99
+// of Poisson's multigrid (csrc/blend/poisson.hpp).  To a residual of 1e-5 a circle, half of an image, free forms, 80 and 99
 // missing of a hundred, all but one pixel and all but one line take so many cycles:
 //
-//                                 64 pixels wide   256         512
-//     a plate, tension 50         6 to 8           5 to 7      5 to 6
-//     a plate, tension 2          8 to 11          7 to 9      6 to 9
-//     a plate, tension 0.1        8 to 20          7 to 23     8 to 24
-//     a plate without tension     15 to 46         17 to 68    20 to 72
+//                                 64 pixels wide   256
+//     Poisson's equation          6 to 8           6 to 7
+//     a plate, tension 50         7 to 9           6 to 8
+//     a plate, tension 2          9 to 12          8 to 10
+//     a plate, tension 0.1        9 to 21          8 to 24
+//     a plate without tension     16 to 45         17 to 65
 //
 // A thread computes what it writes from what came in alone, and whatever it needs of its neighbours' sweeps once more:
 // no step of a sweep is ever in memory, and a sweep is one launch.  That costs loads from caches, not from memory.
