@@ -24,7 +24,7 @@ runs in float64, and only the V-cycle that preconditions it in float32 (csrc/ble
 from __future__ import annotations
 
 from faceinpaint_fast import _cpu
-from faceinpaint_fast.blend.equation import Equation, Limits, OnCpu
+from faceinpaint_fast.blend.equation import Equation, Limits
 from faceinpaint_fast.blend.operators import of_plate
 
 ON_CPU = Limits(whole=128 * 128, modes=0, at_a_time=2**16)
@@ -33,10 +33,11 @@ ON_CPU = Limits(whole=128 * 128, modes=0, at_a_time=2**16)
 def under_tension(tension: float) -> Equation:
     """Returns the equation of a plate under this tension, >= 0, which follows its source if that is more than 0."""
     return Equation(
+        "biharmonic",
         reach=2,
         guided=tension > 0,
         on_cpu=ON_CPU,
-        method=lambda missing, _: OnCpu("biharmonic", _cpu.Plates(missing, tension)),
+        method=lambda missing, _: _cpu.Plates(missing, tension),
         operator=of_plate(tension, _cpu.DEPTH),
     )
 

@@ -15,15 +15,15 @@ from typing import Any
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.blend import operators
-from faceinpaint_fast.blend.equation import Equation, Limits, OnCpu, OnPlanes
+from faceinpaint_fast.blend.equation import Equation, Limits, Method
 from faceinpaint_fast.blend.rectangle import rectangle
 
 ON_CPU = Limits(whole=128 * 128, modes=96, at_a_time=2**17)
 
 
-def method(missing: Any, is_rectangle: bool) -> OnPlanes:
+def method(missing: Any, is_rectangle: bool) -> Method:
     """Returns what solves Poisson's equation on holes (holes, h, w): the modes of a rectangle, or multigrid."""
-    return OnCpu("Poisson", rectangle(missing[0]) if is_rectangle else _cpu.Multigrid(missing))
+    return rectangle(missing[0]) if is_rectangle else _cpu.Multigrid(missing)
 
 
-POISSON = Equation(reach=1, guided=False, on_cpu=ON_CPU, method=method, operator=operators.POISSON)
+POISSON = Equation("Poisson", reach=1, guided=False, on_cpu=ON_CPU, method=method, operator=operators.POISSON)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from faceinpaint_fast import _cpu
 from faceinpaint_fast.arrays import shared_out, threads_for
-from faceinpaint_fast.blend.equation import Equation, OnPlanes
+from faceinpaint_fast.blend.equation import Equation, Method
 from faceinpaint_fast.blend.parts import Part, parts
 from faceinpaint_fast.blend.planes import zeros
 from faceinpaint_fast.errors import InputError
@@ -23,7 +23,7 @@ class Task(NamedTuple):
     """What is solved at a time: some images and channels of a part, by its method."""
 
     part: Part
-    method: OnPlanes
+    method: Method
     images: slice
     channels: slice
 
@@ -35,10 +35,10 @@ class Solver:
     """
 
     def __init__(self, holes: NDArray[np.bool_], equation: Equation, *, threads: int | None = None) -> None:
-        self._limits, self._most_threads = equation.on_cpu, threads
+        self._equation, self._limits, self._most_threads = equation.name, equation.on_cpu, threads
         self._parts = list(parts(holes, equation.on_cpu, equation.reach))
 
-        def methods(numbered: Iterable[tuple[int, Part]]) -> dict[int, OnPlanes]:
+        def methods(numbered: Iterable[tuple[int, Part]]) -> dict[int, Method]:
             return {i: equation.method(part.missing, part.is_rectangle) for i, part in numbered}
 
         pixels = sum(part.missing.size for part in self._parts)
@@ -68,7 +68,12 @@ class Solver:
                 T, S, G, F = (None if array is None else array[where] for array in (target, source, guidance, out))
                 if space is None or not space.serves(task.part, T):
                     space = Workspace(task.part, task.method, T)
-                cycles = max(cycles, space.fill(T, S, G, tolerance, F))
+                taken, reached = space.fill(T, S, G, tolerance, F)
+                if not reached <= tolerance:
+                    raise ArithmeticError(
+                        f"{self._equation} solve: expected a relative residual of {tolerance:g}, got {reached:.2g}"
+                    )
+                cycles = max(cycles, taken)
             return cycles
 
         threads = min(self._threads(len(tasks) * largest, len(tasks)), MOST_AT_ONCE // largest)
@@ -99,7 +104,7 @@ class Solver:
 class Workspace:
     """The planes in which images (n, h, w, C) of a part are solved, one after the other."""
 
-    def __init__(self, part: Part, method: OnPlanes, images: Any) -> None:
+    def __init__(self, part: Part, method: Method, images: Any) -> None:
         self._part, self._method = part, method
         count, height, width, channels = images.shape
         self._planes, self._sizes = count * channels, [(height, width)]
@@ -109,8 +114,13 @@ class Workspace:
         """Whether these images, too, can be solved here."""
         return part is self._part and self._planes == len(images) * images.shape[-1]
 
-    def fill(self, target: Any, source: Any | None, guidance: Any | None, tolerance: float, out: Any) -> int:
-        """Does what `Solver.solve` does, on images (n, h, w, C), cropped to their holes."""
+    def fill(
+        self, target: Any, source: Any | None, guidance: Any | None, tolerance: float, out: Any
+    ) -> tuple[int, float]:
+        """Does what `Solver.solve` does, on images (n, h, w, C), cropped to their holes.
+
+        Returns the most cycles that a plane took, and the largest share of a residual that is left.
+        """
         missing, f, g = self._part.missing, self._f, None
         largest = np.empty(self._planes)
         _cpu.take_offsets(target, source, missing, f, largest)
@@ -127,8 +137,9 @@ class Workspace:
         if scale is not None:
             f *= scale
             g = None if g is None else g * scale
-        cycles = self._method.solve(f, g, tolerance)
+        reached = np.empty(self._planes)
+        cycles = self._method.solve(f, g, tolerance, reached)
         if scale is not None:
             f /= scale
         _cpu.put_sums(f, source, missing, out)
-        return cycles
+        return cycles, float(reached.max())
