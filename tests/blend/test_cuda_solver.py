@@ -107,3 +107,14 @@ def test_what_is_followed_and_what_the_level_is(rng):
         lap[(*at, slice(1, None))] -= steps
     damaged = np.where(holes[0][..., None], np.nan, image)
     assert_allclose(PoissonSolver(holes[0]).solve(lap, damaged, tolerance=1e-9), image, rtol=0, atol=1e-7)
+
+
+@pytest.mark.usefixtures("on_a_device")
+@pytest.mark.parametrize("kind", ["small", "whole"])
+def test_a_tolerance_is_any_number(kind, rng):
+    target, source, holes = images_of(kind, rng, np.float32)
+    for tolerance in (np.float32(1e-5), 1):
+        assert_array_equal(
+            poisson_blend(target, source, holes, tolerance=tolerance),
+            poisson_blend(target, source, holes, tolerance=float(tolerance)),
+        )

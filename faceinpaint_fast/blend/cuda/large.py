@@ -247,7 +247,7 @@ class Descent:
         self._channels, self._v = np.int32(channels), plane_arguments(v)
         self._flex, self._pull = np.float64(operator.flex), np.float64(operator.pull)
         self._precondition = Preconditioner(levels.grids, operator, self.unsolved)
-        self._tolerance = tolerance
+        self._tolerance = float(tolerance)
         self._begin(plane_arguments(target), plane_arguments(source), levels.squares)
 
     def _begin(self, target: tuple[Any, ...], source: tuple[Any, ...], squares: Any) -> None:
