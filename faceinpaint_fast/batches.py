@@ -124,14 +124,13 @@ def hole_of(hole: Any, *, on_device: bool = False) -> Any:
 
     on_device  leave them on a CUDA device if they lie there, as CuPy's, if it is installed
     """
-    found = where_it_lies(hole, "hole") if on_device else to_numpy(hole, "hole")
-    return as_hole(plane(found, planar=is_torch(hole)))
+    return as_hole(_handed_over(hole, on_device=on_device))
 
 
-def _handed_over(hole: Any, to: int | None) -> Any:
-    """Returns a hole without channels, not yet cut: NumPy's, or CuPy's on the CUDA device of that number."""
-    found = to_numpy(hole, "hole") if to is None else brought(where_it_lies(hole, "hole"), to)
-    return plane(found, planar=is_torch(hole))
+def _handed_over(hole: Any, *, on_device: bool = False, to: int | None = None) -> Any:
+    """Returns a hole without channels, not yet cut; on_device and to as `ImageBatch.of` has them."""
+    found = where_it_lies(hole, "hole") if on_device or to is not None else to_numpy(hole, "hole")
+    return plane(found if to is None else brought(found, to), planar=is_torch(hole))
 
 
 def partly_known(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -168,7 +167,7 @@ def damaged_of(batch: ImageBatch, hole: Any, *, to: int | None = None) -> tuple[
     transfer tells whether anything is wrong.
     """
     _, height, width, _ = batch.pixels.shape
-    found = _handed_over(hole, to)
+    found = _handed_over(hole, to=to)
     missing = fitting(found >= level(found), batch.count, height, width)
     damaged = np.where(missing[..., None], 0, batch.unit())
     counts = missing.sum(axis=(1, 2))

@@ -58,6 +58,15 @@ def laplacian(image: Any) -> Any:
     return beyond[2:, 1:-1] + beyond[:-2, 1:-1] + beyond[1:-1, 2:] + beyond[1:-1, :-2] - 4 * image
 
 
+def interpolation(n: int) -> np.ndarray:
+    """P of a line of n pixels, by its definition: (n, coarse n)."""
+    P = np.zeros((n, (n + 1) // 2))
+    for i in range(n):
+        P[i, i // 2] += 0.5
+        P[i, min((i + 1) // 2, P.shape[1] - 1)] += 0.5
+    return P
+
+
 def images(rng: np.random.Generator, holes: np.ndarray, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:
     target, source = rng.random((2, *holes.shape, channels))
     return target + np.linspace(0, 1, holes.shape[2])[:, None], source

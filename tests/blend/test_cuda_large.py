@@ -22,7 +22,7 @@ from faceinpaint_fast.blend.cuda.launch import NULL, plane_arguments
 from faceinpaint_fast.blend.operators import Operator
 from faceinpaint_fast.blend.planes import inside, zeros
 from tests.blend.emulation import amid_nan
-from tests.blend.equations import operator_of
+from tests.blend.equations import interpolation, laplacian, operator_of
 
 # a number is some 40 products and sums in float32, in another order than by its definition: a few 1e-7 of the largest
 ATOL = 2e-6
@@ -112,20 +112,6 @@ def neighbours(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sums of those beside and those above and below (H, W), 0 beyond the border."""
     around = np.pad(values, 1)
     return around[1:-1, :-2] + around[1:-1, 2:], around[:-2, 1:-1] + around[2:, 1:-1]
-
-
-def laplacian(values: np.ndarray) -> np.ndarray:
-    """L of values (H, W)."""
-    return sum(neighbours(values)) - sum(neighbours(np.ones_like(values))) * values
-
-
-def interpolation(n: int) -> np.ndarray:
-    """P of a line of n pixels, by its definition: (n, coarse n)."""
-    P = np.zeros((n, (n + 1) // 2))
-    for i in range(n):
-        P[i, i // 2] += 0.5
-        P[i, min((i + 1) // 2, P.shape[1] - 1)] += 0.5
-    return P
 
 
 class Definition:

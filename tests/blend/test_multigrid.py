@@ -8,16 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from faceinpaint_fast import _cpu, masks
 from faceinpaint_fast.blend.planes import inside, zeros
+from tests.blend.equations import interpolation
 
 # csrc/blend/multigrid.cpp
 LAST, ERROR = 3, 10
-
-
-def interpolation(n):
-    """From the even ones of n points to all: (n, ceil(n / 2)); what lies beyond the last has its value."""
-    fine, coarse = np.arange(n)[:, None], 2 * np.arange((n + 1) // 2)
-    P = np.maximum(0, 1 - abs(fine - coarse) / 2)
-    return P / P.sum(axis=1, keepdims=True)
 
 
 def five_points(missing, k):
