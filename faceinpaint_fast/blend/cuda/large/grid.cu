@@ -3,13 +3,13 @@
 //     F = source + u,    u = target - source at the known pixels,    E u = v at the missing ones,
 //
 // with E = A (flex A + pull) as in small/memory.cu; Poisson's equation has flex 0 and pull 1.  The host launches cycles and
-// reads now and then which planes are still unsolved; everything else stays here: what a cycle decides, it decides for each
-// plane by itself, and a plane that is solved is left alone by every kernel.
+// reads now and then which planes are still unsolved, and at the end what is left of each residual.  What a cycle decides,
+// it decides for each plane by itself, and a plane that is solved is left alone by every kernel.
 //
-// r is taken anew from u in each cycle, in double, and p . E p is that of the very p that is added: nothing that float has
-// rounded adds up.  What preconditions it is p(A) V p(A), or V V without a polynomial, as in small/memory.cu; V is a cycle
-// of Poisson's multigrid (csrc/blend/poisson.hpp).  To a residual of 1e-5 a circle, half of an image, free forms, 80 and 99
-// missing of a hundred, all but one pixel and all but one line take so many cycles:
+// Each cycle takes r anew from u, in double, and p . E p is that of the very p that is added: what float rounds in one cycle
+// is not carried into the next.  What preconditions it is p(A) V p(A), or V V without a polynomial, as in small/memory.cu; V
+// is a cycle of Poisson's multigrid (csrc/blend/poisson.hpp).  To a residual of 1e-5 a circle, half of an image, free forms,
+// 80 and 99 missing of a hundred, all but one pixel and all but one line take so many cycles:
 //
 //                                 64 pixels wide   256
 //     Poisson's equation          6 to 8           6 to 7
